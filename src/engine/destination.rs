@@ -1,0 +1,128 @@
+//! Where the copy goes: an open directory, and one name in it.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::{Path, is_separator};
+
+use super::error::{CopyError, CopyErrorKind, CopyStep};
+use super::platform::{self, Directory, FileId, Kind};
+use super::source::Source;
+
+/// An open directory and a name in it, which may or may not exist.
+#[derive(Debug)]
+pub(crate) struct Destination {
+    pub(super) directory: Directory,
+    pub(super) name: OsString,
+    /// Where the name was a symbolic link: the file that it led to, if any. Only ever compared.
+    link_target: Option<FileId>,
+}
+
+impl Destination {
+    /// Opens the parent directory of `path`, relative to the working directory.
+    pub(crate) fn open(path: &Path) -> Result<Self, CopyError> {
+        let (parent, name) = split(path)?;
+        let os = |error| CopyError::destination(CopyStep::Open, CopyErrorKind::Os(error));
+        let directory = platform::open_directory(parent).map_err(os)?;
+        Ok(Self::new(directory, name.to_owned(), || {
+            platform::path_id(path)
+        }))
+    }
+
+    /// A name in a directory that is open already. Where the name is a symbolic link,
+    /// `link_target` is called to find out where it leads.
+    pub(crate) fn new(
+        directory: Directory,
+        name: OsString,
+        link_target: impl FnOnce() -> Option<FileId>,
+    ) -> Self {
+        let is_link = matches!(
+            platform::entry(&directory, &name),
+            Ok(Some(entry)) if entry.kind == Kind::Symlink
+        );
+        Self {
+            link_target: is_link.then(link_target).flatten(),
+            directory,
+            name,
+        }
+    }
+
+    /// Refuses a copy of `source` to this name, by what stands there now.
+    ///
+    /// The answer may be out of date at once: what keeps the source and other people's files safe
+    /// is that the copy is a new inode, and how it is published.
+    pub(super) fn admit(&self, source: &Source, replace: bool) -> Result<(), CopyError> {
+        let entry = platform::entry(&self.directory, &self.name)
+            .map_err(|error| CopyError::destination(CopyStep::Open, error))?;
+        let Some(entry) = entry else { return Ok(()) };
+        if entry.id == source.id() || self.link_target == Some(source.id()) {
+            return Err(CopyError::new(CopyStep::Open, CopyErrorKind::SameFile));
+        }
+        let refused = match (replace, entry.kind) {
+            (false, _) => CopyErrorKind::AlreadyExists,
+            (true, Kind::Regular | Kind::Symlink) => return Ok(()),
+            (true, Kind::Directory) => CopyErrorKind::IsDirectory,
+            (true, Kind::Other) => CopyErrorKind::NotRegularFile,
+        };
+        Err(CopyError::destination(CopyStep::Open, refused))
+    }
+}
+
+/// Splits a destination path at its last component, which must be a plain name.
+pub(crate) fn split(path: &Path) -> Result<(&Path, &OsStr), CopyError> {
+    let refuse = |kind| Err(CopyError::destination(CopyStep::Open, kind));
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let last = bytes
+        .rsplit(|&byte| is_separator(byte.into()))
+        .next()
+        .unwrap_or_default();
+    if bytes.is_empty() {
+        return refuse(CopyErrorKind::Os(io::ErrorKind::NotFound.into()));
+    }
+    // `Path` drops a trailing separator and a trailing `.`, so these are looked for in the bytes.
+    match (path.file_name(), last) {
+        (Some(name), last) if !matches!(last, b"" | b"." | b"..") => {
+            let parent = path.parent().unwrap_or(Path::new(""));
+            if parent.as_os_str().is_empty() {
+                Ok((Path::new("."), name))
+            } else {
+                Ok((parent, name))
+            }
+        }
+        _ => refuse(CopyErrorKind::Invalid(
+            "a destination must end in a file's name, not in a separator, '.' or '..'",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_destination_splits_at_its_last_component() {
+        for (path, parent, name) in [
+            ("a", ".", "a"),
+            ("a/b", "a", "b"),
+            ("a//b", "a", "b"),
+            ("/b", "/", "b"),
+            ("../b", "..", "b"),
+            ("a/../b", "a/..", "b"),
+            ("./b", ".", "b"),
+            ("a/.b", "a", ".b"),
+            ("a/...", "a", "..."),
+        ] {
+            let (p, n) = split(Path::new(path)).unwrap();
+            assert_eq!((p, n), (Path::new(parent), OsStr::new(name)), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_destination_that_ends_in_no_name_is_refused() {
+        for path in ["/", ".", "..", "a/", "a//", "a/.", "a/..", "a/./", "//"] {
+            let error = split(Path::new(path)).unwrap_err();
+            assert!(matches!(error.kind(), CopyErrorKind::Invalid(_)), "{path}");
+        }
+        let error = split(Path::new("")).unwrap_err();
+        assert_eq!(io::Error::from(error).kind(), io::ErrorKind::NotFound);
+    }
+}

@@ -1,0 +1,162 @@
+//! The native engine: copies one regular file, with no knowledge of WebAssembly.
+//!
+//! [`copy`] is the whole way, top to bottom: check, stage, clone or else transfer, seal, publish.
+
+mod control;
+mod destination;
+mod error;
+mod extents;
+mod options;
+mod platform;
+mod reflink;
+mod report;
+mod source;
+mod staging;
+mod transfer;
+
+use std::io;
+use std::path::Path;
+
+pub use control::CopyControl;
+pub(crate) use destination::Destination;
+#[cfg(feature = "p2")]
+pub(crate) use destination::split;
+pub use error::{CopyError, CopyErrorKind, CopyStep, Operand};
+pub use options::CopyOptions;
+#[cfg(feature = "p2")]
+pub(crate) use platform::{Directory, FileId, SourceHandle, handle_id, open_entry_handle};
+pub use report::{CopyMethod, CopyReport};
+pub(crate) use source::Source;
+pub use staging::STAGING_PREFIX;
+
+use reflink::Clone;
+use staging::Staged;
+use transfer::Transferred;
+
+/// Copies `src` to `dst` as fast as the file system can: a clone where blocks can be shared, else
+/// a copy of the data that keeps the holes. Replaces an existing file. Returns the apparent size
+/// in bytes.
+///
+/// Blocks the calling thread; when it returns, the copy survives a power cut. The same as
+/// [`CopyOptions::new().replace(true).fast_copy(src, dst)`](CopyOptions::fast_copy).
+///
+/// # Errors
+///
+/// As [`CopyErrorKind`] tells, with [`CopyError`] inside unless the system gave an error number;
+/// then nothing has changed.
+pub fn fast_copy(src: &Path, dst: &Path) -> io::Result<u64> {
+    Ok(CopyOptions::new().replace(true).fast_copy(src, dst)?.size)
+}
+
+/// Copies the data of `src` to `dst`, keeps its holes, and shares no block with it. Replaces an
+/// existing file. Returns the apparent size in bytes.
+///
+/// Blocks the calling thread; when it returns, the copy survives a power cut. The same as
+/// [`CopyOptions::new().replace(true).sparse_copy(src, dst)`](CopyOptions::sparse_copy).
+///
+/// # Errors
+///
+/// As [`CopyErrorKind`] tells, with [`CopyError`] inside unless the system gave an error number;
+/// then nothing has changed.
+pub fn sparse_copy(src: &Path, dst: &Path) -> io::Result<u64> {
+    Ok(CopyOptions::new().replace(true).sparse_copy(src, dst)?.size)
+}
+
+/// Whether a copy may share blocks with its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// `fast_copy`: reflinks and copies by the kernel.
+    Allowed,
+    /// `sparse_copy`: only reading and writing, since nothing tells whether `copy_file_range` has
+    /// shared (on XFS and btrfs it clones silently).
+    Forbidden,
+}
+
+/// The ladder. Everything is opened already; from here on no path is resolved, and until
+/// [`Staged::publish`] nothing can be seen.
+pub(crate) fn copy(
+    source: &Source,
+    destination: &Destination,
+    sharing: Sharing,
+    options: &CopyOptions,
+) -> Result<CopyReport, CopyError> {
+    options.check(sharing)?;
+    destination.admit(source, options.replace)?;
+    refuse_too_large(source, options.max_size)?;
+    check_cancelled(&options.control, CopyStep::Open)?;
+
+    let durable = !options.no_sync;
+    let mut staged = Staged::create(destination, durable)?;
+    let (method, copied) = fill(source, &mut staged, sharing, options)?;
+    staged.seal(source.permissions())?;
+    let result = platform::status(&staged.file)
+        .map_err(|error| CopyError::destination(CopyStep::Seal, error))?;
+
+    if !options.control.begin_publishing() {
+        return Err(cancelled(CopyStep::Publish).after(copied));
+    }
+    staged.publish(options.replace)?;
+    Ok(CopyReport {
+        method,
+        size: result.size,
+        copied,
+        allocated: result.allocated,
+        durable,
+    })
+}
+
+/// The tiers: a clone, else a transfer.
+fn fill(
+    source: &Source,
+    staged: &mut Staged<'_>,
+    sharing: Sharing,
+    options: &CopyOptions,
+) -> Result<(CopyMethod, u64), CopyError> {
+    if sharing == Sharing::Allowed {
+        match reflink::clone(source, staged)? {
+            Clone::Done => return Ok((CopyMethod::Reflink, 0)),
+            Clone::Refused if options.require_reflink => {
+                return Err(CopyError::new(
+                    CopyStep::Clone,
+                    CopyErrorKind::Unsupported(
+                        "these two files can't share blocks, and a reflink is required",
+                    ),
+                ));
+            }
+            Clone::Refused => staged.reset()?,
+        }
+        check_cancelled(&options.control, CopyStep::Clone)?;
+    }
+    let Transferred { copied, offloaded } = transfer::transfer(source, staged, sharing, options)?;
+    let method = if offloaded {
+        CopyMethod::Offload
+    } else {
+        CopyMethod::Copy
+    };
+    Ok((method, copied))
+}
+
+/// Both limits are known before anything is written. Growing a file beyond `RLIMIT_FSIZE` would
+/// raise `SIGXFSZ`, which kills the process.
+fn refuse_too_large(source: &Source, max_size: u64) -> Result<(), CopyError> {
+    let size = source.size();
+    let limit = max_size.min(platform::process_file_size_limit());
+    if size <= limit {
+        return Ok(());
+    }
+    Err(CopyError::source(
+        CopyStep::Open,
+        CopyErrorKind::FileTooLarge { size, limit },
+    ))
+}
+
+fn check_cancelled(control: &CopyControl, step: CopyStep) -> Result<(), CopyError> {
+    if control.is_cancelled() {
+        return Err(cancelled(step));
+    }
+    Ok(())
+}
+
+fn cancelled(step: CopyStep) -> CopyError {
+    CopyError::new(step, CopyErrorKind::Cancelled)
+}

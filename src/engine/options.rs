@@ -1,0 +1,151 @@
+//! How a copy is to be made.
+
+use std::path::Path;
+
+use super::destination::Destination;
+use super::error::{CopyError, CopyErrorKind, CopyStep};
+use super::source::Source;
+use super::{CopyControl, CopyReport, Sharing};
+
+/// How a copy is to be made, and the two ways to make it.
+///
+/// ```no_run
+/// use wasmtime_fast_copy::CopyOptions;
+///
+/// let report = CopyOptions::new().replace(true).fast_copy("base.img", "vm1.img")?;
+/// println!("{} bytes, {} of them moved", report.size, report.copied);
+/// # Ok::<(), wasmtime_fast_copy::CopyError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct CopyOptions {
+    pub(super) replace: bool,
+    pub(super) symlink_follow: bool,
+    pub(super) require_reflink: bool,
+    pub(super) dig_holes: bool,
+    pub(super) no_sync: bool,
+    pub(super) max_size: u64,
+    pub(super) control: CopyControl,
+}
+
+impl Default for CopyOptions {
+    fn default() -> Self {
+        Self {
+            replace: false,
+            symlink_follow: true,
+            require_reflink: false,
+            dig_holes: false,
+            no_sync: false,
+            max_size: u64::MAX,
+            control: CopyControl::new(),
+        }
+    }
+}
+
+impl CopyOptions {
+    /// Refuses an existing destination, follows a symbolic link as source, copies bytes where
+    /// blocks can't be shared, keeps zeros as they are, and makes the copy durable.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether an existing destination is replaced, atomically; default false. The copy is a new
+    /// inode: other hard links of the old file keep the old content, and a symbolic link is itself
+    /// replaced. A directory, a FIFO, a socket or a device is never replaced.
+    pub fn replace(mut self, replace: bool) -> Self {
+        self.replace = replace;
+        self
+    }
+
+    /// Whether a symbolic link as the last component of the source path is followed; default true,
+    /// as in [`std::fs::copy`].
+    pub fn symlink_follow(mut self, follow: bool) -> Self {
+        self.symlink_follow = follow;
+        self
+    }
+
+    /// Whether the copy must share its source's blocks; default false. Where the file system can't,
+    /// `fast_copy` fails with [`Unsupported`](CopyErrorKind::Unsupported) instead of copying bytes.
+    /// Contradicts `sparse_copy` and [`dig_holes`](Self::dig_holes).
+    pub fn require_reflink(mut self, require: bool) -> Self {
+        self.require_reflink = require;
+        self
+    }
+
+    /// Whether copied blocks that hold only zeros become holes; default false. A clone wins over
+    /// it: it shares the source's blocks as they are.
+    pub fn dig_holes(mut self, dig: bool) -> Self {
+        self.dig_holes = dig;
+        self
+    }
+
+    /// Whether to return without waiting for the disk; default false. The report then says that
+    /// the copy is not durable.
+    pub fn no_sync(mut self, no_sync: bool) -> Self {
+        self.no_sync = no_sync;
+        self
+    }
+
+    /// Refuses a source of more than this many bytes of apparent size; no limit by default.
+    pub fn max_size(mut self, bytes: u64) -> Self {
+        self.max_size = bytes;
+        self
+    }
+
+    /// Lets `control` watch and cancel the next copy made with these options.
+    pub fn control(mut self, control: CopyControl) -> Self {
+        self.control = control;
+        self
+    }
+
+    /// Clones `src` to `dst` where the file system can share blocks, else copies its data and
+    /// keeps its holes. Blocks the calling thread.
+    ///
+    /// Fails as [`CopyErrorKind`] tells; then nothing has changed.
+    pub fn fast_copy(
+        &self,
+        src: impl AsRef<Path>,
+        dst: impl AsRef<Path>,
+    ) -> Result<CopyReport, CopyError> {
+        self.copy_paths(src.as_ref(), dst.as_ref(), Sharing::Allowed)
+    }
+
+    /// Copies the data of `src` to `dst`, keeps its holes, and shares no block. Blocks the calling
+    /// thread.
+    ///
+    /// Fails as [`CopyErrorKind`] tells; then nothing has changed.
+    pub fn sparse_copy(
+        &self,
+        src: impl AsRef<Path>,
+        dst: impl AsRef<Path>,
+    ) -> Result<CopyReport, CopyError> {
+        self.copy_paths(src.as_ref(), dst.as_ref(), Sharing::Forbidden)
+    }
+
+    fn copy_paths(
+        &self,
+        src: &Path,
+        dst: &Path,
+        sharing: Sharing,
+    ) -> Result<CopyReport, CopyError> {
+        self.check(sharing)?;
+        let source = Source::open(src, self.symlink_follow)?;
+        let destination = Destination::open(dst)?;
+        super::copy(&source, &destination, sharing, self)
+    }
+
+    /// Refuses options that contradict each other or the function.
+    pub(crate) fn check(&self, sharing: Sharing) -> Result<(), CopyError> {
+        let contradiction = match (self.require_reflink, sharing, self.dig_holes) {
+            (true, Sharing::Forbidden, _) => {
+                "a copy that shares nothing can't be required to be a reflink"
+            }
+            (true, _, true) => "a reflink keeps its source's blocks, so no hole can be dug in it",
+            _ => return Ok(()),
+        };
+        Err(CopyError::new(
+            CopyStep::Open,
+            CopyErrorKind::Invalid(contradiction),
+        ))
+    }
+}

@@ -1,0 +1,86 @@
+//! Linux.
+
+mod fiemap;
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+use rustix::fs::{self, AtFlags, Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::path::DecInt;
+use rustix_linux_procfs::proc_self_fd;
+
+pub(crate) use super::unix::*;
+pub(crate) use fiemap::WrittenMap;
+
+/// `O_PATH` neither waits at a FIFO nor touches a device.
+pub(super) const HANDLE: OFlags = OFlags::PATH;
+
+/// Opens what the handle is of, and not its name again: through `/proc/self/fd`.
+///
+/// `O_NONBLOCK` changes nothing for a file on a disk. It keeps the files that the kernel makes up
+/// (/proc/kmsg) and files under a lease from making us wait.
+pub(crate) fn reopen_for_reading(handle: SourceHandle) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let name = DecInt::from_fd(&handle);
+    Ok(open(proc_self_fd()?, name.as_ref(), flags, Mode::empty())?.into())
+}
+
+/// Makes a file without a name, or says by `None` that this file system can't.
+pub(crate) fn create_unnamed(directory: &Directory) -> io::Result<Option<File>> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR;
+    match open(directory, ".".as_ref(), flags, STAGED_MODE) {
+        Ok(fd) => Ok(Some(fd.into())),
+        // open(2): a file system without O_TMPFILE answers EOPNOTSUPP, one that doesn't know the
+        // flag takes it for an attempt to write to a directory. EINVAL and ENOSYS: FUSE, seccomp.
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Gives a file without a name its first one. An existing name is never replaced.
+pub(crate) fn link_unnamed(file: &File, directory: &Directory, name: &OsStr) -> io::Result<()> {
+    let by_descriptor =
+        retry_on_intr(|| fs::linkat(file, "", directory, name, AtFlags::EMPTY_PATH));
+    match by_descriptor {
+        // Before Linux 6.10 that took CAP_DAC_READ_SEARCH, and linkat(2) shows this way round.
+        Err(Errno::NOENT) => {}
+        result => return Ok(result?),
+    }
+    let proc_fd = proc_self_fd()?;
+    Ok(retry_on_intr(|| {
+        let number = DecInt::new(file.as_raw_fd());
+        fs::linkat(proc_fd, number, directory, name, AtFlags::SYMLINK_FOLLOW)
+    })?)
+}
+
+/// `FICLONE`.
+pub(crate) fn clone(
+    source: &File,
+    staged: &mut File,
+    _directory: &Directory,
+    _name: Option<&OsStr>,
+) -> io::Result<()> {
+    loop {
+        match reflink_copy::reflink_file(source, staged) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+/// `copy_file_range` between equal offsets; returns how many bytes it moved.
+pub(crate) fn offload(source: &File, staged: &File, offset: u64, length: u64) -> io::Result<u64> {
+    let (mut read_at, mut write_at) = (offset, offset);
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    let moved = fs::copy_file_range(
+        source.as_fd(),
+        Some(&mut read_at),
+        staged.as_fd(),
+        Some(&mut write_at),
+        length,
+    )?;
+    Ok(moved as u64)
+}

@@ -1,0 +1,168 @@
+//! Windows: ReFS and Dev Drives clone blocks, everything else is copied without its zeros.
+//!
+//! A directory is its path here, so contract lines about exchanged directories don't hold.
+
+mod handle;
+
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::windows::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+pub(crate) use super::plain::{WrittenMap, offload};
+use super::{Entry, FileId, Kind, Status};
+pub(crate) use handle::{prepare_sparse, status};
+
+pub(crate) type Directory = PathBuf;
+pub(crate) type SourceHandle = File;
+
+fn kind_of(file_type: fs::FileType) -> Kind {
+    if file_type.is_symlink() {
+        Kind::Symlink
+    } else if file_type.is_dir() {
+        Kind::Directory
+    } else if file_type.is_file() {
+        Kind::Regular
+    } else {
+        Kind::Other
+    }
+}
+
+pub(crate) fn open_source_handle(path: &Path, symlink_follow: bool) -> io::Result<SourceHandle> {
+    if !symlink_follow && fs::symlink_metadata(path)?.is_symlink() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    File::open(path)
+}
+
+pub(crate) fn handle_status(handle: &SourceHandle) -> io::Result<Status> {
+    status(handle)
+}
+
+pub(crate) fn reopen_for_reading(handle: SourceHandle) -> io::Result<File> {
+    Ok(handle)
+}
+
+pub(crate) fn open_directory(path: &Path) -> io::Result<Directory> {
+    if fs::metadata(path)?.is_dir() {
+        Ok(path.to_owned())
+    } else {
+        Err(io::ErrorKind::NotADirectory.into())
+    }
+}
+
+pub(crate) fn entry(directory: &Directory, name: &OsStr) -> io::Result<Option<Entry>> {
+    let path = directory.join(name);
+    let kind = match fs::symlink_metadata(&path) {
+        Ok(metadata) => kind_of(metadata.file_type()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let id = match kind {
+        Kind::Regular => status(&File::open(&path)?)?.id,
+        // Never the source, which is a regular file.
+        _ => FileId {
+            device: u64::MAX,
+            inode: u64::MAX,
+        },
+    };
+    Ok(Some(Entry { id, kind }))
+}
+
+pub(crate) fn path_id(path: &Path) -> Option<FileId> {
+    Some(status(&File::open(path).ok()?).ok()?.id)
+}
+
+pub(crate) fn create_unnamed(_directory: &Directory) -> io::Result<Option<File>> {
+    Ok(None)
+}
+
+pub(crate) fn link_unnamed(_: &File, _: &Directory, _: &OsStr) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(crate) fn create_named(directory: &Directory, name: &OsStr) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(directory.join(name))
+}
+
+/// Permissions come from the directory.
+pub(crate) fn set_permissions(_file: &File, _mode: u32) -> io::Result<()> {
+    Ok(())
+}
+
+pub(crate) fn rename_replace(directory: &Directory, from: &OsStr, to: &OsStr) -> io::Result<()> {
+    fs::rename(directory.join(from), directory.join(to))
+}
+
+pub(crate) fn rename_new(directory: &Directory, from: &OsStr, to: &OsStr) -> io::Result<()> {
+    fs::hard_link(directory.join(from), directory.join(to))?;
+    // The copy is published; a name too many is no reason to call it failed.
+    let _ = remove(directory, from);
+    Ok(())
+}
+
+pub(crate) fn remove(directory: &Directory, name: &OsStr) -> io::Result<()> {
+    fs::remove_file(directory.join(name))
+}
+
+/// NTFS and ReFS log their directories; there is no call to wait for it.
+#[derive(Debug)]
+pub(crate) struct DirectorySync;
+
+pub(crate) fn open_directory_sync(_directory: &Directory) -> io::Result<DirectorySync> {
+    Ok(DirectorySync)
+}
+
+impl DirectorySync {
+    pub(crate) fn sync(self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The whole file counts as unmapped: all of it is read, and zeros are left out.
+pub(crate) fn seek_data(_file: &File, _from: u64) -> io::Result<Option<u64>> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(crate) fn seek_hole(_file: &File, _from: u64) -> io::Result<u64> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    file.seek_read(buffer, offset)
+}
+
+pub(crate) fn write_at(file: &File, buffer: &[u8], offset: u64) -> io::Result<usize> {
+    file.seek_write(buffer, offset)
+}
+
+pub(crate) fn process_file_size_limit() -> u64 {
+    u64::MAX
+}
+
+pub(crate) fn is_terminal(error: &io::Error) -> bool {
+    is_lack_of_room(error) || error.kind() == io::ErrorKind::ReadOnlyFilesystem
+}
+
+pub(crate) fn is_lack_of_room(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, OutOfMemory, QuotaExceeded, StorageFull};
+    matches!(
+        error.kind(),
+        OutOfMemory | StorageFull | QuotaExceeded | FileTooLarge
+    )
+}
+
+/// `FSCTL_DUPLICATE_EXTENTS_TO_FILE`.
+pub(crate) fn clone(
+    source: &File,
+    staged: &mut File,
+    _directory: &Directory,
+    _name: Option<&OsStr>,
+) -> io::Result<()> {
+    reflink_copy::reflink_file(source, staged)
+}

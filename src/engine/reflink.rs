@@ -1,0 +1,43 @@
+//! Tier 1: let the copy share all of its source's blocks.
+//!
+//! One system call, atomic against writers of the source, that can't be stopped half way. It may
+//! wait for the source's dirty pages to be written.
+
+use super::error::{CopyError, CopyErrorKind, CopyStep};
+use super::platform;
+use super::source::Source;
+use super::staging::Staged;
+
+/// How an attempt to clone ended.
+pub(super) enum Clone {
+    /// The staged file shares all blocks of its source.
+    Done,
+    /// This pair of files can't share blocks. The staged file may hold anything.
+    Refused,
+}
+
+/// Clones `source` into the staged file.
+///
+/// Which error numbers mean "not supported here" is different on every file system, and everybody
+/// who trusted a list of them has been bitten. So any error is a refusal, but for those that would
+/// meet a copy of the bytes just the same.
+pub(super) fn clone(source: &Source, staged: &mut Staged<'_>) -> Result<Clone, CopyError> {
+    let before = source.size_now()?;
+    match staged.clone_from(&source.file) {
+        Ok(()) => {}
+        Err(error) if platform::is_terminal(&error) => {
+            return Err(CopyError::new(CopyStep::Clone, CopyErrorKind::Os(error)));
+        }
+        Err(_) => return Ok(Clone::Refused),
+    }
+    let size = platform::status(&staged.file)
+        .map_err(|error| CopyError::destination(CopyStep::Clone, error))?
+        .size;
+    // ZFS has cloned less than it said while blocks of the source were dirty:
+    // https://github.com/openzfs/zfs/issues/15728
+    if size == before || size == source.size_now()? {
+        Ok(Clone::Done)
+    } else {
+        Ok(Clone::Refused)
+    }
+}

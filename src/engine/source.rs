@@ -1,0 +1,122 @@
+//! The file that is read: opened once, known to be regular before anything else happens.
+
+use std::fs::File;
+use std::path::Path;
+
+use super::error::{CopyError, CopyErrorKind, CopyStep};
+use super::platform::{self, FileId, Kind, Status};
+
+/// An open regular file, with what it was when it was opened.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(super) file: File,
+    opened_as: Status,
+}
+
+impl Source {
+    /// Opens `path`, relative to the working directory.
+    pub(crate) fn open(path: &Path, symlink_follow: bool) -> Result<Self, CopyError> {
+        let handle = platform::open_source_handle(path, symlink_follow)
+            .map_err(|error| CopyError::source(CopyStep::Open, error))?;
+        Self::from_handle(handle)
+    }
+
+    /// Takes over a handle that may be of anything, and makes sure that it is of a regular file
+    /// before it is opened for reading: opening a FIFO would block, opening a device can do
+    /// anything.
+    pub(crate) fn from_handle(handle: platform::SourceHandle) -> Result<Self, CopyError> {
+        let os = |error| CopyError::source(CopyStep::Open, CopyErrorKind::Os(error));
+        let found = platform::handle_status(&handle).map_err(os)?;
+        let refused = match found.kind {
+            Kind::Regular => None,
+            Kind::Directory => Some(CopyErrorKind::IsDirectory),
+            Kind::Symlink => Some(CopyErrorKind::SymbolicLink),
+            Kind::Other => Some(CopyErrorKind::NotRegularFile),
+        };
+        if let Some(kind) = refused {
+            return Err(CopyError::source(CopyStep::Open, kind));
+        }
+        let file = platform::reopen_for_reading(handle).map_err(os)?;
+        let opened_as = platform::status(&file).map_err(os)?;
+        if opened_as.id != found.id {
+            return Err(CopyError::source(
+                CopyStep::Open,
+                CopyErrorKind::SourceChanged,
+            ));
+        }
+        let source = Self { file, opened_as };
+        source.refuse_hidden_content()?;
+        Ok(source)
+    }
+
+    /// Files of procfs and sysfs say that they are empty and yield bytes all the same. A copy of
+    /// such a file would be empty, and wrong.
+    fn refuse_hidden_content(&self) -> Result<(), CopyError> {
+        if self.size() > 0 {
+            return Ok(());
+        }
+        match platform::read_at(&self.file, &mut [0], 0) {
+            Ok(0) => Ok(()),
+            // Files like /proc/kmsg make a reader wait, and are opened so that they can't.
+            Ok(_) => Err(self.hides_content()),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                Err(self.hides_content())
+            }
+            Err(error) => Err(CopyError::source(CopyStep::Open, error)),
+        }
+    }
+
+    fn hides_content(&self) -> CopyError {
+        CopyError::source(
+            CopyStep::Open,
+            CopyErrorKind::Unsupported(
+                "the source says that it is empty, yet it can be read: a file made up by the kernel",
+            ),
+        )
+    }
+
+    /// The apparent size in bytes when the source was opened.
+    pub(crate) fn size(&self) -> u64 {
+        self.opened_as.size
+    }
+
+    /// The permission bits: never set-user-ID, set-group-ID or sticky.
+    pub(super) fn permissions(&self) -> u32 {
+        self.opened_as.mode & 0o777
+    }
+
+    pub(crate) fn id(&self) -> FileId {
+        self.opened_as.id
+    }
+
+    /// The apparent size in bytes now.
+    pub(super) fn size_now(&self) -> Result<u64, CopyError> {
+        Ok(self.status_now()?.size)
+    }
+
+    /// Refuses a source whose size or times are not what they were when it was opened.
+    ///
+    /// Since Linux 6.13 every write that follows a look at the times gets a time of its own
+    /// (multigrain timestamps); before, one within the same clock tick (1 to 10 ms) goes unseen.
+    pub(super) fn refuse_change(&self) -> Result<(), CopyError> {
+        let now = self.status_now()?;
+        if (now.size, now.modified, now.changed)
+            == (
+                self.opened_as.size,
+                self.opened_as.modified,
+                self.opened_as.changed,
+            )
+        {
+            Ok(())
+        } else {
+            Err(CopyError::source(
+                CopyStep::Transfer,
+                CopyErrorKind::SourceChanged,
+            ))
+        }
+    }
+
+    fn status_now(&self) -> Result<Status, CopyError> {
+        platform::status(&self.file).map_err(|error| CopyError::source(CopyStep::Transfer, error))
+    }
+}

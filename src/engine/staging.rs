@@ -1,0 +1,183 @@
+//! A copy is built where nobody sees it, and gets its name when it is complete.
+//!
+//! Where the file system can, the staged file has no name at all (`O_TMPFILE`): whatever happens
+//! to the process, nothing is left. Elsewhere (FUSE, some NFS and overlayfs, other systems) it has
+//! a random name in the destination's directory, which is removed on any error; only a kill leaves
+//! it. A replacement passes through such a name too, for the instant between a link and a rename,
+//! since no call links a file over an existing name.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+
+use super::destination::Destination;
+use super::error::{CopyError, CopyErrorKind, CopyStep};
+use super::platform::{self, DirectorySync};
+
+/// How the names of staged files begin. 32 hexadecimal digits follow.
+pub const STAGING_PREFIX: &str = ".fast-copy-";
+
+/// A file that is being built for a destination.
+#[derive(Debug)]
+pub(super) struct Staged<'a> {
+    pub(super) file: File,
+    destination: &'a Destination,
+    directory_sync: Option<DirectorySync>,
+    name: Option<StagedName<'a>>,
+}
+
+impl<'a> Staged<'a> {
+    /// Makes an empty file of mode 0600 on the destination's file system. With `durable`, also
+    /// takes hold of the directory now, so that one which can't be synchronised is found out before
+    /// anything is published.
+    pub(super) fn create(destination: &'a Destination, durable: bool) -> Result<Self, CopyError> {
+        let os = |error| CopyError::destination(CopyStep::Stage, CopyErrorKind::Os(error));
+        let directory = &destination.directory;
+        let directory_sync = match durable {
+            true => Some(platform::open_directory_sync(directory).map_err(os)?),
+            false => None,
+        };
+        let (file, name) = match platform::create_unnamed(directory).map_err(os)? {
+            Some(file) => (file, None),
+            None => {
+                let name = random_name().map_err(os)?;
+                let file = platform::create_named(directory, &name).map_err(os)?;
+                (file, Some(name))
+            }
+        };
+        let name = name.map(|name| StagedName { destination, name });
+        Ok(Self {
+            file,
+            destination,
+            directory_sync,
+            name,
+        })
+    }
+
+    /// Makes the file a clone of `source`, or fails and may leave anything in it.
+    pub(super) fn clone_from(&mut self, source: &File) -> io::Result<()> {
+        let name = self.name.as_ref().map(|staged| staged.name.as_os_str());
+        platform::clone(source, &mut self.file, &self.destination.directory, name)
+    }
+
+    /// Empties the file again, after a tier that may have left something in it.
+    pub(super) fn reset(&self) -> Result<(), CopyError> {
+        self.file
+            .set_len(0)
+            .map_err(|error| CopyError::destination(CopyStep::Stage, error))
+    }
+
+    /// Ends the building: sets the permission bits, on the descriptor and before the
+    /// synchronisation, so that they are as durable as the bytes.
+    pub(super) fn seal(&self, permissions: u32) -> Result<(), CopyError> {
+        let os = |error| CopyError::destination(CopyStep::Seal, CopyErrorKind::Os(error));
+        platform::set_permissions(&self.file, permissions).map_err(os)?;
+        if self.directory_sync.is_some() {
+            self.file.sync_all().map_err(os)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the file the destination's name, in one atomic step, and then synchronises the
+    /// directory. Any error before that step leaves the destination as it was.
+    pub(super) fn publish(mut self, replace: bool) -> Result<(), CopyError> {
+        match self.name.take() {
+            None => self.publish_unnamed(replace),
+            Some(name) => self.publish_named(name, replace),
+        }
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists if !replace => {
+                CopyError::destination(CopyStep::Publish, CopyErrorKind::AlreadyExists)
+            }
+            _ => CopyError::destination(CopyStep::Publish, error),
+        })?;
+        if let Some(directory) = self.directory_sync.take() {
+            directory
+                .sync()
+                .map_err(|error| CopyError::destination(CopyStep::SyncDirectory, error))?;
+        }
+        Ok(())
+    }
+
+    fn publish_unnamed(&self, replace: bool) -> io::Result<()> {
+        let Destination {
+            directory, name, ..
+        } = self.destination;
+        match platform::link_unnamed(&self.file, directory, name) {
+            Err(error) if replace && error.kind() == io::ErrorKind::AlreadyExists => {
+                let passing = random_name()?;
+                platform::link_unnamed(&self.file, directory, &passing)?;
+                let passing = StagedName {
+                    destination: self.destination,
+                    name: passing,
+                };
+                self.publish_named(passing, true)
+            }
+            result => result,
+        }
+    }
+
+    fn publish_named(&self, staged: StagedName<'_>, replace: bool) -> io::Result<()> {
+        let Destination {
+            directory, name, ..
+        } = self.destination;
+        let renamed = staged.refuse_foreign(&self.file).and_then(|()| {
+            if replace {
+                platform::rename_replace(directory, &staged.name, name)
+            } else {
+                platform::rename_new(directory, &staged.name, name)
+            }
+        });
+        match renamed {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                staged.remove(&self.file);
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Drop for Staged<'_> {
+    fn drop(&mut self) {
+        if let Some(name) = self.name.take() {
+            name.remove(&self.file);
+        }
+    }
+}
+
+/// A name that a staged file has for a while.
+#[derive(Debug)]
+struct StagedName<'a> {
+    destination: &'a Destination,
+    name: OsString,
+}
+
+impl StagedName<'_> {
+    /// Others can write to the directory too: a name counts as ours only while it leads to our
+    /// file.
+    fn refuse_foreign(&self, file: &File) -> io::Result<()> {
+        let ours = platform::status(file)?.id;
+        match platform::entry(&self.destination.directory, &self.name)? {
+            Some(entry) if entry.id == ours => Ok(()),
+            _ => Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "somebody else has removed or exchanged the staged file",
+            )),
+        }
+    }
+
+    /// Removes the name, if it still is ours. Nothing can be done where that fails.
+    fn remove(&self, file: &File) {
+        if self.refuse_foreign(file).is_ok() {
+            let _ = platform::remove(&self.destination.directory, &self.name);
+        }
+    }
+}
+
+/// A name that nobody can guess: 128 bits from the system.
+fn random_name() -> io::Result<OsString> {
+    let high = getrandom::u64().map_err(io::Error::from)?;
+    let low = getrandom::u64().map_err(io::Error::from)?;
+    Ok(format!("{STAGING_PREFIX}{high:016x}{low:016x}").into())
+}
