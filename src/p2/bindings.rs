@@ -1,0 +1,33 @@
+//! Generated from `wit/p2`: asynchronous here, synchronous in [`sync`]. Both share [`types`].
+
+#[expect(missing_docs, reason = "generated code")]
+mod generated {
+    wasmtime::component::bindgen!({
+        path: "wit/p2",
+        world: "sandbox:fast-copy/imports",
+        imports: { default: async | trappable },
+        with: { "wasi": wasmtime_wasi::p2::bindings },
+        require_store_data_send: true,
+    });
+}
+
+pub use generated::sandbox::fast_copy::*;
+
+/// The synchronous form of the same interfaces.
+pub mod sync {
+    #[expect(missing_docs, reason = "generated code")]
+    mod generated {
+        wasmtime::component::bindgen!({
+            path: "wit/p2",
+            world: "sandbox:fast-copy/imports",
+            imports: { default: trappable },
+            with: {
+                "wasi": wasmtime_wasi::p2::bindings,
+                "sandbox:fast-copy/types": crate::p2::bindings::types,
+            },
+            require_store_data_send: true,
+        });
+    }
+
+    pub use generated::sandbox::fast_copy::*;
+}

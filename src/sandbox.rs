@@ -1,0 +1,84 @@
+//! From a guest's descriptor and path to an open file: the only place where a guest's path is
+//! resolved.
+//!
+//! The invariant: what is opened lies beneath the descriptor's directory, by the kernel's own
+//! resolution, in one step with the opening. After that there are only descriptors.
+
+#[cfg(target_os = "linux")]
+mod beneath;
+#[cfg(unix)]
+mod by_wasmtime;
+#[cfg(windows)]
+mod unsupported;
+
+#[cfg(target_os = "linux")]
+use beneath as resolve;
+#[cfg(target_os = "macos")]
+use by_wasmtime as resolve;
+#[cfg(windows)]
+use unsupported as resolve;
+
+use std::io;
+use std::path::Path;
+
+use wasmtime_wasi::filesystem::{Descriptor, Dir};
+
+use crate::engine::{self, CopyError, CopyErrorKind, CopyStep, Destination, Source};
+
+/// One side of a guest's call.
+pub(crate) struct Operand {
+    pub(crate) descriptor: Descriptor,
+    pub(crate) path: String,
+}
+
+/// Both sides of a guest's call.
+pub(crate) struct Operands {
+    pub(crate) source: Operand,
+    pub(crate) destination: Operand,
+    pub(crate) symlink_follow: bool,
+}
+
+impl Operands {
+    /// Checks the descriptors, then opens the source and the destination's directory. Nothing is
+    /// created.
+    pub(crate) fn resolve(&self) -> Result<(Source, Destination), CopyError> {
+        let source_dir = directory(&self.source).map_err(at_source)?;
+        let destination_dir = directory(&self.destination).map_err(at_destination)?;
+        if destination_dir.perms.write_not_permitted() {
+            return Err(at_destination(not_permitted()));
+        }
+
+        let handle = resolve::source(source_dir, &self.source.path, self.symlink_follow)
+            .map_err(at_source)?;
+        let source = Source::from_handle(handle)?;
+
+        let path = self.destination.path.as_str();
+        let (parent, name) = engine::split(Path::new(path))?;
+        let parent = resolve::directory(destination_dir, parent).map_err(at_destination)?;
+        let destination = Destination::new(parent, name.to_owned(), || {
+            resolve::link_target(destination_dir, path)
+        });
+        Ok((source, destination))
+    }
+}
+
+fn directory(operand: &Operand) -> io::Result<&Dir> {
+    match &operand.descriptor {
+        Descriptor::Dir(dir) => Ok(dir),
+        Descriptor::File(_) => Err(io::ErrorKind::NotADirectory.into()),
+    }
+}
+
+/// What a guest gets for a path that leads out, and for a descriptor that it may not write to:
+/// `EPERM`, as in `wasmtime-wasi`.
+fn not_permitted() -> io::Error {
+    io::Error::from_raw_os_error(libc::EPERM)
+}
+
+fn at_source(error: io::Error) -> CopyError {
+    CopyError::source(CopyStep::Open, CopyErrorKind::Os(error))
+}
+
+fn at_destination(error: io::Error) -> CopyError {
+    CopyError::destination(CopyStep::Open, CopyErrorKind::Os(error))
+}

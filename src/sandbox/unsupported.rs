@@ -1,0 +1,23 @@
+//! Windows: no guest's path can be resolved yet.
+//!
+//! A copy needs a name relative to an open directory, which the standard library doesn't have
+//! there. The native functions work.
+
+use std::io;
+use std::path::Path;
+
+use wasmtime_wasi::filesystem::Dir;
+
+use crate::engine::{Directory, FileId, SourceHandle};
+
+pub(super) fn source(_dir: &Dir, _path: &str, _symlink_follow: bool) -> io::Result<SourceHandle> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(super) fn directory(_dir: &Dir, _path: &Path) -> io::Result<Directory> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(super) fn link_target(_dir: &Dir, _path: &str) -> Option<FileId> {
+    None
+}
