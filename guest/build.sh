@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Builds the guest components from source.
+#
+#   guest/build.sh [--bundle] [DIR]
+#
+# They go to DIR (default: target/guest). With --bundle they also replace those in guest/prebuilt,
+# together with the digest of what they were made from.
+#
+# Needs either a rustup toolchain with the target (rustup target add wasm32-wasip2), or, where
+# rustup can't fetch one, these Debian packages:
+#   apt-get install --no-install-recommends rustc-web rust-web-src wasi-libc clang
+# Without either it exits with status 3.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(dirname "$here")
+bundle=
+if [ "${1-}" = --bundle ]; then
+  bundle=1
+  shift
+fi
+out=${1-$root/target/guest}
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+target_dir=$root/target/guest-build
+target=wasm32-wasip2
+
+sysroot=$(rustc --print sysroot)
+host=$(rustc -vV | sed -n 's/^host: //p')
+
+export CARGO_TARGET_DIR=$target_dir
+# Source paths must not get into the components: the same sources give the same bytes anywhere.
+export RUSTFLAGS="--remap-path-prefix=$root=. --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
+build=(cargo build --quiet --release --locked --target "$target" --manifest-path "$here/Cargo.toml")
+
+if [ -d "$sysroot/lib/rustlib/$target" ]; then
+  "${build[@]}" -p clone-disk -p probe
+elif [ -f /usr/lib/wasm32-wasi/libc.a ] && [ -x /usr/bin/clang ] &&
+  [ -d "$(/usr/bin/rustc --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library" ]; then
+  # std is built from Debian's source with Debian's compiler; the linker is rustup's.
+  crt=$target_dir/crt
+  mkdir -p "$crt"
+  clang --target=wasm32-wasi -O2 -c "$here/toolchain/crt1-command.c" -o "$crt/crt1-command.o"
+  cp /usr/lib/wasm32-wasi/libc.a "$crt/"
+  tools=$sysroot/lib/rustlib/$host/bin
+  export PATH="$tools/gcc-ld:$PATH"
+  export RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
+  export CARGO_TARGET_WASM32_WASIP2_LINKER="$tools/wasm-component-ld"
+  export RUSTFLAGS="$RUSTFLAGS -L native=$crt"
+  "${build[@]}" -Z build-std=std,panic_abort -p clone-disk -p probe
+else
+  echo "guest/build.sh: no toolchain for $target; see the head of this script" >&2
+  exit 3
+fi
+
+for name in clone-disk probe; do
+  cp "$target_dir/$target/release/$name.wasm" "$out/$name.wasm"
+done
+if [ -n "$bundle" ]; then
+  cp "$out"/{clone-disk,probe}.wasm "$here/prebuilt/"
+  "$here/digest.sh" >"$here/prebuilt/sources.sha256"
+fi

@@ -1,0 +1,88 @@
+//! The command line.
+
+use fast_copy::CopyOptions;
+use lexopt::prelude::*;
+
+pub const HELP: &str = "\
+Clone disk images at the speed of the host's file system.
+
+Usage:
+  clone-disk clone [OPTIONS] BASE NAME...   make each NAME a copy of BASE
+  clone-disk verify A B                     compare two files byte by byte
+
+Options of clone:
+  --independent      share no block with BASE (sparse-copy instead of fast-copy)
+  --replace          replace a NAME that exists
+  --require-reflink  fail where the file system can't share blocks
+  --dig-holes        make holes of copied blocks that hold only zeros
+  --no-sync          don't wait for the disk
+  --symlink-follow   follow BASE if it is a symbolic link
+";
+
+pub enum Command {
+    Help,
+    Clone(CloneRequest),
+    Verify { a: String, b: String },
+}
+
+pub struct CloneRequest {
+    pub independent: bool,
+    pub options: CopyOptions,
+    pub base: String,
+    pub names: Vec<String>,
+}
+
+pub fn parse() -> Result<Command, lexopt::Error> {
+    let mut parser = lexopt::Parser::from_env();
+    match parser.next()? {
+        Some(Value(command)) if command == "clone" => parse_clone(parser),
+        Some(Value(command)) if command == "verify" => parse_verify(parser),
+        Some(Value(command)) => Err(format!("unknown command {command:?}").into()),
+        Some(Short('h') | Long("help")) => Ok(Command::Help),
+        Some(argument) => Err(argument.unexpected()),
+        None => Err("no command given".into()),
+    }
+}
+
+fn parse_clone(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
+    let mut independent = false;
+    let mut options = CopyOptions::new().symlink_follow(false);
+    let mut paths = Vec::new();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("independent") => independent = true,
+            Long("replace") => options = options.replace(true),
+            Long("require-reflink") => options = options.require_reflink(true),
+            Long("dig-holes") => options = options.dig_holes(true),
+            Long("no-sync") => options = options.no_sync(true),
+            Long("symlink-follow") => options = options.symlink_follow(true),
+            Short('h') | Long("help") => return Ok(Command::Help),
+            Value(path) => paths.push(path.string()?),
+            argument => return Err(argument.unexpected()),
+        }
+    }
+    if paths.len() < 2 {
+        return Err("clone needs a BASE and at least one NAME".into());
+    }
+    Ok(Command::Clone(CloneRequest {
+        independent,
+        options,
+        base: paths.remove(0),
+        names: paths,
+    }))
+}
+
+fn parse_verify(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
+    let mut paths = Vec::new();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Short('h') | Long("help") => return Ok(Command::Help),
+            Value(path) => paths.push(path.string()?),
+            argument => return Err(argument.unexpected()),
+        }
+    }
+    match <[String; 2]>::try_from(paths) {
+        Ok([a, b]) => Ok(Command::Verify { a, b }),
+        Err(_) => Err("verify needs two files".into()),
+    }
+}

@@ -1,0 +1,49 @@
+//! `clone-disk clone`.
+
+use std::time::{Duration, Instant};
+
+use fast_copy::{CopyMethod, CopyReport};
+
+use crate::args::CloneRequest;
+use crate::size::in_words;
+
+pub fn run(request: &CloneRequest) -> Result<(), String> {
+    let width = request.names.iter().map(|name| name.len()).max();
+    let width = width.unwrap_or(0).max("CLONE".len());
+    println!(
+        "{:width$}  METHOD     APPARENT      COPIED   ALLOCATED  DURABLE       TIME",
+        "CLONE"
+    );
+    for name in &request.names {
+        let (report, time) =
+            clone(request, name).map_err(|error| format!("{} -> {name}: {error}", request.base))?;
+        println!(
+            "{name:width$}  {:7}  {:>10}  {:>10}  {:>10}  {:7}  {:>9}",
+            method(&report),
+            in_words(report.size),
+            in_words(report.copied),
+            in_words(report.allocated),
+            if report.durable { "yes" } else { "no" },
+            format!("{:.2} ms", time.as_secs_f64() * 1000.0),
+        );
+    }
+    Ok(())
+}
+
+fn clone(request: &CloneRequest, name: &str) -> Result<(CopyReport, Duration), fast_copy::Error> {
+    let start = Instant::now();
+    let report = if request.independent {
+        request.options.sparse_copy(&request.base, name)?
+    } else {
+        request.options.fast_copy(&request.base, name)?
+    };
+    Ok((report, start.elapsed()))
+}
+
+fn method(report: &CopyReport) -> &'static str {
+    match report.method {
+        CopyMethod::Reflink => "reflink",
+        CopyMethod::Offload => "offload",
+        CopyMethod::Copy => "copy",
+    }
+}

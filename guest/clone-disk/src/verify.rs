@@ -1,0 +1,52 @@
+//! `clone-disk verify`: compares two files in the guest, with what every guest has.
+
+use std::fs::File;
+use std::io::{self, Read};
+
+/// What a host hands out in one read.
+const CHUNK: usize = 64 << 10;
+
+pub fn run(a: &str, b: &str) -> Result<(), String> {
+    let (mut file_a, mut file_b) = (open(a)?, open(b)?);
+    let (mut buffer_a, mut buffer_b) = (vec![0; CHUNK], vec![0; CHUNK]);
+    let mut offset = 0;
+    loop {
+        let read_a = fill(&mut file_a, &mut buffer_a).map_err(|error| format!("{a}: {error}"))?;
+        let read_b = fill(&mut file_b, &mut buffer_b).map_err(|error| format!("{b}: {error}"))?;
+        let (read_a, read_b) = (&buffer_a[..read_a], &buffer_b[..read_b]);
+        if read_a != read_b {
+            let same = read_a
+                .iter()
+                .zip(read_b)
+                .take_while(|(x, y)| x == y)
+                .count();
+            return Err(format!(
+                "{a} and {b} differ at byte {}",
+                offset + same as u64
+            ));
+        }
+        if read_a.is_empty() {
+            println!("{a} and {b} are the same, {offset} bytes");
+            return Ok(());
+        }
+        offset += read_a.len() as u64;
+    }
+}
+
+fn open(path: &str) -> Result<File, String> {
+    File::open(path).map_err(|error| format!("{path}: {error}"))
+}
+
+/// Fills the buffer as far as the file goes.
+fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}

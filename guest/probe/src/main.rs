@@ -1,0 +1,102 @@
+//! Makes raw calls of `sandbox:fast-copy`, with operands that the SDK would never pass.
+//!
+//! `probe FUNCTION SRC_DIR SRC_PATH DST_DIR DST_PATH FLAGS [REPEAT]`
+//!
+//! A directory is a preopen's name; `file:PATH` is the descriptor of a file in the first preopen.
+//! In a path `\0` stands for NUL and `{i}` for the number of the call. Flags are named as in the
+//! WIT, with commas. Prints `ok METHOD SIZE COPIED ALLOCATED DURABLE` or `err CODE OPERAND`, and
+//! with REPEAT the nanoseconds of each call.
+
+use std::time::Instant;
+
+use fast_copy::{CopyFlags, Descriptor, copy};
+use wasip2::filesystem::preopens::get_directories;
+use wasip2::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [
+        function,
+        src_dir,
+        src_path,
+        dst_dir,
+        dst_path,
+        flags,
+        repeat @ ..,
+    ] = args.as_slice()
+    else {
+        panic!("usage: probe FUNCTION SRC_DIR SRC_PATH DST_DIR DST_PATH FLAGS [REPEAT]");
+    };
+    let call = match function.as_str() {
+        "fast-copy" => copy::fast_copy,
+        "sparse-copy" => copy::sparse_copy,
+        other => panic!("no function {other}"),
+    };
+    let (src, dst) = (descriptor(src_dir), descriptor(dst_dir));
+    let flags = parse_flags(flags);
+    let calls: usize = repeat.first().map_or(1, |n| n.parse().expect("a number"));
+
+    let mut times = Vec::with_capacity(calls);
+    for i in 0..calls {
+        let src_path = unescape(src_path, i);
+        let dst_path = unescape(dst_path, i);
+        let start = Instant::now();
+        let result = call(&src, &src_path, &dst, &dst_path, flags);
+        times.push(start.elapsed().as_nanos().to_string());
+        match result {
+            Ok(report) if i == 0 => println!(
+                "ok {:?} {} {} {} {}",
+                report.method, report.size, report.copied, report.allocated, report.durable
+            ),
+            Ok(_) => {}
+            Err(error) => {
+                println!("err {:?} {:?}", error.code, error.operand);
+                return;
+            }
+        }
+    }
+    if !repeat.is_empty() {
+        println!("{}", times.join(" "));
+    }
+}
+
+fn descriptor(spelling: &str) -> Descriptor {
+    let preopens = get_directories();
+    match spelling.strip_prefix("file:") {
+        Some(path) => preopens[0]
+            .0
+            .open_at(
+                PathFlags::empty(),
+                path,
+                OpenFlags::empty(),
+                DescriptorFlags::READ,
+            )
+            .expect("a file in the first preopen"),
+        None => {
+            preopens
+                .into_iter()
+                .find(|(_, name)| name == spelling)
+                .expect("a preopen's name")
+                .0
+        }
+    }
+}
+
+fn parse_flags(names: &str) -> CopyFlags {
+    names
+        .split(',')
+        .filter(|name| !name.is_empty())
+        .map(|name| match name {
+            "replace" => CopyFlags::REPLACE,
+            "symlink-follow" => CopyFlags::SYMLINK_FOLLOW,
+            "require-reflink" => CopyFlags::REQUIRE_REFLINK,
+            "dig-holes" => CopyFlags::DIG_HOLES,
+            "no-sync" => CopyFlags::NO_SYNC,
+            other => panic!("no flag {other}"),
+        })
+        .fold(CopyFlags::empty(), |all, flag| all | flag)
+}
+
+fn unescape(path: &str, call: usize) -> String {
+    path.replace("\\0", "\0").replace("{i}", &call.to_string())
+}
