@@ -61,6 +61,11 @@ impl CopyControl {
         self.shared.copied.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// Whether a copy was published with this already.
+    pub(super) fn is_spent(&self) -> bool {
+        self.shared.phase.load(Ordering::Acquire) == PUBLISHING
+    }
+
     /// Passes the point of no return, unless a cancel came first.
     pub(super) fn begin_publishing(&self) -> bool {
         self.shared

@@ -83,16 +83,23 @@ pub(crate) fn copy(
     options.check(sharing)?;
     destination.admit(source, options.replace)?;
     refuse_too_large(source, options.max_size)?;
-    check_cancelled(&options.control, CopyStep::Open)?;
+    let control = options.control_or_new();
+    if control.is_spent() {
+        return Err(CopyError::new(
+            CopyStep::Open,
+            CopyErrorKind::Invalid("a control is for one copy; make a new one for the next"),
+        ));
+    }
+    check_cancelled(&control, CopyStep::Open)?;
 
     let durable = !options.no_sync;
     let mut staged = Staged::create(destination, durable)?;
-    let (method, copied) = fill(source, &mut staged, sharing, options)?;
+    let (method, copied) = fill(source, &mut staged, sharing, options, &control)?;
     staged.seal(source.permissions())?;
     let result = platform::status(&staged.file)
         .map_err(|error| CopyError::destination(CopyStep::Seal, error))?;
 
-    if !options.control.begin_publishing() {
+    if !control.begin_publishing() {
         return Err(cancelled(CopyStep::Publish).after(copied));
     }
     staged.publish(options.replace)?;
@@ -111,6 +118,7 @@ fn fill(
     staged: &mut Staged<'_>,
     sharing: Sharing,
     options: &CopyOptions,
+    control: &CopyControl,
 ) -> Result<(CopyMethod, u64), CopyError> {
     if sharing == Sharing::Allowed {
         match reflink::clone(source, staged)? {
@@ -125,9 +133,10 @@ fn fill(
             }
             Clone::Refused => staged.reset()?,
         }
-        check_cancelled(&options.control, CopyStep::Clone)?;
+        check_cancelled(control, CopyStep::Clone)?;
     }
-    let Transferred { copied, offloaded } = transfer::transfer(source, staged, sharing, options)?;
+    let Transferred { copied, offloaded } =
+        transfer::transfer(source, staged, sharing, options, control)?;
     let method = if offloaded {
         CopyMethod::Offload
     } else {

@@ -25,7 +25,7 @@ pub struct CopyOptions {
     pub(super) dig_holes: bool,
     pub(super) no_sync: bool,
     pub(super) max_size: u64,
-    pub(super) control: CopyControl,
+    control: Option<CopyControl>,
 }
 
 impl Default for CopyOptions {
@@ -37,7 +37,7 @@ impl Default for CopyOptions {
             dig_holes: false,
             no_sync: false,
             max_size: u64::MAX,
-            control: CopyControl::new(),
+            control: None,
         }
     }
 }
@@ -92,10 +92,16 @@ impl CopyOptions {
         self
     }
 
-    /// Lets `control` watch and cancel the next copy made with these options.
+    /// Lets `control` watch and cancel the copy made with these options. A control is for one copy:
+    /// a second one with the same is refused.
     pub fn control(mut self, control: CopyControl) -> Self {
-        self.control = control;
+        self.control = Some(control);
         self
+    }
+
+    /// The control of one copy: the caller's, or one that nobody else knows.
+    pub(super) fn control_or_new(&self) -> CopyControl {
+        self.control.clone().unwrap_or_default()
     }
 
     /// Clones `src` to `dst` where the file system can share blocks, else copies its data and

@@ -31,6 +31,7 @@ pub(super) fn transfer(
     staged: &Staged<'_>,
     sharing: Sharing,
     options: &CopyOptions,
+    control: &CopyControl,
 ) -> Result<Transferred, CopyError> {
     let size = source.size();
     let at_destination =
@@ -38,7 +39,7 @@ pub(super) fn transfer(
     platform::prepare_sparse(&staged.file).map_err(at_destination)?;
     staged.file.set_len(size).map_err(at_destination)?;
 
-    let mut mover = Mover::new(source, staged, sharing, options)?;
+    let mut mover = Mover::new(source, staged, sharing, control)?;
     let mut written = WrittenMap::new(&source.file);
     for extent in Extents::new(&source.file, size) {
         match extent {
@@ -86,14 +87,14 @@ impl<'a> Mover<'a> {
         source: &'a Source,
         staged: &'a Staged<'a>,
         sharing: Sharing,
-        options: &'a CopyOptions,
+        control: &'a CopyControl,
     ) -> Result<Self, CopyError> {
         let status = platform::status(&staged.file)
             .map_err(|error| CopyError::destination(CopyStep::Transfer, error))?;
         Ok(Self {
             source,
             staged,
-            control: &options.control,
+            control,
             may_offload: sharing == Sharing::Allowed,
             buffer: Vec::new(),
             block: zero_block(status.block_size),

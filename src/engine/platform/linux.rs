@@ -6,11 +6,10 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::path::PathBuf;
 
-use rustix::fs::{self, AtFlags, Mode, OFlags};
+use rustix::fs::{self, AtFlags, CWD, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
-use rustix::path::DecInt;
-use rustix_linux_procfs::proc_self_fd;
 
 pub(crate) use super::unix::*;
 pub(crate) use fiemap::WrittenMap;
@@ -18,14 +17,26 @@ pub(crate) use fiemap::WrittenMap;
 /// `O_PATH` neither waits at a FIFO nor touches a device.
 pub(super) const HANDLE: OFlags = OFlags::PATH;
 
-/// Opens what the handle is of, and not its name again: through `/proc/self/fd`.
+/// A descriptor's entry in procfs. A link through it leads to the open file, and not to a name.
+fn proc_entry(descriptor: &impl AsRawFd) -> PathBuf {
+    format!("/proc/self/fd/{}", descriptor.as_raw_fd()).into()
+}
+
+/// Opens what the handle is of, and not its name again. That it is the same file is for the caller
+/// to check: nothing else is known of what is mounted on `/proc`.
 ///
 /// `O_NONBLOCK` changes nothing for a file on a disk. It keeps the files that the kernel makes up
 /// (/proc/kmsg) and files under a lease from making us wait.
 pub(crate) fn reopen_for_reading(handle: SourceHandle) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let name = DecInt::from_fd(&handle);
-    Ok(open(proc_self_fd()?, name.as_ref(), flags, Mode::empty())?.into())
+    match open(CWD, &proc_entry(&handle), flags, Mode::empty()) {
+        Ok(fd) => Ok(fd.into()),
+        Err(Errno::NOENT) => Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "a source is opened through /proc, which is not mounted",
+        )),
+        Err(errno) => Err(errno.into()),
+    }
 }
 
 /// Makes a file without a name, or says by `None` that this file system can't.
@@ -49,10 +60,9 @@ pub(crate) fn link_unnamed(file: &File, directory: &Directory, name: &OsStr) -> 
         Err(Errno::NOENT) => {}
         result => return Ok(result?),
     }
-    let proc_fd = proc_self_fd()?;
+    let entry = proc_entry(file);
     Ok(retry_on_intr(|| {
-        let number = DecInt::new(file.as_raw_fd());
-        fs::linkat(proc_fd, number, directory, name, AtFlags::SYMLINK_FOLLOW)
+        fs::linkat(CWD, &entry, directory, name, AtFlags::SYMLINK_FOLLOW)
     })?)
 }
 

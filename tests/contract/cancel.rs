@@ -1,0 +1,117 @@
+//! Contract line 12: a cancel is heard at the next chunk, and publishes nothing.
+
+use std::fs;
+use std::path::Path;
+
+use wasmtime_fast_copy::{CopyControl, CopyErrorKind, CopyOptions};
+
+use crate::child::{BOTH, Function};
+use crate::files::*;
+use crate::filesystems::FileSystem;
+
+crate::tests![
+    a_cancelled_copy_moves_at_most_one_chunk_more_and_publishes_nothing,
+    a_copy_cancelled_before_it_began_moves_nothing,
+    a_cancel_after_the_end_is_ignored,
+    a_control_serves_one_copy_and_options_serve_many,
+];
+
+const CHUNK: u64 = 16 * MIB;
+
+/// Starts a copy, cancels it as soon as a byte has moved, and returns how much moved after that.
+/// None: the copy was faster.
+fn cancel_under_way(
+    function: Function,
+    options: &CopyOptions,
+    src: &Path,
+    dst: &Path,
+) -> Option<u64> {
+    let control = CopyControl::new();
+    let options = options.clone().control(control.clone());
+    std::thread::scope(|scope| {
+        let copying = scope.spawn(|| function.call(&options, src, dst));
+        while control.copied() == 0 && !copying.is_finished() {
+            std::hint::spin_loop();
+        }
+        let in_time = control.cancel();
+        let at_cancel = control.copied();
+        let result = copying.join().unwrap();
+        if !in_time {
+            assert!(result.is_ok());
+            return None;
+        }
+        let error = result.unwrap_err();
+        assert!(matches!(error.kind(), CopyErrorKind::Cancelled), "{error}");
+        assert!(control.is_cancelled());
+        Some(control.copied() - at_cancel)
+    })
+}
+
+fn a_cancelled_copy_moves_at_most_one_chunk_more_and_publishes_nothing(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    dense_file(&src, 192 * MIB);
+    fs::File::open(&src).unwrap().sync_all().unwrap();
+    for function in BOTH {
+        if function == Function::Fast && fs.reflinks() {
+            // One call, which can't be stopped half way.
+            continue;
+        }
+        fs::write(&dst, "old").unwrap();
+        let options = CopyOptions::new().replace(true);
+        let moved = (0..20).find_map(|_| {
+            let moved = cancel_under_way(function, &options, &src, &dst);
+            if moved.is_none() {
+                fs::write(&dst, "old").unwrap();
+            }
+            moved
+        });
+        let moved = moved.expect("one of 20 copies to be slower than a cancel");
+        assert!(moved <= CHUNK, "{moved} bytes after the cancel");
+        assert_text(&dst, "old");
+        assert_eq!(names(dir.path()), ["dst", "src"]);
+    }
+}
+
+fn a_copy_cancelled_before_it_began_moves_nothing(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    dense_file(&src, MIB);
+    for function in BOTH {
+        let control = CopyControl::new();
+        assert!(control.cancel());
+        let options = CopyOptions::new().control(control.clone());
+        let error = function.call(&options, &src, &dst).unwrap_err();
+        assert!(matches!(error.kind(), CopyErrorKind::Cancelled));
+        assert_eq!(control.copied(), 0);
+        assert_eq!(names(dir.path()), ["src"]);
+    }
+}
+
+fn a_cancel_after_the_end_is_ignored(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    dense_file(&src, MIB);
+    for function in BOTH {
+        let control = CopyControl::new();
+        let options = CopyOptions::new().replace(true).control(control.clone());
+        function.call(&options, &src, &dst).unwrap();
+        assert!(!control.cancel());
+        assert_same(&src, &dst);
+    }
+}
+
+fn a_control_serves_one_copy_and_options_serve_many(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = text_file(dir.path(), "src", "text");
+    let dst = dir.path().join("dst");
+    for function in BOTH {
+        let options = CopyOptions::new().replace(true);
+        function.call(&options, &src, &dst).unwrap();
+        function.call(&options, &src, &dst).unwrap();
+        let controlled = options.control(CopyControl::new());
+        function.call(&controlled, &src, &dst).unwrap();
+        let error = function.call(&controlled, &src, &dst).unwrap_err();
+        assert!(matches!(error.kind(), CopyErrorKind::Invalid(_)), "{error}");
+    }
+}

@@ -1,0 +1,212 @@
+//! Contract line 9: where a tier fails, the next one goes on at the exact next byte.
+
+use crate::child::{BOTH, Copy, Function, Outcome};
+use crate::files::*;
+use crate::filesystems::FileSystem;
+
+crate::tests![
+    a_refused_clone_becomes_a_copy,
+    a_clone_that_fails_for_good_is_an_error,
+    an_offload_refused_at_its_first_byte_becomes_reading_and_writing,
+    an_offload_without_room_is_an_error,
+    an_offload_that_fails_half_way_goes_on_at_the_next_byte,
+    an_offload_that_fails_for_good_half_way_is_an_error,
+    an_offload_of_nothing_is_not_the_end_of_the_file,
+    an_interrupted_call_is_made_again,
+];
+
+/// Makes a clone fail, where one would succeed.
+const NO_CLONE: &str = "ioctl:error=EOPNOTSUPP:when=1";
+
+/// A source of 40 MiB of written data: three calls of 16 MiB at most to offload.
+fn offloadable(dir: &std::path::Path) -> std::path::PathBuf {
+    let src = dir.join("src");
+    dense_file(&src, 40 * MIB);
+    std::fs::File::open(&src).unwrap().sync_all().unwrap();
+    src
+}
+
+fn a_refused_clone_becomes_a_copy(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    four_extents(&src);
+    for errno in [
+        "EOPNOTSUPP",
+        "EXDEV",
+        "EINVAL",
+        "EPERM",
+        "EACCES",
+        "ENOTTY",
+        "ENOSYS",
+        "EBADF",
+        "ETXTBSY",
+        "ENOENT",
+        "EAGAIN",
+    ] {
+        let copy = Copy::new(Function::Fast, &src, &dst).options(&["replace"]);
+        let outcome = copy.run_injected(&[&format!("ioctl:error={errno}:when=1")]);
+        assert!(
+            matches!(&outcome, Outcome::Ok(method, 262_144) if method != "Reflink"),
+            "{errno}: {outcome:?}"
+        );
+        assert_same(&src, &dst);
+        assert_allocated_at_most(&dst, 256 * KIB);
+    }
+}
+
+fn a_clone_that_fails_for_good_is_an_error(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    four_extents(&src);
+    for (errno, number) in [
+        ("EIO", libc::EIO),
+        ("ENOMEM", libc::ENOMEM),
+        ("ENOSPC", libc::ENOSPC),
+        ("EDQUOT", libc::EDQUOT),
+        ("EROFS", libc::EROFS),
+        ("EFBIG", libc::EFBIG),
+    ] {
+        let copy = Copy::new(Function::Fast, &src, &dst);
+        let outcome = copy.run_injected(&[&format!("ioctl:error={errno}:when=1")]);
+        outcome.assert_errno(number);
+        assert_eq!(names(dir.path()), ["src"]);
+    }
+}
+
+fn an_offload_refused_at_its_first_byte_becomes_reading_and_writing(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (offloadable(dir.path()), dir.path().join("dst"));
+    for errno in [
+        "EXDEV",
+        "EOPNOTSUPP",
+        "EIO",
+        "EPERM",
+        "ENOSYS",
+        "EBADF",
+        "EROFS",
+    ] {
+        let copy = Copy::new(Function::Fast, &src, &dst).options(&["replace"]);
+        let injection = format!("copy_file_range:error={errno}");
+        let outcome = copy.run_injected(&[NO_CLONE, &injection]);
+        assert_eq!(outcome, Outcome::Ok("Copy".into(), 40 * MIB), "{errno}");
+        assert_same(&src, &dst);
+    }
+}
+
+fn an_offload_without_room_is_an_error(fs: &FileSystem) {
+    if !fs.has_fiemap() {
+        return;
+    }
+    let dir = fs.dir();
+    let (src, dst) = (offloadable(dir.path()), dir.path().join("dst"));
+    for (errno, number) in [
+        ("ENOMEM", libc::ENOMEM),
+        ("ENOSPC", libc::ENOSPC),
+        ("EDQUOT", libc::EDQUOT),
+        ("EFBIG", libc::EFBIG),
+    ] {
+        let injection = format!("copy_file_range:error={errno}");
+        let outcome = Copy::new(Function::Fast, &src, &dst).run_injected(&[NO_CLONE, &injection]);
+        outcome.assert_errno(number);
+        assert_eq!(names(dir.path()), ["src"]);
+    }
+}
+
+/// What a copy that began with an offload is called at its end; where the file system has no
+/// FIEMAP none is tried.
+fn method(fs: &FileSystem) -> &'static str {
+    if fs.has_fiemap() { "Offload" } else { "Copy" }
+}
+
+fn an_offload_that_fails_half_way_goes_on_at_the_next_byte(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (offloadable(dir.path()), dir.path().join("dst"));
+    for errno in ["EXDEV", "EINVAL", "EPERM", "EAGAIN"] {
+        let copy = Copy::new(Function::Fast, &src, &dst).options(&["replace"]);
+        let injection = format!("copy_file_range:error={errno}:when=2");
+        let outcome = copy.run_injected(&[NO_CLONE, &injection]);
+        assert_eq!(outcome, Outcome::Ok(method(fs).into(), 40 * MIB), "{errno}");
+        assert_same(&src, &dst);
+    }
+}
+
+fn an_offload_that_fails_for_good_half_way_is_an_error(fs: &FileSystem) {
+    if !fs.has_fiemap() {
+        return;
+    }
+    let dir = fs.dir();
+    let (src, dst) = (offloadable(dir.path()), dir.path().join("dst"));
+    for (errno, number) in [
+        ("EIO", libc::EIO),
+        ("ENOSPC", libc::ENOSPC),
+        ("EROFS", libc::EROFS),
+    ] {
+        let injection = format!("copy_file_range:error={errno}:when=2");
+        let outcome = Copy::new(Function::Fast, &src, &dst).run_injected(&[NO_CLONE, &injection]);
+        outcome.assert_errno(number);
+        assert_eq!(names(dir.path()), ["src"]);
+    }
+}
+
+fn an_offload_of_nothing_is_not_the_end_of_the_file(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (offloadable(dir.path()), dir.path().join("dst"));
+    for (when, expected) in [("", "Copy"), (":when=2", method(fs))] {
+        let copy = Copy::new(Function::Fast, &src, &dst).options(&["replace"]);
+        let injection = format!("copy_file_range:retval=0{when}");
+        let outcome = copy.run_injected(&[NO_CLONE, &injection]);
+        assert_eq!(outcome, Outcome::Ok(expected.into(), 40 * MIB));
+        assert_same(&src, &dst);
+    }
+}
+
+fn an_interrupted_call_is_made_again(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    four_extents(&src);
+    std::fs::File::open(&src).unwrap().sync_all().unwrap();
+    for call in [
+        "pread64",
+        "pwrite64",
+        "copy_file_range",
+        "ftruncate",
+        "lseek",
+        "fchmod",
+        "fsync",
+        "linkat",
+        "renameat",
+    ] {
+        for function in BOTH {
+            for options in [&[] as &[&str], &["replace"]] {
+                let _ = std::fs::remove_file(&dst);
+                if !options.is_empty() {
+                    std::fs::write(&dst, "old").unwrap();
+                }
+                let copy = Copy::new(function, &src, &dst).options(options);
+                let before = copy.calls_before(call);
+                if options.is_empty() {
+                    std::fs::remove_file(&dst).unwrap();
+                }
+                let (first, last) = (before + 1, before + 5);
+                let interrupt = format!("{call}:error=EINTR:when={first}..{last}+2");
+                let outcome = match function {
+                    Function::Fast => copy.run_injected(&[NO_CLONE, &interrupt]),
+                    Function::Sparse => copy.run_injected(&[&interrupt]),
+                };
+                assert!(
+                    matches!(outcome, Outcome::Ok(_, 262_144)),
+                    "{call}: {outcome:?}"
+                );
+                assert_same(&src, &dst);
+                assert_eq!(names(dir.path()), ["dst", "src"]);
+            }
+        }
+    }
+    // An interrupted clone is not a refused one.
+    let _ = std::fs::remove_file(&dst);
+    let outcome = Copy::new(Function::Fast, &src, &dst).run_injected(&["ioctl:error=EINTR:when=1"]);
+    if fs.reflinks() {
+        outcome.assert_method("Reflink");
+    }
+    assert_same(&src, &dst);
+}

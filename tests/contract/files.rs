@@ -1,0 +1,147 @@
+//! Files to copy, and what to look for in their copies.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::SeekFrom;
+
+pub const KIB: u64 = 1 << 10;
+pub const MIB: u64 = 1 << 20;
+pub const GIB: u64 = 1 << 30;
+
+/// Makes a file of `size` bytes with data at the given ranges and holes between them. No byte of
+/// the data is zero, and no two blocks are the same.
+pub fn sparse_file(path: &Path, size: u64, data: &[Range<u64>]) {
+    let file = File::create(path).unwrap();
+    file.set_len(size).unwrap();
+    for range in data {
+        write_data(&file, range.clone());
+    }
+}
+
+/// A file without holes.
+pub fn dense_file(path: &Path, size: u64) {
+    sparse_file(path, size, &[0..size]);
+}
+
+pub fn write_data(file: &File, range: Range<u64>) {
+    let mut at = range.start;
+    while at < range.end {
+        let length = (range.end - at).min(MIB);
+        let bytes: Vec<u8> = (at..at + length)
+            .map(|i| ((i ^ (i >> 9) ^ (i >> 21)) % 255) as u8 + 1)
+            .collect();
+        file.write_all_at(&bytes, at).unwrap();
+        at += length;
+    }
+}
+
+/// Four extents in 16 MiB.
+pub fn four_extents(path: &Path) {
+    let extents: Vec<_> = (0..4)
+        .map(|i| i * 4 * MIB..i * 4 * MIB + 64 * KIB)
+        .collect();
+    sparse_file(path, 16 * MIB, &extents);
+}
+
+/// Allocated bytes.
+pub fn allocated(path: &Path) -> u64 {
+    fs::metadata(path).unwrap().blocks() * 512
+}
+
+pub fn inode(path: &Path) -> u64 {
+    fs::symlink_metadata(path).unwrap().ino()
+}
+
+pub fn exists(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+/// The names in a directory, sorted.
+pub fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Where the file system says that data is.
+pub fn data_ranges(file: &File) -> Vec<Range<u64>> {
+    let mut ranges = Vec::new();
+    let mut at = 0;
+    loop {
+        let start = match rustix::fs::seek(file, SeekFrom::Data(at)) {
+            Ok(start) => start,
+            Err(rustix::io::Errno::NXIO) => return ranges,
+            Err(error) => panic!("SEEK_DATA: {error}"),
+        };
+        at = rustix::fs::seek(file, SeekFrom::Hole(start)).unwrap();
+        ranges.push(start..at);
+    }
+}
+
+/// Compares all data of both files; holes of both are zeros anyway.
+pub fn same_content(a: &Path, b: &Path) -> Result<(), String> {
+    let (a, b) = (File::open(a).unwrap(), File::open(b).unwrap());
+    let sizes = (a.metadata().unwrap().len(), b.metadata().unwrap().len());
+    if sizes.0 != sizes.1 {
+        return Err(format!("sizes differ: {sizes:?}"));
+    }
+    let (mut bytes_a, mut bytes_b) = (vec![0; MIB as usize], vec![0; MIB as usize]);
+    for range in data_ranges(&a).into_iter().chain(data_ranges(&b)) {
+        let mut at = range.start;
+        while at < range.end {
+            let length = (range.end - at).min(MIB) as usize;
+            a.read_exact_at(&mut bytes_a[..length], at).unwrap();
+            b.read_exact_at(&mut bytes_b[..length], at).unwrap();
+            if bytes_a[..length] != bytes_b[..length] {
+                return Err(format!(
+                    "contents differ within {at}..{}",
+                    at + length as u64
+                ));
+            }
+            at += length as u64;
+        }
+    }
+    Ok(())
+}
+
+#[track_caller]
+pub fn assert_same(a: &Path, b: &Path) {
+    if let Err(difference) = same_content(a, b) {
+        panic!("{} and {}: {difference}", a.display(), b.display());
+    }
+}
+
+/// That a copy takes no more of the disk than `data` bytes, in blocks, and what the file system
+/// needs for its own records of it.
+#[track_caller]
+pub fn assert_allocated_at_most(path: &Path, data: u64) {
+    let allocated = allocated(path);
+    let records = 64 * KIB;
+    assert!(
+        allocated <= data + records,
+        "{allocated} bytes are allocated for {data} bytes of data"
+    );
+}
+
+/// Writes `text` and returns the path, for destinations that exist already.
+pub fn text_file(dir: &Path, name: &str, text: &str) -> PathBuf {
+    let path = dir.join(name);
+    fs::write(&path, text).unwrap();
+    path
+}
+
+#[track_caller]
+pub fn assert_text(path: &Path, text: &str) {
+    match fs::read_to_string(path) {
+        Ok(found) => assert_eq!(found, text),
+        Err(error) if error.kind() == ErrorKind::NotFound => panic!("{} is gone", path.display()),
+        Err(error) => panic!("{}: {error}", path.display()),
+    }
+}

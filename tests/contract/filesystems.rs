@@ -1,0 +1,207 @@
+//! Real file systems for the tests, in a mount namespace of their own.
+//!
+//! The test program starts itself again under `unshare --mount`: when its last process ends, by
+//! whatever cause, the kernel unmounts everything and frees the loop devices (`mount -o loop` sets
+//! them to clear themselves). The images are unlinked as soon as they are mounted.
+
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+use tempfile::TempDir;
+
+use crate::run;
+
+/// A mounted file system.
+#[derive(Clone, Debug)]
+pub struct FileSystem {
+    pub name: &'static str,
+    pub root: PathBuf,
+}
+
+impl FileSystem {
+    /// A new empty directory, gone with the returned guard.
+    pub fn dir(&self) -> TempDir {
+        tempfile::tempdir_in(&self.root).expect("a directory for a test")
+    }
+
+    /// Whether two files can share blocks here.
+    pub fn reflinks(&self) -> bool {
+        matches!(self.name, "xfs" | "btrfs")
+    }
+
+    /// Whether the kernel can be asked which blocks were written.
+    pub fn has_fiemap(&self) -> bool {
+        self.name != "tmpfs"
+    }
+
+    /// Whether there is a disk, so that something can survive a power cut.
+    pub fn has_disk(&self) -> bool {
+        self.name != "tmpfs"
+    }
+}
+
+pub const NAMES: [&str; 4] = ["ext4", "xfs", "btrfs", "tmpfs"];
+
+const IN_NAMESPACE: &str = "FAST_COPY_TEST_NAMESPACE";
+
+/// Starts this program again in a mount namespace of its own, unless it runs in one already.
+/// Returns why that can't be, if so.
+pub fn enter_namespace() -> Result<(), String> {
+    if std::env::var_os(IN_NAMESPACE).is_some() {
+        return Ok(());
+    }
+    let probe = Command::new("unshare").args(["--mount", "true"]).output();
+    match probe {
+        Ok(output) if output.status.success() => {}
+        Ok(output) => return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+        Err(error) => return Err(format!("unshare: {error}")),
+    }
+    let exe = std::env::current_exe().map_err(|error| error.to_string())?;
+    let error = Command::new("unshare")
+        .args(["--mount", "--propagation", "private"])
+        .arg(exe)
+        .args(std::env::args_os().skip(1))
+        .env(IN_NAMESPACE, "1")
+        .exec();
+    Err(format!("unshare: {error}"))
+}
+
+/// The directory that everything is mounted in.
+pub struct Mounts {
+    dir: TempDir,
+}
+
+impl Mounts {
+    pub fn new() -> Self {
+        Self {
+            dir: tempfile::tempdir().expect("a temporary directory"),
+        }
+    }
+
+    /// Makes and mounts a file system of 3 GiB, which takes no room until it is used.
+    pub fn mount(&self, name: &'static str) -> FileSystem {
+        let root = self.dir.path().join(name);
+        fs::create_dir(&root).unwrap();
+        if name == "tmpfs" {
+            run(Command::new("mount")
+                .args(["-t", "tmpfs", "-o", "size=3g", "tmpfs"])
+                .arg(&root));
+        } else {
+            let image = self.dir.path().join(format!("{name}.img"));
+            make_image(name, &image, 3 << 30);
+            mount_image(&image, &root);
+            fs::remove_file(&image).unwrap();
+        }
+        // Tests run programs as another user.
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+        fs::set_permissions(&root, mode).unwrap();
+        fs::set_permissions(
+            self.dir.path(),
+            std::os::unix::fs::PermissionsExt::from_mode(0o755),
+        )
+        .unwrap();
+        FileSystem { name, root }
+    }
+}
+
+impl Drop for Mounts {
+    fn drop(&mut self) {
+        for name in NAMES {
+            unmount(&self.dir.path().join(name));
+        }
+    }
+}
+
+/// The smallest image that each mkfs makes, and at least 64 MiB, in bytes.
+pub fn smallest(name: &str) -> u64 {
+    match name {
+        "xfs" => 300 << 20,
+        "btrfs" => 109 << 20,
+        _ => 64 << 20,
+    }
+}
+
+pub fn make_image(name: &str, image: &Path, size: u64) {
+    File::create(image).unwrap().set_len(size).unwrap();
+    let options: &[&str] = match name {
+        "ext4" => &["-q", "-F", "-m", "0"],
+        "xfs" | "btrfs" => &["-q"],
+        _ => panic!("no mkfs for {name}"),
+    };
+    run(Command::new(format!("mkfs.{name}"))
+        .args(options)
+        .arg(image)
+        .env("PATH", path_with_sbin()));
+}
+
+/// Debian keeps mkfs where only root's login has its PATH.
+fn path_with_sbin() -> String {
+    let path = std::env::var("PATH").unwrap_or_default();
+    format!("{path}:/usr/sbin:/sbin")
+}
+
+pub fn mount_image(image: &Path, root: &Path) {
+    run(Command::new("mount")
+        .args(["-o", "loop"])
+        .arg(image)
+        .arg(root));
+}
+
+/// Unmounts what is there; where nothing is, nothing happens.
+pub fn unmount(root: &Path) {
+    let _ = Command::new("umount").arg(root).output();
+}
+
+/// A small file system for one test, mounted while this lives. One test at a time has such, so
+/// that the machine's loop devices are enough.
+pub struct Small {
+    pub image: PathBuf,
+    pub root: PathBuf,
+    dir: TempDir,
+    _turn: std::sync::MutexGuard<'static, ()>,
+}
+
+static TURN: Mutex<()> = Mutex::new(());
+
+impl Small {
+    pub fn new(name: &str, size: u64) -> Self {
+        let turn = TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let dir = tempfile::tempdir().unwrap();
+        let small = Self {
+            image: dir.path().join("image"),
+            root: dir.path().join("mounted"),
+            dir,
+            _turn: turn,
+        };
+        fs::create_dir(&small.root).unwrap();
+        if name == "tmpfs" {
+            run(Command::new("mount")
+                .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+                .arg(&small.root));
+        } else {
+            make_image(name, &small.image, size);
+            mount_image(&small.image, &small.root);
+        }
+        small
+    }
+
+    /// Pulls the plug: keeps what has reached the disk at this moment, and mounts that instead.
+    pub fn cut_power(&self) {
+        let picture = self.dir.path().join("picture");
+        run(Command::new("cp")
+            .args(["--sparse=always", "--reflink=never"])
+            .arg(&self.image)
+            .arg(&picture));
+        run(Command::new("umount").arg(&self.root));
+        mount_image(&picture, &self.root);
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        unmount(&self.root);
+    }
+}

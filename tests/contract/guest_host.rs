@@ -1,0 +1,132 @@
+//! Runs the guest components in both linker forms, and keeps what they print.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{LazyLock, OnceLock};
+
+use wasmtime::Engine;
+use wasmtime::component::Component;
+use wasmtime_fast_copy::FastCopyCtx;
+use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
+use wasmtime_wasi::{FsPerms, WasiCtx};
+
+#[path = "../../examples/run/command.rs"]
+mod command;
+
+pub use command::Form;
+
+pub const FORMS: [Form; 2] = [Form::Async, Form::Sync];
+
+static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::default);
+
+/// A guest component, built from source where that can be done, else the bundled one.
+#[derive(Clone, Copy, Debug)]
+pub enum Guest {
+    CloneDisk,
+    Probe,
+}
+
+impl Guest {
+    fn component(self) -> &'static Component {
+        static CLONE_DISK: OnceLock<Component> = OnceLock::new();
+        static PROBE: OnceLock<Component> = OnceLock::new();
+        let (cell, name) = match self {
+            Guest::CloneDisk => (&CLONE_DISK, "clone-disk.wasm"),
+            Guest::Probe => (&PROBE, "probe.wasm"),
+        };
+        cell.get_or_init(|| Component::from_file(&ENGINE, components().join(name)).unwrap())
+    }
+}
+
+/// Where the components are.
+fn components() -> &'static Path {
+    static DIR: LazyLock<PathBuf> = LazyLock::new(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let built = root.join("target/guest");
+        let status = Command::new(root.join("guest/build.sh"))
+            .arg(&built)
+            .status();
+        match status.map(|status| status.code()) {
+            Ok(Some(0)) => built,
+            // No toolchain for WebAssembly here.
+            Ok(Some(3)) => {
+                assert!(
+                    std::env::var_os("CI").is_none(),
+                    "CI must build the guests from source"
+                );
+                eprintln!("The guests can't be built here; the bundled ones are tested.");
+                root.join("guest/prebuilt")
+            }
+            other => panic!("guest/build.sh: {other:?}"),
+        }
+    });
+    &DIR
+}
+
+/// A directory that the guest sees.
+pub struct Preopen<'a> {
+    pub host: &'a Path,
+    pub guest: &'a str,
+    pub perms: FsPerms,
+}
+
+impl<'a> Preopen<'a> {
+    pub fn writable(host: &'a Path, guest: &'a str) -> Self {
+        Self {
+            host,
+            guest,
+            perms: FsPerms::ReadWrite,
+        }
+    }
+
+    pub fn read_only(host: &'a Path, guest: &'a str) -> Self {
+        Self {
+            host,
+            guest,
+            perms: FsPerms::ReadOnly,
+        }
+    }
+}
+
+/// What a guest printed, and its exit status.
+#[derive(Debug)]
+pub struct Output {
+    pub status: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Runs a guest to its end. A trap is a failure of the test.
+#[track_caller]
+pub fn run(guest: Guest, form: Form, dirs: &[Preopen<'_>], args: &[&str]) -> Output {
+    run_with(guest, form, dirs, args, FastCopyCtx::new())
+}
+
+#[track_caller]
+pub fn run_with(
+    guest: Guest,
+    form: Form,
+    dirs: &[Preopen<'_>],
+    args: &[&str],
+    copies: FastCopyCtx,
+) -> Output {
+    let (stdout, stderr) = (
+        MemoryOutputPipe::new(1 << 20),
+        MemoryOutputPipe::new(1 << 20),
+    );
+    let mut wasi = WasiCtx::builder();
+    wasi.stdout(stdout.clone()).stderr(stderr.clone());
+    wasi.arg("guest").args(args);
+    for dir in dirs {
+        wasi.preopened_dir(dir.host, dir.guest, dir.perms).unwrap();
+    }
+    let component = guest.component();
+    let status = command::run(&ENGINE, component, wasi.build(), copies, form)
+        .unwrap_or_else(|trap| panic!("{args:?} in {form:?}: {trap:#}"));
+    let text = |pipe: MemoryOutputPipe| String::from_utf8(pipe.contents().to_vec()).unwrap();
+    Output {
+        status,
+        stdout: text(stdout),
+        stderr: text(stderr),
+    }
+}

@@ -1,0 +1,185 @@
+//! Contract lines 10, 11 and 13: permission bits, the size of files, and memory.
+
+use std::fs;
+use std::ops::Range;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+
+use wasmtime_fast_copy::{CopyErrorKind, CopyOptions};
+
+use crate::child::{BOTH, Copy, Outcome};
+use crate::files::*;
+use crate::filesystems::FileSystem;
+
+crate::tests![
+    permission_bits_are_copied_without_the_dangerous_ones,
+    the_umask_is_not_applied,
+    owner_and_times_are_not_copied,
+    a_copy_under_way_is_its_owners_alone,
+    a_limit_on_file_sizes_is_an_error_and_no_signal,
+    a_callers_limit_is_an_error,
+    a_copy_too_large_for_the_file_system_is_an_error,
+    memory_does_not_grow_with_the_number_of_extents,
+    memory_does_not_grow_with_the_size,
+];
+
+fn permission_bits_are_copied_without_the_dangerous_ones(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = text_file(dir.path(), "src", "text");
+    for mode in [0o6755, 0o7777, 0o1600, 0o444, 0o000, 0o640] {
+        fs::set_permissions(&src, PermissionsExt::from_mode(mode)).unwrap();
+        for function in BOTH {
+            let dst = dir.path().join("dst");
+            let options = CopyOptions::new().replace(true);
+            function.call(&options, &src, &dst).unwrap();
+            let found = fs::metadata(&dst).unwrap().permissions().mode();
+            assert_eq!(found & 0o7777, mode & 0o777);
+        }
+    }
+}
+
+fn the_umask_is_not_applied(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = text_file(dir.path(), "src", "text");
+    fs::set_permissions(&src, PermissionsExt::from_mode(0o666)).unwrap();
+    // The tests' own umask takes some of these away from any new file.
+    let plain = text_file(dir.path(), "plain", "text");
+    assert_ne!(fs::metadata(plain).unwrap().mode() & 0o777, 0o666);
+    for function in BOTH {
+        let dst = dir.path().join("dst");
+        let options = CopyOptions::new().replace(true);
+        function.call(&options, &src, &dst).unwrap();
+        assert_eq!(fs::metadata(&dst).unwrap().mode() & 0o777, 0o666);
+    }
+}
+
+fn owner_and_times_are_not_copied(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = text_file(dir.path(), "src", "text");
+    chown(&src, Some(1234), Some(1234)).unwrap();
+    let old = std::time::SystemTime::UNIX_EPOCH;
+    fs::File::open(&src).unwrap().set_modified(old).unwrap();
+    for function in BOTH {
+        let dst = dir.path().join(format!("{function:?}"));
+        function.call(&CopyOptions::new(), &src, &dst).unwrap();
+        let metadata = fs::metadata(&dst).unwrap();
+        assert_eq!((metadata.uid(), metadata.gid()), (0, 0));
+        assert_ne!(metadata.modified().unwrap(), old);
+    }
+}
+
+fn a_copy_under_way_is_its_owners_alone(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    dense_file(&src, MIB);
+    fs::set_permissions(&src, PermissionsExt::from_mode(0o777)).unwrap();
+    for function in BOTH {
+        let copy = Copy::new(function, &src, &dst).options(&["replace"]);
+        // The last call before the permission bits are set is the last write.
+        let without_kernel = [
+            "ioctl:error=EOPNOTSUPP:when=1",
+            "copy_file_range:error=EXDEV",
+        ];
+        let stopped = copy.start_and_stop_at("pwrite64:when=4", &without_kernel);
+        let staged = staged_file(stopped.pid());
+        assert_eq!(staged.permissions().mode() & 0o7777, 0o600);
+        assert!(matches!(stopped.go_on(), Outcome::Ok(..)));
+        assert_eq!(fs::metadata(&dst).unwrap().mode() & 0o7777, 0o777);
+    }
+}
+
+/// The file without a name that a process has open.
+fn staged_file(pid: u32) -> fs::Metadata {
+    fs::read_dir(format!("/proc/{pid}/fd"))
+        .unwrap()
+        .filter_map(|fd| fs::metadata(fd.unwrap().path()).ok())
+        .find(|metadata| metadata.is_file() && metadata.nlink() == 0)
+        .expect("the staged file")
+}
+
+fn a_limit_on_file_sizes_is_an_error_and_no_signal(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    sparse_file(&src, 8 * MIB, &[0..4096, 5 * MIB..5 * MIB + 4096]);
+    for function in BOTH {
+        let copy = Copy::new(function, &src, &dst);
+        copy.run_with_size_limit(8 * MIB - 1)
+            .assert_error("FileTooLarge");
+        assert_eq!(names(dir.path()), ["src"]);
+        let outcome = copy.run_with_size_limit(8 * MIB);
+        assert!(matches!(outcome, Outcome::Ok(..)), "{outcome:?}");
+        assert_same(&src, &dst);
+        fs::remove_file(&dst).unwrap();
+    }
+}
+
+fn a_callers_limit_is_an_error(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = text_file(dir.path(), "src", "12345");
+    let dst = dir.path().join("dst");
+    for function in BOTH {
+        let error = function
+            .call(&CopyOptions::new().max_size(4), &src, &dst)
+            .unwrap_err();
+        assert!(matches!(
+            error.kind(),
+            CopyErrorKind::FileTooLarge { size: 5, limit: 4 }
+        ));
+        assert!(!exists(&dst));
+        let options = CopyOptions::new().max_size(5).replace(true);
+        function.call(&options, &src, &dst).unwrap();
+        fs::remove_file(&dst).unwrap();
+    }
+}
+
+/// ext4 holds files of 16 TiB at most.
+fn a_copy_too_large_for_the_file_system_is_an_error(fs: &FileSystem) {
+    if fs.name != "ext4" {
+        return;
+    }
+    // Across file systems: a source that only another one can hold.
+    let dir = fs.dir();
+    let dst = dir.path().join("dst");
+    let shm = tempfile::tempdir_in("/dev/shm").unwrap();
+    let src = shm.path().join("src");
+    sparse_file(&src, 20 << 40, std::slice::from_ref(&(0..4096)));
+    for function in BOTH {
+        let error = function.call(&CopyOptions::new(), &src, &dst).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EFBIG));
+        assert!(names(dir.path()).is_empty());
+    }
+}
+
+/// The peak of memory of a copy, in KiB above what the process had before.
+fn memory_of(fs: &FileSystem, size: u64, extents: &[Range<u64>]) -> u64 {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    sparse_file(&src, size, extents);
+    let (outcome, memory) = Copy::new(crate::child::Function::Sparse, &src, &dst).run_for_memory();
+    outcome.assert_method("Copy");
+    memory
+}
+
+/// What one full buffer takes, and all that is only touched by the first copy of a process.
+fn memory_of_a_small_copy(fs: &FileSystem) -> u64 {
+    memory_of(fs, 2 * MIB, &[0..MIB, MIB + 64 * KIB..MIB + 68 * KIB])
+}
+
+/// Peaks differ by some pages from run to run.
+const NOISE: u64 = 256;
+
+fn memory_does_not_grow_with_the_number_of_extents(fs: &FileSystem) {
+    let small = memory_of_a_small_copy(fs);
+    let extents: Vec<_> = (0..20_000)
+        .map(|i| i * 8 * KIB..i * 8 * KIB + 4 * KIB)
+        .collect();
+    let memory = memory_of(fs, 20_000 * 8 * KIB, &extents);
+    assert!(memory <= small + NOISE, "{memory} KiB, {small} KiB");
+}
+
+fn memory_does_not_grow_with_the_size(fs: &FileSystem) {
+    let small = memory_of_a_small_copy(fs);
+    let memory = memory_of(fs, 1024 * GIB, &[MIB..65 * MIB]);
+    assert!(memory <= small + NOISE, "{memory} KiB, {small} KiB");
+    // One buffer of at most 1 MiB, and the pages of the program that only a copy touches.
+    assert!(memory <= 2048, "{memory} KiB");
+}

@@ -1,0 +1,242 @@
+//! Contract lines 1 and 2: what is opened, how often, and what is refused.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::Command;
+
+use wasmtime_fast_copy::{CopyErrorKind, CopyOptions, fast_copy, sparse_copy};
+
+use crate::child::{BOTH, Copy, Function};
+use crate::files::*;
+use crate::filesystems::FileSystem;
+use crate::{run, without_waiting};
+
+crate::tests![
+    a_small_file_comes_back_whole,
+    the_apparent_size_is_returned,
+    an_empty_file_is_copied,
+    a_missing_source_is_not_found,
+    a_missing_destination_directory_is_not_found,
+    a_directory_is_refused,
+    a_fifo_is_refused_without_waiting_for_a_writer,
+    a_device_is_refused,
+    a_socket_is_refused,
+    a_symbolic_link_is_followed_only_where_asked_for,
+    an_unreadable_source_is_refused,
+    an_unwritable_directory_is_refused,
+    a_file_made_up_by_the_kernel_is_unsupported,
+    no_path_is_resolved_twice,
+    exchanged_directories_do_not_divert_a_copy,
+    bad_names_are_refused,
+];
+
+fn a_small_file_comes_back_whole(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = text_file(dir.path(), "src", "a small file");
+    for (copy, name) in [
+        (fast_copy as fn(&Path, &Path) -> io::Result<u64>, "fast"),
+        (sparse_copy, "sparse"),
+    ] {
+        let dst = dir.path().join(name);
+        assert_eq!(copy(&src, &dst).unwrap(), 12);
+        assert_text(&dst, "a small file");
+    }
+}
+
+fn the_apparent_size_is_returned(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    four_extents(&src);
+    assert_eq!(fast_copy(&src, &dst).unwrap(), 16 * MIB);
+    assert_eq!(sparse_copy(&src, &dst).unwrap(), 16 * MIB);
+    assert_same(&src, &dst);
+}
+
+fn an_empty_file_is_copied(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = text_file(dir.path(), "src", "");
+    for function in BOTH {
+        let dst = dir.path().join(format!("{function:?}"));
+        let report = function.call(&CopyOptions::new(), &src, &dst).unwrap();
+        assert_eq!((report.size, report.copied), (0, 0));
+        assert_text(&dst, "");
+    }
+}
+
+fn a_missing_source_is_not_found(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("none"), dir.path().join("dst"));
+    for copy in [fast_copy, sparse_copy] {
+        let error = copy(&src, &dst).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
+    }
+    assert!(names(dir.path()).is_empty());
+}
+
+fn a_missing_destination_directory_is_not_found(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = text_file(dir.path(), "src", "text");
+    let error = fast_copy(&src, &dir.path().join("none/dst")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+/// That a source is refused with `InvalidInput`, and nothing is made.
+fn assert_refused(dir: &Path, name: &str) {
+    let (src, dst) = (dir.join(name), dir.join("dst"));
+    for function in BOTH {
+        let (src, dst) = (src.clone(), dst.clone());
+        let error =
+            without_waiting(move || function.call(&CopyOptions::new(), &src, &dst)).unwrap_err();
+        assert_eq!(io::Error::from(error).kind(), ErrorKind::InvalidInput);
+    }
+    assert_eq!(names(dir), [name]);
+}
+
+fn a_directory_is_refused(fs: &FileSystem) {
+    let dir = fs.dir();
+    fs::create_dir(dir.path().join("source")).unwrap();
+    assert_refused(dir.path(), "source");
+}
+
+fn a_fifo_is_refused_without_waiting_for_a_writer(fs: &FileSystem) {
+    let dir = fs.dir();
+    run(Command::new("mkfifo").arg(dir.path().join("fifo")));
+    assert_refused(dir.path(), "fifo");
+}
+
+fn a_device_is_refused(fs: &FileSystem) {
+    let dir = fs.dir();
+    let zero = dir.path().join("zero");
+    run(Command::new("mknod").arg(&zero).args(["c", "1", "5"]));
+    assert_refused(dir.path(), "zero");
+}
+
+fn a_socket_is_refused(fs: &FileSystem) {
+    let dir = fs.dir();
+    let _listener = UnixListener::bind(dir.path().join("socket")).unwrap();
+    assert_refused(dir.path(), "socket");
+}
+
+fn a_symbolic_link_is_followed_only_where_asked_for(fs: &FileSystem) {
+    let dir = fs.dir();
+    text_file(dir.path(), "target", "target");
+    let (link, dst) = (dir.path().join("link"), dir.path().join("dst"));
+    std::os::unix::fs::symlink("target", &link).unwrap();
+    for function in BOTH {
+        let options = CopyOptions::new().replace(true);
+        function.call(&options, &link, &dst).unwrap();
+        assert_text(&dst, "target");
+        let options = options.symlink_follow(false);
+        let error = function.call(&options, &link, &dst).unwrap_err();
+        assert!(matches!(error.kind(), CopyErrorKind::SymbolicLink));
+    }
+}
+
+fn an_unreadable_source_is_refused(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = text_file(dir.path(), "src", "secret");
+    fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o777)).unwrap();
+    fs::set_permissions(&src, PermissionsExt::from_mode(0o200)).unwrap();
+    for function in BOTH {
+        let dst = dir.path().join("dst");
+        let outcome = Copy::new(function, &src, &dst).run_as(65534);
+        outcome.assert_error("PermissionDenied");
+    }
+    assert_eq!(names(dir.path()), ["src"]);
+}
+
+fn an_unwritable_directory_is_refused(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = text_file(dir.path(), "src", "text");
+    fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    fs::set_permissions(&src, PermissionsExt::from_mode(0o644)).unwrap();
+    for function in BOTH {
+        let dst = dir.path().join("dst");
+        let outcome = Copy::new(function, &src, &dst).run_as(65534);
+        outcome.assert_error("PermissionDenied");
+    }
+    assert_eq!(names(dir.path()), ["src"]);
+}
+
+fn a_file_made_up_by_the_kernel_is_unsupported(fs: &FileSystem) {
+    let dir = fs.dir();
+    // Empty by their size (procfs); 4096 bytes by its size and fewer when read (sysfs).
+    for src in [
+        "/proc/version",
+        "/proc/self/status",
+        "/sys/kernel/mm/transparent_hugepage/enabled",
+    ] {
+        for function in BOTH {
+            let dst = dir.path().join("dst");
+            let error =
+                without_waiting(move || function.call(&CopyOptions::new(), src.as_ref(), &dst))
+                    .unwrap_err();
+            assert!(
+                matches!(error.kind(), CopyErrorKind::Unsupported(_)),
+                "{src}: {error}"
+            );
+        }
+    }
+    assert!(names(dir.path()).is_empty());
+}
+
+/// Line 1: in all calls of a copy, each path is named once.
+fn no_path_is_resolved_twice(fs: &FileSystem) {
+    let dir = fs.dir();
+    fs::create_dir(dir.path().join("parent-of-dst")).unwrap();
+    let src = dir.path().join("name-of-src");
+    let dst = dir.path().join("parent-of-dst/dst");
+    four_extents(&src);
+    for function in BOTH {
+        let copy = Copy::new(function, &src, &dst).options(&["replace"]);
+        let (outcome, calls) = copy.trace();
+        assert!(matches!(outcome, crate::child::Outcome::Ok(..)));
+        for path in ["name-of-src\"", "parent-of-dst\"", "parent-of-dst/"] {
+            let naming: Vec<_> = calls.iter().filter(|call| call.contains(path)).collect();
+            let expected = if path.ends_with('/') { 0 } else { 1 };
+            assert_eq!(naming.len(), expected, "{path}: {naming:#?}");
+        }
+    }
+}
+
+/// Line 1: a copy goes on in the directory that it has opened, wherever that is by then.
+fn exchanged_directories_do_not_divert_a_copy(fs: &FileSystem) {
+    let dir = fs.dir();
+    let at = |name: &str| dir.path().join(name);
+    fs::create_dir(at("here")).unwrap();
+    fs::create_dir(at("other")).unwrap();
+    dense_file(&at("src"), MIB);
+    let (src, dst) = (at("src"), at("here/dst"));
+    let copy = Copy::new(Function::Sparse, &src, &dst);
+    let stopped = copy.start_and_stop_at("pwrite64:when=1", &[]);
+    fs::rename(at("here"), at("moved")).unwrap();
+    fs::rename(at("other"), at("here")).unwrap();
+    stopped.go_on().assert_method("Copy");
+    assert_same(&src, &at("moved/dst"));
+    assert!(names(&at("here")).is_empty());
+}
+
+fn bad_names_are_refused(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = text_file(dir.path(), "src", "text");
+    let long = "x".repeat(256);
+    let very_long = "x/".repeat(2500) + "x";
+    for (name, kind) in [
+        ("dst/", ErrorKind::InvalidInput),
+        ("dst/.", ErrorKind::InvalidInput),
+        ("..", ErrorKind::InvalidInput),
+        ("ds\0t", ErrorKind::InvalidInput),
+        (&long, ErrorKind::InvalidFilename),
+        (&very_long, ErrorKind::InvalidFilename),
+    ] {
+        let error = fast_copy(&src, &dir.path().join(name)).unwrap_err();
+        assert_eq!(error.kind(), kind, "{name}");
+    }
+    let error = fast_copy(&src, Path::new("")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(names(dir.path()), ["src"]);
+}

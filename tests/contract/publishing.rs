@@ -1,0 +1,365 @@
+//! Contract lines 4 and 5: a copy is there whole or not at all, and replaces only what it may.
+
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+
+use wasmtime_fast_copy::{CopyErrorKind, CopyOptions, STAGING_PREFIX};
+
+use crate::child::{BOTH, Copy, Function, Outcome};
+use crate::files::*;
+use crate::filesystems::{FileSystem, Small, smallest};
+use crate::run;
+
+crate::tests![
+    an_existing_file_is_refused_and_unchanged,
+    a_replaced_file_is_a_new_inode,
+    a_symbolic_link_at_the_destination_is_never_followed,
+    a_directory_is_never_replaced,
+    a_fifo_is_never_replaced,
+    a_reader_never_sees_a_part_of_a_copy,
+    of_two_copies_to_one_name_one_is_refused,
+    a_kill_at_any_call_leaves_the_old_file_or_the_whole_new_one,
+    a_failed_publication_leaves_nothing,
+    without_unnamed_files_a_copy_is_staged_under_a_random_name,
+    without_unnamed_files_an_error_leaves_nothing,
+    without_unnamed_files_a_kill_leaves_one_name_to_sweep,
+    a_full_disk_leaves_nothing,
+];
+
+fn an_existing_file_is_refused_and_unchanged(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = text_file(dir.path(), "src", "new");
+    let dst = text_file(dir.path(), "dst", "old");
+    let before = inode(&dst);
+    for function in BOTH {
+        let error = function.call(&CopyOptions::new(), &src, &dst).unwrap_err();
+        assert!(matches!(error.kind(), CopyErrorKind::AlreadyExists));
+        assert_text(&dst, "old");
+        assert_eq!(inode(&dst), before);
+    }
+    assert_eq!(names(dir.path()), ["dst", "src"]);
+}
+
+fn a_replaced_file_is_a_new_inode(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = text_file(dir.path(), "src", "new");
+    for function in BOTH {
+        let dst = text_file(dir.path(), "dst", "old");
+        let other_name = dir.path().join("other-name");
+        fs::hard_link(&dst, &other_name).unwrap();
+        let options = CopyOptions::new().replace(true);
+        function.call(&options, &src, &dst).unwrap();
+        assert_text(&dst, "new");
+        assert_text(&other_name, "old");
+        assert_eq!(names(dir.path()), ["dst", "other-name", "src"]);
+        fs::remove_file(&other_name).unwrap();
+        fs::remove_file(&dst).unwrap();
+    }
+}
+
+fn a_symbolic_link_at_the_destination_is_never_followed(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = text_file(dir.path(), "src", "new");
+    let target = text_file(dir.path(), "target", "old");
+    for function in BOTH {
+        for to in ["target", "dangling"] {
+            let dst = dir.path().join("dst");
+            symlink(to, &dst).unwrap();
+            let error = function.call(&CopyOptions::new(), &src, &dst).unwrap_err();
+            assert!(matches!(error.kind(), CopyErrorKind::AlreadyExists));
+            assert_eq!(fs::read_link(&dst).unwrap(), Path::new(to));
+
+            let options = CopyOptions::new().replace(true);
+            function.call(&options, &src, &dst).unwrap();
+            assert!(fs::symlink_metadata(&dst).unwrap().is_file());
+            assert_text(&dst, "new");
+            assert_text(&target, "old");
+            assert!(!exists(&dir.path().join("dangling")));
+            fs::remove_file(&dst).unwrap();
+        }
+    }
+}
+
+fn a_directory_is_never_replaced(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = text_file(dir.path(), "src", "new");
+    let dst = dir.path().join("dst");
+    fs::create_dir(&dst).unwrap();
+    for function in BOTH {
+        for replace in [false, true] {
+            let options = CopyOptions::new().replace(replace);
+            let error = function.call(&options, &src, &dst).unwrap_err();
+            let expected = match replace {
+                false => matches!(error.kind(), CopyErrorKind::AlreadyExists),
+                true => matches!(error.kind(), CopyErrorKind::IsDirectory),
+            };
+            assert!(expected, "{error}");
+            assert!(dst.is_dir());
+        }
+    }
+    assert_eq!(names(dir.path()), ["dst", "src"]);
+}
+
+fn a_fifo_is_never_replaced(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = text_file(dir.path(), "src", "new");
+    let dst = dir.path().join("dst");
+    run(Command::new("mkfifo").arg(&dst));
+    for function in BOTH {
+        let options = CopyOptions::new().replace(true);
+        let error = function.call(&options, &src, &dst).unwrap_err();
+        assert!(matches!(error.kind(), CopyErrorKind::NotRegularFile));
+        assert!(fs::symlink_metadata(&dst).unwrap().file_type().is_fifo());
+    }
+}
+
+fn a_reader_never_sees_a_part_of_a_copy(fs: &FileSystem) {
+    let dir = fs.dir();
+    let at = |name: &str| dir.path().join(name);
+    dense_file(&at("old"), 3 * MIB);
+    dense_file(&at("new"), 5 * MIB);
+    for function in BOTH {
+        let options = CopyOptions::new().replace(true).no_sync(true);
+        function.call(&options, &at("old"), &at("dst")).unwrap();
+        std::thread::scope(|scope| {
+            let copying = scope.spawn(|| {
+                for _ in 0..20 {
+                    function.call(&options, &at("new"), &at("dst")).unwrap();
+                    function.call(&options, &at("old"), &at("dst")).unwrap();
+                }
+            });
+            while !copying.is_finished() {
+                let bytes = fs::read(at("dst")).unwrap();
+                assert!([3 * MIB, 5 * MIB].contains(&(bytes.len() as u64)));
+                assert!(bytes.iter().all(|&byte| byte != 0), "a hole in the copy");
+                let mode = fs::metadata(at("dst")).unwrap().permissions().mode();
+                assert_eq!(mode & 0o777, 0o644);
+            }
+        });
+        assert_eq!(names(dir.path()), ["dst", "new", "old"]);
+        fs::remove_file(at("dst")).unwrap();
+    }
+}
+
+fn of_two_copies_to_one_name_one_is_refused(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = dir.path().join("src");
+    dense_file(&src, MIB);
+    for function in BOTH {
+        for round in 0..10 {
+            let dst = dir.path().join(format!("{function:?}{round}"));
+            let options = CopyOptions::new().no_sync(true);
+            let copy = || function.call(&options, &src, &dst);
+            let results = std::thread::scope(|scope| {
+                let threads = [scope.spawn(copy), scope.spawn(copy)];
+                threads.map(|thread| thread.join().unwrap())
+            });
+            let refused = results.iter().filter(|result| {
+                matches!(result, Err(error) if matches!(error.kind(), CopyErrorKind::AlreadyExists))
+            });
+            assert_eq!(refused.count(), 1, "{results:?}");
+            assert!(results.iter().any(|result| result.is_ok()));
+            assert_same(&src, &dst);
+        }
+    }
+}
+
+/// Every call of a copy that changes anything.
+const CALLS: [&str; 8] = [
+    "ftruncate",
+    "pwrite64",
+    "copy_file_range",
+    "ioctl",
+    "fchmod",
+    "fsync",
+    "linkat",
+    "renameat",
+];
+
+fn a_kill_at_any_call_leaves_the_old_file_or_the_whole_new_one(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = dir.path().join("src");
+    dense_file(&src, 3 * MIB);
+    for function in BOTH {
+        for (replace, call) in [false, true]
+            .into_iter()
+            .flat_map(|r| CALLS.map(|c| (r, c)))
+        {
+            for number in 1..=2 {
+                let dst = dir.path().join("dst");
+                let options: &[&str] = if replace {
+                    fs::write(&dst, "old").unwrap();
+                    &["replace"]
+                } else {
+                    &[]
+                };
+                let copy = Copy::new(function, &src, &dst).options(options);
+                let outcome = copy.run_injected(&[&format!("{call}:signal=KILL:when={number}")]);
+                let whole = exists(&dst) && same_content(&src, &dst).is_ok();
+                let as_before = match replace {
+                    true => fs::read(&dst).is_ok_and(|bytes| bytes == b"old"),
+                    false => !exists(&dst),
+                };
+                assert!(whole || as_before, "{call} {number}: {outcome:?}");
+                if matches!(outcome, Outcome::Ok(..)) {
+                    assert!(whole);
+                }
+                // A replacement passes through one name, in the instant between link and rename.
+                let passing = replace && matches!(call, "linkat" | "renameat");
+                for name in names(dir.path()) {
+                    let left = dir.path().join(&name);
+                    if name.starts_with(STAGING_PREFIX) && passing {
+                        assert_same(&src, &left);
+                        fs::remove_file(left).unwrap();
+                    } else {
+                        assert!(["src", "dst"].contains(&name.as_str()), "{call}: {name}");
+                    }
+                }
+                let _ = fs::remove_file(&dst);
+            }
+        }
+    }
+}
+
+fn a_failed_publication_leaves_nothing(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = text_file(dir.path(), "src", "new");
+    let dst = dir.path().join("dst");
+    for function in BOTH {
+        let outcome = Copy::new(function, &src, &dst).run_injected(&["linkat:error=EIO"]);
+        outcome.assert_errno(libc::EIO);
+        assert_eq!(names(dir.path()), ["src"]);
+
+        fs::write(&dst, "old").unwrap();
+        let copy = Copy::new(function, &src, &dst).options(&["replace"]);
+        let outcome = copy.run_injected(&["renameat:error=EIO"]);
+        outcome.assert_errno(libc::EIO);
+        assert_text(&dst, "old");
+        assert_eq!(names(dir.path()), ["dst", "src"]);
+        fs::remove_file(&dst).unwrap();
+    }
+}
+
+/// The injection that makes this file system one without files that have no name.
+fn without_tmpfile(copy: &Copy<'_>) -> String {
+    let number = copy.number_of("openat", "O_TMPFILE");
+    format!("openat:error=EOPNOTSUPP:when={number}")
+}
+
+fn without_unnamed_files_a_copy_is_staged_under_a_random_name(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    four_extents(&src);
+    for function in BOTH {
+        for old in [None, Some("old")] {
+            let options: &[&str] = if old.is_some() { &["replace"] } else { &[] };
+            let copy = Copy::new(function, &src, &dst).options(options);
+            let injection = without_tmpfile(&copy);
+            if let Some(old) = old {
+                fs::write(&dst, old).unwrap();
+            }
+            let outcome = copy.run_injected(&[&injection]);
+            assert!(matches!(outcome, Outcome::Ok(..)), "{outcome:?}");
+            assert_same(&src, &dst);
+            assert_eq!(names(dir.path()), ["dst", "src"]);
+            fs::remove_file(&dst).unwrap();
+        }
+        // Where there is no rename that refuses to replace, a link does it.
+        let copy = Copy::new(function, &src, &dst);
+        let injections = [&without_tmpfile(&copy), "renameat2:error=EINVAL"];
+        let outcome = copy.run_injected(&injections);
+        assert!(matches!(outcome, Outcome::Ok(..)), "{outcome:?}");
+        assert_same(&src, &dst);
+        fs::write(&dst, "old").unwrap();
+        copy.run_injected(&injections).assert_error("AlreadyExists");
+        assert_text(&dst, "old");
+        assert_eq!(names(dir.path()), ["dst", "src"]);
+        fs::remove_file(&dst).unwrap();
+    }
+}
+
+fn without_unnamed_files_an_error_leaves_nothing(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    four_extents(&src);
+    for call in ["ftruncate", "fchmod", "fsync", "renameat2"] {
+        let copy = Copy::new(Function::Sparse, &src, &dst);
+        let injection = without_tmpfile(&copy);
+        let outcome = copy.run_injected(&[&injection, &format!("{call}:error=EIO:when=1")]);
+        outcome.assert_errno(libc::EIO);
+        assert_eq!(names(dir.path()), ["src"], "{call}");
+    }
+}
+
+fn without_unnamed_files_a_kill_leaves_one_name_to_sweep(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    four_extents(&src);
+    let copy = Copy::new(Function::Sparse, &src, &dst);
+    let injection = without_tmpfile(&copy);
+    let stopped = copy.start_and_stop_at("pwrite64:when=1", &[&injection]);
+    let left = names(dir.path());
+    let staged = &left[0];
+    let digits = staged.strip_prefix(STAGING_PREFIX).expect("a staged file");
+    assert!(digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+    let mode = fs::metadata(dir.path().join(staged)).unwrap().permissions();
+    assert_eq!(mode.mode() & 0o7777, 0o600);
+    stopped.kill();
+    assert_eq!(names(dir.path()), left);
+    assert_eq!(left.len(), 2);
+}
+
+fn a_full_disk_leaves_nothing(fs: &FileSystem) {
+    let small = Small::new(fs.name, smallest(fs.name));
+    let src_dir = fs.dir();
+    let src = src_dir.path().join("src");
+    dense_file(&src, 80 * MIB);
+    let free = || {
+        let stat = rustix::fs::statvfs(&small.root).unwrap();
+        stat.f_bavail * stat.f_frsize
+    };
+    fill_up(&small.root, &free, 40 * MIB);
+    for function in BOTH {
+        for replace in [false, true] {
+            let before = free();
+            let dst = text_file(&small.root, "dst", "old");
+            let options = CopyOptions::new().replace(replace);
+            let target = if replace {
+                dst.clone()
+            } else {
+                small.root.join("new")
+            };
+            let error = function.call(&options, &src, &target).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::ENOSPC), "{error}");
+            assert_text(&dst, "old");
+            assert_eq!(names_but_filler(&small.root), ["dst"]);
+            fs::remove_file(&dst).unwrap();
+            run(Command::new("sync").arg("-f").arg(&small.root));
+            let lost = before.saturating_sub(free());
+            assert!(lost <= 4 * MIB, "{lost} bytes are lost");
+        }
+    }
+}
+
+/// Takes room until at most `rest` bytes are free.
+fn fill_up(root: &Path, free: &dyn Fn() -> u64, rest: u64) {
+    let mut number = 0;
+    loop {
+        let excess = free().saturating_sub(rest);
+        if excess < MIB {
+            return;
+        }
+        number += 1;
+        let filler = root.join(format!("filler{number}"));
+        dense_file(&filler, (excess / 2).max(MIB / 2));
+        run(Command::new("sync").arg("-f").arg(root));
+    }
+}
+
+fn names_but_filler(dir: &Path) -> Vec<String> {
+    let mut names = names(dir);
+    names.retain(|name| !name.starts_with("filler") && name != "lost+found");
+    names
+}

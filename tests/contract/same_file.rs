@@ -1,0 +1,65 @@
+//! Contract line 3: a file is never copied onto itself, by whatever names.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use wasmtime_fast_copy::{CopyErrorKind, CopyOptions};
+
+use crate::child::BOTH;
+use crate::files::*;
+use crate::filesystems::{FileSystem, unmount};
+use crate::run;
+
+crate::tests![a_file_is_not_copied_onto_itself_by_any_spelling];
+
+/// Eight ways to name one file twice.
+pub fn spellings(dir: &Path) -> Vec<(&'static str, PathBuf, PathBuf)> {
+    let at = |name: &str| dir.join(name);
+    dense_file(&at("file"), 64 * KIB);
+    fs::create_dir(at("sub")).unwrap();
+    fs::hard_link(at("file"), at("sub/hard")).unwrap();
+    std::os::unix::fs::symlink("file", at("link")).unwrap();
+    std::os::unix::fs::symlink("sub", at("dirlink")).unwrap();
+    vec![
+        ("the same path", at("file"), at("file")),
+        ("a dot", at("./file"), at("file")),
+        ("two dots", at("file"), at("sub/../file")),
+        ("a hard link", at("file"), at("sub/hard")),
+        ("a symbolic link as source", at("link"), at("file")),
+        ("a symbolic link as destination", at("file"), at("link")),
+        ("a link to a directory", at("sub/hard"), at("dirlink/hard")),
+        ("a hard link behind a link", at("link"), at("dirlink/hard")),
+    ]
+}
+
+fn a_file_is_not_copied_onto_itself_by_any_spelling(fs: &FileSystem) {
+    let dir = fs.dir();
+    let mut spellings = spellings(dir.path());
+    let bound = dir.path().join("bound");
+    fs::create_dir(&bound).unwrap();
+    run(Command::new("mount")
+        .arg("--bind")
+        .arg(dir.path().join("sub"))
+        .arg(&bound));
+    spellings.push(("a bind mount", dir.path().join("file"), bound.join("hard")));
+    let inode_before = inode(&dir.path().join("file"));
+    let reference = dir.path().join("reference");
+    dense_file(&reference, 64 * KIB);
+
+    for (spelling, src, dst) in &spellings {
+        for function in BOTH {
+            for replace in [false, true] {
+                let options = CopyOptions::new().replace(replace);
+                let error = function.call(&options, src, dst).unwrap_err();
+                assert!(
+                    matches!(error.kind(), CopyErrorKind::SameFile),
+                    "{spelling}: {error}"
+                );
+                assert_eq!(inode(&dir.path().join("file")), inode_before);
+                assert_same(&dir.path().join("file"), &reference);
+            }
+        }
+    }
+    unmount(&bound);
+}

@@ -1,0 +1,123 @@
+//! Contract line 7: the copy equals its source, or the call fails.
+
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use crate::child::{BOTH, Copy, Function, Outcome};
+use crate::files::*;
+use crate::filesystems::FileSystem;
+
+crate::tests![
+    a_source_truncated_under_way_is_an_error,
+    a_source_extended_under_way_is_an_error,
+    a_source_overwritten_under_way_is_an_error,
+    a_source_written_behind_the_last_byte_read_is_an_error,
+    a_source_unlinked_under_way_is_copied,
+    a_write_after_a_clone_is_no_change,
+    a_clone_of_another_size_is_not_believed,
+];
+
+/// Stops a copy of an 8 MiB source at a call, changes the source, and lets the copy go on.
+fn change_at(fs: &FileSystem, call: &str, change: fn(&Path)) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    for function in BOTH {
+        dense_file(&src, 8 * MIB);
+        // Written before the copy began: or else a change within it could not be told from that.
+        fs::File::open(&src).unwrap().sync_all().unwrap();
+        let copy = Copy::new(function, &src, &dst);
+        let stopped = copy.start_and_stop_at(call, &reading_and_writing(function));
+        change(&src);
+        let outcome = stopped.go_on();
+        outcome.assert_error("SourceChanged");
+        assert_eq!(names(dir.path()), ["src"]);
+    }
+}
+
+/// The injections that make `fast_copy` read and write.
+fn reading_and_writing(function: Function) -> Vec<&'static str> {
+    match function {
+        Function::Fast => vec![
+            "ioctl:error=EOPNOTSUPP:when=1",
+            "copy_file_range:error=EXDEV",
+        ],
+        Function::Sparse => vec![],
+    }
+}
+
+fn a_source_truncated_under_way_is_an_error(fs: &FileSystem) {
+    change_at(fs, "pread64:when=3", |src| {
+        let file = OpenOptions::new().write(true).open(src).unwrap();
+        file.set_len(MIB).unwrap();
+    });
+}
+
+fn a_source_extended_under_way_is_an_error(fs: &FileSystem) {
+    change_at(fs, "pread64:when=3", |src| {
+        let file = OpenOptions::new().write(true).open(src).unwrap();
+        file.write_all_at(b"more", 8 * MIB).unwrap();
+    });
+}
+
+fn a_source_overwritten_under_way_is_an_error(fs: &FileSystem) {
+    change_at(fs, "pread64:when=3", |src| {
+        let file = OpenOptions::new().write(true).open(src).unwrap();
+        file.write_all_at(b"other", 6 * MIB).unwrap();
+    });
+}
+
+fn a_source_written_behind_the_last_byte_read_is_an_error(fs: &FileSystem) {
+    // The 32nd and last read of 256 KiB.
+    change_at(fs, "pread64:when=32", |src| {
+        let file = OpenOptions::new().write(true).open(src).unwrap();
+        file.write_all_at(b"other", 0).unwrap();
+    });
+}
+
+fn a_source_unlinked_under_way_is_copied(fs: &FileSystem) {
+    let dir = fs.dir();
+    let at = |name: &str| dir.path().join(name);
+    dense_file(&at("src"), 8 * MIB);
+    dense_file(&at("reference"), 8 * MIB);
+    fs::hard_link(at("src"), at("other-name")).unwrap();
+    let (src, dst) = (at("src"), at("dst"));
+    let copy = Copy::new(Function::Sparse, &src, &dst);
+    let stopped = copy.start_and_stop_at("pread64:when=3", &[]);
+    // To lose a name is a change of the inode: it can't be told from others.
+    fs::remove_file(&src).unwrap();
+    stopped.go_on().assert_error("SourceChanged");
+    assert!(!exists(&dst));
+    assert_same(&at("reference"), &at("other-name"));
+}
+
+/// A clone is one picture: what is written to the source later is not in it, and is no error.
+fn a_write_after_a_clone_is_no_change(fs: &FileSystem) {
+    if !fs.reflinks() {
+        return;
+    }
+    let dir = fs.dir();
+    let at = |name: &str| dir.path().join(name);
+    dense_file(&at("src"), 8 * MIB);
+    dense_file(&at("reference"), 8 * MIB);
+    let (src, dst) = (at("src"), at("dst"));
+    let copy = Copy::new(Function::Fast, &src, &dst);
+    let stopped = copy.start_and_stop_at("fchmod:when=1", &[]);
+    let file = OpenOptions::new().write(true).open(&src).unwrap();
+    file.write_all_at(b"other", 0).unwrap();
+    stopped.go_on().assert_method("Reflink");
+    assert_same(&at("reference"), &dst);
+}
+
+/// ZFS has said that it cloned, and had not.
+fn a_clone_of_another_size_is_not_believed(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    four_extents(&src);
+    let outcome = Copy::new(Function::Fast, &src, &dst).run_injected(&["ioctl:retval=0:when=1"]);
+    assert!(
+        matches!(&outcome, Outcome::Ok(method, _) if method != "Reflink"),
+        "{outcome:?}"
+    );
+    assert_same(&src, &dst);
+}
