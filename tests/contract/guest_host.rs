@@ -30,16 +30,24 @@ impl Guest {
     fn component(self) -> &'static Component {
         static CLONE_DISK: OnceLock<Component> = OnceLock::new();
         static PROBE: OnceLock<Component> = OnceLock::new();
-        let (cell, name) = match self {
-            Guest::CloneDisk => (&CLONE_DISK, "clone-disk.wasm"),
-            Guest::Probe => (&PROBE, "probe.wasm"),
+        let cell = match self {
+            Guest::CloneDisk => &CLONE_DISK,
+            Guest::Probe => &PROBE,
         };
-        cell.get_or_init(|| Component::from_file(&ENGINE, components().join(name)).unwrap())
+        let file = components().join(self.file_name());
+        cell.get_or_init(|| Component::from_file(&ENGINE, file).unwrap())
+    }
+
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Guest::CloneDisk => "clone-disk.wasm",
+            Guest::Probe => "probe.wasm",
+        }
     }
 }
 
 /// Where the components are.
-fn components() -> &'static Path {
+pub fn components() -> &'static Path {
     static DIR: LazyLock<PathBuf> = LazyLock::new(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let built = root.join("target/guest");

@@ -20,6 +20,7 @@ mod power_cut;
 mod publishing;
 mod same_file;
 mod source_changes;
+mod without_openat2;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, ExitCode, Stdio};
@@ -52,6 +53,7 @@ const MODULES: &[(&str, &[(&str, Test)])] = &[
     ("limits", limits::TESTS),
     ("cancel", cancel::TESTS),
     ("guest", guest::TESTS),
+    ("without_openat2", without_openat2::TESTS),
 ];
 
 fn main() -> ExitCode {

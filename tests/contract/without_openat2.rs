@@ -1,0 +1,111 @@
+//! Contract line 2 where `openat2` is missing, denied, or always answers EAGAIN: the runner, under
+//! strace, with the guest's calls resolved by wasmtime's own `open-at`.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::files::*;
+use crate::filesystems::FileSystem;
+use crate::guest_host::{Guest, components};
+use crate::without_waiting;
+
+crate::tests![a_guest_is_kept_inside_without_openat2];
+
+/// The runner, which cargo has built beside the tests.
+fn runner() -> PathBuf {
+    let exe = std::env::current_exe().unwrap();
+    let profile = exe.parent().and_then(Path::parent).unwrap();
+    let runner = profile.join("examples/run");
+    assert!(runner.exists(), "cargo build --example run");
+    runner
+}
+
+fn probe(dir: &Path, answer: &str, form: &[&str], call: [&str; 4]) -> String {
+    let [function, src, dst, flags] = call;
+    let mut command = Command::new("strace");
+    command
+        .args(["-f", "-qq", "-o", "/dev/null", "--seccomp-bpf"])
+        .args(["-e", "trace=openat2", "-e"])
+        .arg(format!("inject=openat2:error={answer}"))
+        .arg(runner())
+        .args(form)
+        .arg("--dir")
+        .arg(format!("{}::.", dir.display()))
+        .arg(components().join(Guest::Probe.file_name()))
+        .args([function, ".", src, ".", dst, flags])
+        .stdin(Stdio::null());
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn a_guest_is_kept_inside_without_openat2(fs: &FileSystem) {
+    let outer = fs.dir();
+    let dir = outer.path().join("inner");
+    fs::create_dir_all(dir.join("sub")).unwrap();
+    text_file(outer.path(), "outside", "secret");
+    text_file(&dir.join("sub"), "src", "text");
+    symlink("src", dir.join("sub/link")).unwrap();
+    symlink("sub", dir.join("short")).unwrap();
+    symlink("..", dir.join("out")).unwrap();
+    crate::run(Command::new("mkfifo").arg(dir.join("fifo")));
+
+    let source = |code: &str| format!("err ErrorCode::{code} Some(Operand::Source)\n");
+    let destination = |code: &str| format!("err ErrorCode::{code} Some(Operand::Destination)\n");
+    let calls = [
+        ("short/src", "sub/../dst", "ok".to_owned()),
+        ("sub/link", "dst", source("Loop")),
+        ("../outside", "dst", source("NotPermitted")),
+        ("out/outside", "dst", source("NotPermitted")),
+        ("/etc/passwd", "dst", source("NotPermitted")),
+        ("sub/none", "dst", source("NoEntry")),
+        ("", "dst", source("NoEntry")),
+        ("sub", "dst", source("IsDirectory")),
+        ("sub/", "dst", source("IsDirectory")),
+        ("fifo", "dst", source("Invalid")),
+        ("fifo/src", "dst", source("NotDirectory")),
+        ("a\\0b", "dst", source("Invalid")),
+        ("sub/src", "../new", destination("NotPermitted")),
+        ("sub/src", "out/new", destination("NotPermitted")),
+        ("sub/src", "fifo/new", destination("NotDirectory")),
+        ("sub/src", "none/new", destination("NoEntry")),
+        (
+            "sub/src",
+            "sub/src",
+            "err ErrorCode::SameFile None\n".to_owned(),
+        ),
+    ];
+    let cases = ["ENOSYS", "EPERM", "EAGAIN"].map(|answer| {
+        // Both forms in one case, to keep the number of hosts started low.
+        let form: &[&str] = match answer {
+            "EPERM" => &["--sync-linker"],
+            _ => &[],
+        };
+        (answer, form)
+    });
+    for (answer, form) in cases {
+        for (src, dst, expected) in calls.clone() {
+            let function = if answer == "ENOSYS" {
+                "fast-copy"
+            } else {
+                "sparse-copy"
+            };
+            let inner = dir.clone();
+            let found = without_waiting(move || {
+                probe(&inner, answer, form, [function, src, dst, "symlink-follow"])
+            });
+            let case = format!("{src} -> {dst} with {answer}: {found}");
+            if expected == "ok" {
+                assert!(found.starts_with("ok "), "{case}");
+                assert_text(&dir.join("dst"), "text");
+                fs::remove_file(dir.join("dst")).unwrap();
+            } else {
+                assert_eq!(found, expected, "{case}");
+            }
+        }
+    }
+    assert_eq!(names(outer.path()), ["inner", "outside"]);
+    assert_eq!(names(&dir), ["fifo", "out", "short", "sub"]);
+}

@@ -1,0 +1,203 @@
+//! The host's side of a call, without a guest: what the executor, the table and a caller who goes
+//! away see.
+
+use std::fs::{self, File};
+use std::future::Future;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::pin::pin;
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use wasmtime::component::{Resource, ResourceTable};
+use wasmtime_fast_copy::p2::bindings::copy::Host;
+use wasmtime_fast_copy::p2::bindings::sync::copy::Host as SyncHost;
+use wasmtime_fast_copy::p2::bindings::types::{CopyError, CopyFlags, CopyReport};
+use wasmtime_fast_copy::{FastCopyCtx, FastCopyCtxView};
+use wasmtime_wasi::filesystem::{Descriptor, Dir};
+use wasmtime_wasi::{FsPerms, OpenMode};
+
+/// A store's data, with one directory open in its table.
+struct State {
+    ctx: FastCopyCtx,
+    table: ResourceTable,
+    dir: TempDir,
+    handle: u32,
+}
+
+impl State {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut table = ResourceTable::new();
+        let mode = OpenMode::READ | OpenMode::WRITE;
+        let descriptor = Descriptor::Dir(Dir::new(
+            File::open(dir.path()).unwrap(),
+            FsPerms::ReadWrite,
+            mode,
+            false,
+        ));
+        let handle = table.push(descriptor).unwrap().rep();
+        Self {
+            ctx: FastCopyCtx::new(),
+            table,
+            dir,
+            handle,
+        }
+    }
+
+    fn view(&mut self) -> FastCopyCtxView<'_> {
+        FastCopyCtxView {
+            ctx: &mut self.ctx,
+            table: &mut self.table,
+        }
+    }
+
+    fn borrow(&self) -> Resource<Descriptor> {
+        Resource::new_borrow(self.handle)
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join(name)
+    }
+}
+
+/// What a guest gets, or a trap.
+type Answer = wasmtime::Result<Result<CopyReport, CopyError>>;
+
+/// Copies to `dst` in the directory of this handle, in the asynchronous form.
+async fn copy(state: &mut State, handle: u32, src: &str, flags: CopyFlags) -> Answer {
+    let (src_dir, dst_dir) = (Resource::new_borrow(handle), state.borrow());
+    let mut view = state.view();
+    Host::sparse_copy(&mut view, src_dir, src.into(), dst_dir, "dst".into(), flags).await
+}
+
+/// A file without holes.
+fn write_dense(path: &Path, size: usize) {
+    let bytes: Vec<u8> = (0..size).map(|i| (i % 251) as u8 + 1).collect();
+    fs::write(path, bytes).unwrap();
+}
+
+/// The blocks of this process's file that has no name and this size, in bytes.
+fn staged(size: u64) -> Option<u64> {
+    fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .filter_map(|fd| fs::metadata(fd.ok()?.path()).ok())
+        .find(|metadata| metadata.is_file() && metadata.nlink() == 0 && metadata.len() == size)
+        .map(|metadata| metadata.blocks() * 512)
+}
+
+#[tokio::test]
+async fn a_dropped_call_stops_copying_and_publishes_nothing() {
+    const SIZE: usize = (256 << 20) + 12_345;
+    let mut state = State::new();
+    write_dense(&state.path("src"), SIZE);
+    // A copy may be done before it is dropped: then once more.
+    for _ in 0..10 {
+        let handle = state.handle;
+        let mut call = Box::pin(copy(&mut state, handle, "src", CopyFlags::empty()));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(call.as_mut().poll(&mut context).is_pending());
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while staged(SIZE as u64).unwrap_or(0) == 0 {
+            assert!(Instant::now() < deadline, "the copy never began");
+        }
+        drop(call);
+
+        let mut last_seen = 0;
+        while let Some(blocks) = staged(SIZE as u64) {
+            last_seen = last_seen.max(blocks);
+            assert!(Instant::now() < deadline, "the copy never ended");
+        }
+        if state.path("dst").exists() {
+            fs::remove_file(state.path("dst")).unwrap();
+            continue;
+        }
+        assert!(last_seen < SIZE as u64, "all was copied after the drop");
+        return;
+    }
+    panic!("ten copies were each faster than a drop");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn the_executor_goes_on_while_a_file_is_copied() {
+    let mut state = State::new();
+    write_dense(&state.path("src"), 32 << 20);
+    let handle = state.handle;
+    let mut copying = pin!(copy(&mut state, handle, "src", CopyFlags::empty()));
+    let mut ticks = 0;
+    let result = loop {
+        tokio::select! {
+            biased;
+            result = &mut copying => break result,
+            () = tokio::task::yield_now() => ticks += 1,
+        }
+    };
+    assert_eq!(result.unwrap().unwrap().size, 32 << 20);
+    assert!(ticks > 0, "the copy ran on the executor's only thread");
+}
+
+#[tokio::test]
+async fn the_synchronous_form_works_inside_a_tokio_context() {
+    let mut state = State::new();
+    fs::write(state.path("src"), "text").unwrap();
+    let (src, dst) = (state.borrow(), state.borrow());
+    let flags = CopyFlags::empty();
+    let report = SyncHost::fast_copy(
+        &mut state.view(),
+        src,
+        "src".into(),
+        dst,
+        "dst".into(),
+        flags,
+    );
+    assert_eq!(report.unwrap().unwrap().size, 4);
+}
+
+#[test]
+fn the_asynchronous_form_works_outside_a_tokio_context() {
+    let mut state = State::new();
+    fs::write(state.path("src"), "text").unwrap();
+    let handle = state.handle;
+    let mut call = pin!(copy(&mut state, handle, "src", CopyFlags::empty()));
+    let mut context = Context::from_waker(Waker::noop());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let std::task::Poll::Ready(result) = call.as_mut().poll(&mut context) {
+            assert_eq!(result.unwrap().unwrap().size, 4);
+            return;
+        }
+        assert!(Instant::now() < deadline);
+        std::thread::yield_now();
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_handle_is_a_trap() {
+    let mut state = State::new();
+    let answer = copy(&mut state, 4711, "src", CopyFlags::empty()).await;
+    assert!(answer.is_err());
+}
+
+#[tokio::test]
+async fn a_call_leaves_nothing_in_the_table_and_no_descriptor_open() {
+    let mut state = State::new();
+    fs::write(state.path("src"), "text").unwrap();
+    let mut counts = Vec::new();
+    for path in ["src", "none", "src/", "../src", ""] {
+        for _ in 0..3 {
+            let handle = state.handle;
+            let answer = copy(&mut state, handle, path, CopyFlags::REPLACE).await;
+            assert_eq!(answer.unwrap().is_ok(), path == "src");
+            let of_this_test = fs::read_dir("/proc/self/fd")
+                .unwrap()
+                .filter_map(|fd| fs::read_link(fd.ok()?.path()).ok())
+                .filter(|target| target.starts_with(state.dir.path()));
+            counts.push(of_this_test.count());
+        }
+    }
+    assert!(counts.iter().all(|&count| count == 1), "{counts:?}");
+    let handle: Resource<Descriptor> = Resource::new_own(state.handle);
+    state.table.delete(handle).unwrap();
+    assert!(state.table.is_empty());
+}
