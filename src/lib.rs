@@ -79,6 +79,11 @@
     )
 )]
 
+/// The README's code is compiled too.
+#[cfg(all(doctest, feature = "p2"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 #[cfg(feature = "p2")]
 mod ctx;
 mod engine;

@@ -96,7 +96,7 @@ fn a_file_that_is_all_hole(fs: &FileSystem) {
 fn a_hole_at_the_end_with_data_before(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
-    sparse_file(&src, MIB + 1, std::slice::from_ref(&(0..1)));
+    sparse_file(&src, MIB + 1, &[0..1]);
     for function in BOTH {
         copy_and_check(function, &src, &dst, 4096);
     }

@@ -506,7 +506,7 @@ fn what_is_no_regular_file_is_refused_without_waiting(fs: &FileSystem) {
     fs::create_dir(at("directory")).unwrap();
     symlink("fifo", at("link-to-fifo")).unwrap();
     let dir = dir.path().to_owned();
-    let _kept = without_waiting(move || {
+    without_waiting(move || {
         for (path, code) in [
             ("fifo", "invalid"),
             ("link-to-fifo", "invalid"),

@@ -141,7 +141,7 @@ fn a_copy_too_large_for_the_file_system_is_an_error(fs: &FileSystem) {
     let dst = dir.path().join("dst");
     let shm = tempfile::tempdir_in("/dev/shm").unwrap();
     let src = shm.path().join("src");
-    sparse_file(&src, 20 << 40, std::slice::from_ref(&(0..4096)));
+    sparse_file(&src, 20 << 40, &[0..4096]);
     for function in BOTH {
         let error = function.call(&CopyOptions::new(), &src, &dst).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EFBIG));

@@ -5,6 +5,11 @@
 //! a copy at one of them, and to kill it there). Where something is missing the tests are ignored,
 //! with the reason; with `CI` set that is a failure.
 
+#![allow(
+    clippy::single_range_in_vec_init,
+    reason = "lists of extents, some of one"
+)]
+
 mod allocation;
 mod cancel;
 mod child;

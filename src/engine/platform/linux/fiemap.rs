@@ -158,6 +158,6 @@ mod tests {
         assert_eq!(size_of::<Header>(), 32);
         assert_eq!(size_of::<RawExtent>(), 56);
         assert_eq!(size_of::<Request>(), 32 + BATCH * 56);
-        assert_eq!(FS_IOC_FIEMAP as u32, 0xC020_660B);
+        assert_eq!(FS_IOC_FIEMAP, 0xC020_660B);
     }
 }
