@@ -43,7 +43,7 @@ use transfer::Transferred;
 /// # Errors
 ///
 /// As [`CopyErrorKind`] tells, with [`CopyError`] inside unless the system gave an error number;
-/// then nothing has changed.
+/// then nothing has changed, unless only the directory could not be synchronised.
 pub fn fast_copy(src: &Path, dst: &Path) -> io::Result<u64> {
     Ok(CopyOptions::new().replace(true).fast_copy(src, dst)?.size)
 }
@@ -57,7 +57,7 @@ pub fn fast_copy(src: &Path, dst: &Path) -> io::Result<u64> {
 /// # Errors
 ///
 /// As [`CopyErrorKind`] tells, with [`CopyError`] inside unless the system gave an error number;
-/// then nothing has changed.
+/// then nothing has changed, unless only the directory could not be synchronised.
 pub fn sparse_copy(src: &Path, dst: &Path) -> io::Result<u64> {
     Ok(CopyOptions::new().replace(true).sparse_copy(src, dst)?.size)
 }
@@ -82,7 +82,7 @@ pub(crate) fn copy(
 ) -> Result<CopyReport, CopyError> {
     options.check(sharing)?;
     destination.admit(source, options.replace)?;
-    refuse_too_large(source, options.max_size)?;
+    refuse_too_large(source.size(), options.max_size)?;
     let control = options.control_or_new();
     if control.is_spent() {
         return Err(CopyError::new(
@@ -95,9 +95,11 @@ pub(crate) fn copy(
     let durable = !options.no_sync;
     let mut staged = Staged::create(destination, durable)?;
     let (method, copied) = fill(source, &mut staged, sharing, options, &control)?;
-    staged.seal(source.permissions())?;
+    staged.seal(source.permissions()?)?;
     let result = platform::status(&staged.file)
         .map_err(|error| CopyError::destination(CopyStep::Seal, error))?;
+    // A clone has the size that the source had at that instant.
+    refuse_too_large(result.size, options.max_size)?;
 
     if !control.begin_publishing() {
         return Err(cancelled(CopyStep::Publish).after(copied));
@@ -147,8 +149,7 @@ fn fill(
 
 /// Both limits are known before anything is written. Growing a file beyond `RLIMIT_FSIZE` would
 /// raise `SIGXFSZ`, which kills the process.
-fn refuse_too_large(source: &Source, max_size: u64) -> Result<(), CopyError> {
-    let size = source.size();
+fn refuse_too_large(size: u64, max_size: u64) -> Result<(), CopyError> {
     let limit = max_size.min(platform::process_file_size_limit());
     if size <= limit {
         return Ok(());

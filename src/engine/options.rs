@@ -107,7 +107,8 @@ impl CopyOptions {
     /// Clones `src` to `dst` where the file system can share blocks, else copies its data and
     /// keeps its holes. Blocks the calling thread.
     ///
-    /// Fails as [`CopyErrorKind`] tells; then nothing has changed.
+    /// Fails as [`CopyErrorKind`] tells; then nothing has changed, unless only the directory could
+    /// not be synchronised ([`CopyStep::SyncDirectory`]).
     pub fn fast_copy(
         &self,
         src: impl AsRef<Path>,
@@ -119,7 +120,8 @@ impl CopyOptions {
     /// Copies the data of `src` to `dst`, keeps its holes, and shares no block. Blocks the calling
     /// thread.
     ///
-    /// Fails as [`CopyErrorKind`] tells; then nothing has changed.
+    /// Fails as [`CopyErrorKind`] tells; then nothing has changed, unless only the directory could
+    /// not be synchronised ([`CopyStep::SyncDirectory`]).
     pub fn sparse_copy(
         &self,
         src: impl AsRef<Path>,

@@ -37,7 +37,7 @@ impl Source {
             return Err(CopyError::source(CopyStep::Open, kind));
         }
         let file = platform::reopen_for_reading(handle).map_err(os)?;
-        let opened_as = platform::status(&file).map_err(os)?;
+        let opened_as = platform::status_now(&file).map_err(os)?;
         if opened_as.id != found.id {
             return Err(CopyError::source(
                 CopyStep::Open,
@@ -80,9 +80,17 @@ impl Source {
         self.opened_as.size
     }
 
-    /// The permission bits: never set-user-ID, set-group-ID or sticky.
-    pub(super) fn permissions(&self) -> u32 {
-        self.opened_as.mode & 0o777
+    /// The permission bits that a copy gets: those that the source had when it was opened and has
+    /// now, since a clone may hold what was written in between. Never set-user-ID, set-group-ID or
+    /// sticky, and never more for the group than it has on the source.
+    pub(super) fn permissions(&self) -> Result<u32, CopyError> {
+        let group = platform::owning_groups_permissions(&self.file)
+            .map_err(|error| CopyError::source(CopyStep::Seal, error))?;
+        let granted = match group {
+            Some(group) => 0o707 | group,
+            None => 0o777,
+        };
+        Ok(self.opened_as.mode & self.status_now()?.mode & granted)
     }
 
     pub(crate) fn id(&self) -> FileId {
@@ -96,8 +104,9 @@ impl Source {
 
     /// Refuses a source whose size or times are not what they were when it was opened.
     ///
-    /// Since Linux 6.13 every write that follows a look at the times gets a time of its own
-    /// (multigrain timestamps); before, one within the same clock tick (1 to 10 ms) goes unseen.
+    /// Since Linux 6.13 every write that follows a look at the times gets a time of its own on ext4,
+    /// XFS, btrfs and tmpfs (multigrain timestamps). Before, and elsewhere, one within the same tick
+    /// of the file system's clock goes unseen: 1 to 10 ms, 2 s on FAT.
     pub(super) fn refuse_change(&self) -> Result<(), CopyError> {
         let now = self.status_now()?;
         if (now.size, now.modified, now.changed)
@@ -117,6 +126,7 @@ impl Source {
     }
 
     fn status_now(&self) -> Result<Status, CopyError> {
-        platform::status(&self.file).map_err(|error| CopyError::source(CopyStep::Transfer, error))
+        platform::status_now(&self.file)
+            .map_err(|error| CopyError::source(CopyStep::Transfer, error))
     }
 }

@@ -70,12 +70,30 @@ impl<'a> Staged<'a> {
     /// Ends the building: sets the permission bits, on the descriptor and before the
     /// synchronisation, so that they are as durable as the bytes.
     pub(super) fn seal(&self, permissions: u32) -> Result<(), CopyError> {
-        let os = |error| CopyError::destination(CopyStep::Seal, CopyErrorKind::Os(error));
-        platform::set_permissions(&self.file, permissions).map_err(os)?;
-        if self.directory_sync.is_some() {
-            self.file.sync_all().map_err(os)?;
+        self.set_permissions(permissions)
+            .and_then(|()| match self.directory_sync {
+                Some(_) => self.file.sync_all(),
+                None => platform::flush(&self.file),
+            })
+            .map_err(|error| CopyError::destination(CopyStep::Seal, error))
+    }
+
+    /// Some file systems have no permission bits of their own, and refuse to set any. What they
+    /// show will do, as long as it allows nothing that the source doesn't.
+    fn set_permissions(&self, permissions: u32) -> io::Result<()> {
+        let Err(error) = platform::set_permissions(&self.file, permissions) else {
+            return Ok(());
+        };
+        let not_here = matches!(
+            error.kind(),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported
+        );
+        let shown = platform::status(&self.file)?.mode & 0o777;
+        if not_here && shown & !permissions == 0 {
+            Ok(())
+        } else {
+            Err(error)
         }
-        Ok(())
     }
 
     /// Gives the file the destination's name, in one atomic step, and then synchronises the
@@ -128,13 +146,10 @@ impl<'a> Staged<'a> {
                 platform::rename_new(directory, &staged.name, name)
             }
         });
-        match renamed {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                staged.remove(&self.file);
-                Err(error)
-            }
-        }
+        // After a success too: if somebody has linked our file to the destination's name, a rename
+        // between the two names does nothing (rename(2)), and both are left.
+        staged.remove(&self.file);
+        renamed
     }
 }
 

@@ -157,7 +157,7 @@ impl<'a> Mover<'a> {
 
     /// Lets the kernel move a range.
     ///
-    /// Before the first byte of the copy, any error but a lack of room means that the kernel can't
+    /// Before its first byte, any error but a lack of room means that the kernel can't
     /// do it for these two files. Later the usual errors are terminal, and the others make the copy
     /// go on at the exact next byte. A 0 is not the end of the file: kernels have answered it for
     /// files that could be read (overlayfs, 5.6 to 5.10; procfs).
@@ -175,9 +175,10 @@ impl<'a> Mover<'a> {
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    let stop = match self.copied {
-                        0 => platform::is_lack_of_room(&error),
-                        _ => platform::is_terminal(&error),
+                    let stop = if self.offloaded {
+                        platform::is_terminal(&error)
+                    } else {
+                        platform::is_lack_of_room(&error)
                     };
                     if stop {
                         return Err(self.failed(CopyError::new(CopyStep::Transfer, error)));
@@ -267,11 +268,12 @@ impl<'a> Mover<'a> {
     }
 }
 
-/// The unit in which zeros are left out: the destination's block size, where it says one that can
-/// be one. Network file systems give their transfer size there, of 1 MiB and more.
+/// The unit in which zeros are left out: the destination's block size, where that is less than a
+/// page. A unit smaller than a block costs nothing; a larger one would fill holes, and network file
+/// systems say their transfer size there, of 64 KiB and more.
 fn zero_block(reported: u64) -> usize {
     match usize::try_from(reported) {
-        Ok(size @ 512..=65536) if size.is_power_of_two() => size,
+        Ok(size @ 512..4096) if size.is_power_of_two() => size,
         _ => 4096,
     }
 }
@@ -297,7 +299,7 @@ fn nonzero_runs(bytes: &[u8], offset: u64, block: usize) -> Vec<Range<usize>> {
 
 /// Compares with zeros as `memcmp` does, which every libc has tuned.
 fn is_zero(block: &[u8]) -> bool {
-    static ZEROS: [u8; 65536] = [0; 65536];
+    static ZEROS: [u8; 4096] = [0; 4096];
     block == &ZEROS[..block.len()]
 }
 
@@ -321,8 +323,7 @@ mod tests {
     #[test]
     fn only_a_plausible_block_size_is_believed() {
         assert_eq!(zero_block(1024), 1024);
-        assert_eq!(zero_block(65536), 65536);
-        for odd in [0, 1, 511, 3000, 1 << 20, u64::MAX] {
+        for odd in [0, 1, 511, 3000, 4096, 65536, 1 << 20, u64::MAX] {
             assert_eq!(zero_block(odd), 4096);
         }
     }

@@ -3,7 +3,9 @@
 use std::io;
 
 use super::bindings::types;
-use crate::engine::{CopyError, CopyErrorKind, CopyMethod, CopyOptions, CopyReport, Operand};
+use crate::engine::{
+    CopyError, CopyErrorKind, CopyMethod, CopyOptions, CopyReport, CopyStep, Operand,
+};
 
 impl From<CopyReport> for types::CopyReport {
     fn from(report: CopyReport) -> Self {
@@ -45,6 +47,10 @@ pub(super) fn options(flags: types::CopyFlags) -> CopyOptions {
 
 fn error_code(error: &CopyError) -> types::ErrorCode {
     use types::ErrorCode;
+    if error.step() == CopyStep::SyncDirectory {
+        // The only failure after which the copy is in place; other codes promise that it isn't.
+        return ErrorCode::Io;
+    }
     match error.kind() {
         CopyErrorKind::Os(os) => by_number(os).unwrap_or_else(|| by_kind(os)),
         CopyErrorKind::AlreadyExists => ErrorCode::Exist,
@@ -99,5 +105,58 @@ fn by_kind(error: &io::Error) -> types::ErrorCode {
         ErrorKind::Unsupported => ErrorCode::Unsupported,
         ErrorKind::OutOfMemory => ErrorCode::InsufficientMemory,
         _ => ErrorCode::Other(Some(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use types::ErrorCode;
+
+    fn code_of(step: CopyStep, number: i32) -> ErrorCode {
+        let error = io::Error::from_raw_os_error(number);
+        error_code(&CopyError::destination(step, error))
+    }
+
+    #[test]
+    fn error_numbers_have_the_codes_of_wasi() {
+        for (number, expected) in [
+            (libc::EACCES, ErrorCode::Access),
+            (libc::EAGAIN, ErrorCode::Busy),
+            (libc::EBADF, ErrorCode::BadDescriptor),
+            (libc::EBUSY, ErrorCode::Busy),
+            (libc::EDQUOT, ErrorCode::Quota),
+            (libc::EEXIST, ErrorCode::Exist),
+            (libc::EFBIG, ErrorCode::FileTooLarge),
+            (libc::EILSEQ, ErrorCode::IllegalByteSequence),
+            (libc::EINVAL, ErrorCode::Invalid),
+            (libc::EIO, ErrorCode::Io),
+            (libc::EISDIR, ErrorCode::IsDirectory),
+            (libc::ELOOP, ErrorCode::Loop),
+            (libc::EMLINK, ErrorCode::TooManyLinks),
+            (libc::ENAMETOOLONG, ErrorCode::NameTooLong),
+            (libc::ENOENT, ErrorCode::NoEntry),
+            (libc::ENOMEM, ErrorCode::InsufficientMemory),
+            (libc::ENOSPC, ErrorCode::InsufficientSpace),
+            (libc::ENOSYS, ErrorCode::Unsupported),
+            (libc::ENOTDIR, ErrorCode::NotDirectory),
+            (libc::ENOTSUP, ErrorCode::Unsupported),
+            (libc::ENOTTY, ErrorCode::Unsupported),
+            (libc::EOVERFLOW, ErrorCode::Overflow),
+            (libc::EPERM, ErrorCode::NotPermitted),
+            (libc::EROFS, ErrorCode::ReadOnly),
+            (libc::ETXTBSY, ErrorCode::TextFileBusy),
+        ] {
+            let found = code_of(CopyStep::Transfer, number);
+            assert_eq!(format!("{found:?}"), format!("{expected:?}"), "{number}");
+        }
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_synchronised_is_io_by_any_number() {
+        for number in [libc::EIO, libc::EROFS, libc::ENOSPC] {
+            let found = code_of(CopyStep::SyncDirectory, number);
+            assert!(matches!(found, ErrorCode::Io), "{number}: {found:?}");
+        }
     }
 }

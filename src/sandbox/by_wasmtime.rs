@@ -5,14 +5,14 @@
 
 use std::io;
 use std::path::Path;
-use std::thread;
+use std::pin::pin;
 
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::filesystem::{Descriptor, Dir, WasiFilesystemCtx, WasiFilesystemCtxView};
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     DescriptorFlags, ErrorCode, HostDescriptor, OpenFlags, PathFlags,
 };
-use wasmtime_wasi::runtime::in_tokio;
+use wasmtime_wasi::runtime::poll_noop;
 
 use crate::engine::{self, Directory, FileId, SourceHandle};
 
@@ -42,29 +42,25 @@ pub(super) fn link_target(_dir: &Dir, _path: &str) -> Option<FileId> {
     None
 }
 
-/// The future of `open-at` may need a tokio runtime, and can't be waited for inside one, so it
-/// gets a thread: this is the rare way.
+/// Calls `open-at` on a table of its own, with a descriptor that may block the calling thread: so
+/// its future is ready at once, needs no runtime, and waits for no thread of a pool.
 fn open_at(dir: &Dir, path: String) -> io::Result<Dir> {
-    let open = open_at_in_own_table(dir, path);
-    let opened = thread::scope(|scope| {
-        let thread = thread::Builder::new().spawn_scoped(scope, || in_tokio(open))?;
-        thread
-            .join()
-            .map_err(|_| io::Error::other("resolving the path failed"))
-    })?;
-    match opened.map_err(|_| io::Error::other("resolving the path failed"))? {
-        Ok(Descriptor::Dir(dir)) => Ok(dir),
-        Ok(Descriptor::File(_)) => Err(io::ErrorKind::NotADirectory.into()),
-        Err(code) => Err(to_os_error(code)),
+    let blocking = Dir::new(dir.dir.try_clone()?, dir.perms, dir.open_mode, true);
+    let opened = poll_noop(pin!(open_at_in_own_table(blocking, path)));
+    match opened {
+        Some(Ok(Ok(Descriptor::Dir(dir)))) => Ok(dir),
+        Some(Ok(Ok(Descriptor::File(_)))) => Err(io::ErrorKind::NotADirectory.into()),
+        Some(Ok(Err(code))) => Err(to_os_error(code)),
+        Some(Err(_)) | None => Err(io::Error::other("resolving the path failed")),
     }
 }
 
 async fn open_at_in_own_table(
-    dir: &Dir,
+    dir: Dir,
     path: String,
 ) -> wasmtime::Result<Result<Descriptor, ErrorCode>> {
     let mut table = ResourceTable::new();
-    let handle = table.push(Descriptor::Dir(dir.clone()))?;
+    let handle = table.push(Descriptor::Dir(dir))?;
     let mut view = WasiFilesystemCtxView {
         ctx: &mut WasiFilesystemCtx::default(),
         table: &mut table,

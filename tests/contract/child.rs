@@ -91,7 +91,10 @@ pub fn main(args: Vec<String>) -> ExitCode {
                 show_memory = true;
                 copy
             }
-            other => panic!("no option {other}"),
+            other => match other.strip_prefix("max-size=") {
+                Some(bytes) => copy.max_size(bytes.parse().unwrap()),
+                None => panic!("no option {other}"),
+            },
         };
     }
     let before = peak_memory();

@@ -8,6 +8,7 @@ crate::tests![
     a_refused_clone_becomes_a_copy,
     a_clone_that_fails_for_good_is_an_error,
     an_offload_refused_at_its_first_byte_becomes_reading_and_writing,
+    an_offload_refused_after_other_bytes_were_written_is_refused_too,
     an_offload_without_room_is_an_error,
     an_offload_that_fails_half_way_goes_on_at_the_next_byte,
     an_offload_that_fails_for_good_half_way_is_an_error,
@@ -91,6 +92,22 @@ fn an_offload_refused_at_its_first_byte_becomes_reading_and_writing(fs: &FileSys
         assert_eq!(outcome, Outcome::Ok("Copy".into(), 40 * MIB), "{errno}");
         assert_same(&src, &dst);
     }
+}
+
+/// Before *its* first byte: CIFS answers EIO where it can't.
+fn an_offload_refused_after_other_bytes_were_written_is_refused_too(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (offloadable(dir.path()), dir.path().join("dst"));
+    // Not on the disk yet, so it is read and written.
+    let file = std::fs::File::options().write(true).open(&src).unwrap();
+    file.set_len(0).unwrap();
+    write_data(&file, 8 * MIB..16 * MIB);
+    file.sync_all().unwrap();
+    write_data(&file, 0..MIB);
+    let copy = Copy::new(Function::Fast, &src, &dst);
+    let outcome = copy.run_injected(&[NO_CLONE, "copy_file_range:error=EIO"]);
+    assert_eq!(outcome, Outcome::Ok("Copy".into(), 9 * MIB));
+    assert_same(&src, &dst);
 }
 
 fn an_offload_without_room_is_an_error(fs: &FileSystem) {

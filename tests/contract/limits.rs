@@ -13,6 +13,8 @@ use crate::filesystems::FileSystem;
 crate::tests![
     permission_bits_are_copied_without_the_dangerous_ones,
     the_umask_is_not_applied,
+    an_access_control_list_gives_the_group_nothing_more,
+    a_file_system_that_sets_no_permissions_is_taken_as_it_is,
     owner_and_times_are_not_copied,
     a_copy_under_way_is_its_owners_alone,
     a_limit_on_file_sizes_is_an_error_and_no_signal,
@@ -49,6 +51,58 @@ fn the_umask_is_not_applied(fs: &FileSystem) {
         let options = CopyOptions::new().replace(true);
         function.call(&options, &src, &dst).unwrap();
         assert_eq!(fs::metadata(&dst).unwrap().mode() & 0o777, 0o666);
+    }
+}
+
+/// With a list, the group's bits in the mode are the mask: what named users may have at most.
+fn an_access_control_list_gives_the_group_nothing_more(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = text_file(dir.path(), "src", "text");
+    // user::rw-, user:2000:rw-, group::---, mask::rw-, other::---
+    let entries = [
+        (1, 6, !0),
+        (2, 6, 2000),
+        (4, 0, !0),
+        (0x10, 6, !0),
+        (0x20, 0, !0_u32),
+    ];
+    let mut list = 2_u32.to_le_bytes().to_vec();
+    for (tag, permissions, id) in entries {
+        list.extend(u16::to_le_bytes(tag));
+        list.extend(u16::to_le_bytes(permissions));
+        list.extend(id.to_le_bytes());
+    }
+    let flags = rustix::fs::XattrFlags::empty();
+    rustix::fs::setxattr(&src, "system.posix_acl_access", &list, flags).unwrap();
+    assert_eq!(fs::metadata(&src).unwrap().mode() & 0o777, 0o660);
+    for function in BOTH {
+        let dst = dir.path().join(format!("{function:?}"));
+        function.call(&CopyOptions::new(), &src, &dst).unwrap();
+        assert_eq!(fs::metadata(&dst).unwrap().mode() & 0o777, 0o600);
+    }
+}
+
+/// As long as what it shows allows no more than the source does.
+fn a_file_system_that_sets_no_permissions_is_taken_as_it_is(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = text_file(dir.path(), "src", "text");
+    for function in BOTH {
+        for errno in ["EPERM", "EOPNOTSUPP", "ENOSYS"] {
+            let dst = dir.path().join("dst");
+            let copy = Copy::new(function, &src, &dst);
+            let injection = format!("fchmod:error={errno}");
+            let outcome = copy.run_injected(&[&injection]);
+            assert!(matches!(outcome, Outcome::Ok(..)), "{outcome:?}");
+            assert_eq!(fs::metadata(&dst).unwrap().mode() & 0o777, 0o600);
+            fs::remove_file(&dst).unwrap();
+
+            // Its 0600 is more than this source's 0400.
+            fs::set_permissions(&src, PermissionsExt::from_mode(0o400)).unwrap();
+            let outcome = copy.run_injected(&[&injection]);
+            assert!(matches!(outcome, Outcome::Err(..)), "{outcome:?}");
+            assert!(!exists(&dst));
+            fs::set_permissions(&src, PermissionsExt::from_mode(0o644)).unwrap();
+        }
     }
 }
 

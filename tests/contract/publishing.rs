@@ -26,6 +26,8 @@ crate::tests![
     without_unnamed_files_an_error_leaves_nothing,
     without_unnamed_files_a_kill_leaves_one_name_to_sweep,
     a_full_disk_leaves_nothing,
+    a_link_made_by_a_neighbour_leaves_no_name_behind,
+    writes_that_fail_when_the_file_is_closed_are_not_published,
 ];
 
 fn an_existing_file_is_refused_and_unchanged(fs: &FileSystem) {
@@ -362,4 +364,37 @@ fn names_but_filler(dir: &Path) -> Vec<String> {
     let mut names = names(dir);
     names.retain(|name| !name.starts_with("filler") && name != "lost+found");
     names
+}
+
+/// A rename between two names of one file does nothing, and both are left.
+fn a_link_made_by_a_neighbour_leaves_no_name_behind(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = text_file(dir.path(), "src", "new");
+    let dst = text_file(dir.path(), "dst", "old");
+    let copy = Copy::new(Function::Fast, &src, &dst).options(&["replace"]);
+    // The first link finds the name taken; the second gives the copy the name that it passes by.
+    let stopped = copy.start_and_stop_at("linkat:when=2", &[]);
+    let all = names(dir.path());
+    let passing = all.iter().find(|name| name.starts_with(STAGING_PREFIX));
+    let passing = dir.path().join(passing.expect("a passing name"));
+    fs::remove_file(&dst).unwrap();
+    fs::hard_link(&passing, &dst).unwrap();
+    assert!(matches!(stopped.go_on(), Outcome::Ok(..)));
+    assert_text(&dst, "new");
+    assert_eq!(names(dir.path()), ["dst", "src"]);
+}
+
+/// FUSE and network file systems may say only then that there was no room.
+fn writes_that_fail_when_the_file_is_closed_are_not_published(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = text_file(dir.path(), "src", "new");
+    let dst = dir.path().join("dst");
+    for function in BOTH {
+        let copy = Copy::new(function, &src, &dst).options(&["no-sync"]);
+        let first = copy.calls_before("close") + 1;
+        fs::remove_file(&dst).unwrap();
+        let outcome = copy.run_injected(&[&format!("close:error=EDQUOT:when={first}+")]);
+        outcome.assert_errno(libc::EDQUOT);
+        assert_eq!(names(dir.path()), ["src"]);
+    }
 }

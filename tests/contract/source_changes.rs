@@ -1,7 +1,7 @@
 //! Contract line 7: the copy equals its source, or the call fails.
 
 use std::fs::{self, OpenOptions};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 
 use crate::child::{BOTH, Copy, Function, Outcome};
@@ -16,6 +16,9 @@ crate::tests![
     a_source_unlinked_under_way_is_copied,
     a_write_after_a_clone_is_no_change,
     a_clone_of_another_size_is_not_believed,
+    what_a_clone_holds_is_as_private_as_it_became,
+    a_clone_that_outgrew_the_limit_is_not_published,
+    the_file_system_itself_is_asked_for_the_times,
 ];
 
 /// Stops a copy of an 8 MiB source at a call, changes the source, and lets the copy go on.
@@ -120,4 +123,59 @@ fn a_clone_of_another_size_is_not_believed(fs: &FileSystem) {
         "{outcome:?}"
     );
     assert_same(&src, &dst);
+}
+
+/// A copy that stands still when the source is open and nothing is cloned yet.
+fn stopped_before_the_clone(copy: &Copy<'_>) -> crate::child::Stopped {
+    let number = copy.number_of("openat", "O_TMPFILE");
+    copy.start_and_stop_at(&format!("openat:when={number}"), &[])
+}
+
+/// Contract line 10: a clone holds what was written after the source was opened, too.
+fn what_a_clone_holds_is_as_private_as_it_became(fs: &FileSystem) {
+    if !fs.reflinks() {
+        return;
+    }
+    let dir = fs.dir();
+    let src = text_file(dir.path(), "src", "public");
+    let dst = dir.path().join("dst");
+    let stopped = stopped_before_the_clone(&Copy::new(Function::Fast, &src, &dst));
+    fs::set_permissions(&src, PermissionsExt::from_mode(0o600)).unwrap();
+    fs::write(&src, "secret").unwrap();
+    stopped.go_on().assert_method("Reflink");
+    assert_text(&dst, "secret");
+    assert_eq!(
+        fs::metadata(&dst).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+}
+
+fn a_clone_that_outgrew_the_limit_is_not_published(fs: &FileSystem) {
+    if !fs.reflinks() {
+        return;
+    }
+    let dir = fs.dir();
+    let src = text_file(dir.path(), "src", "small");
+    let dst = dir.path().join("dst");
+    let copy = Copy::new(Function::Fast, &src, &dst).options(&["max-size=8192"]);
+    let stopped = stopped_before_the_clone(&copy);
+    dense_file(&src, MIB);
+    stopped.go_on().assert_error("FileTooLarge");
+    assert_eq!(names(dir.path()), ["src"]);
+}
+
+/// A network file system answers `fstat` from a cache that knows nothing of other machines.
+fn the_file_system_itself_is_asked_for_the_times(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    four_extents(&src);
+    let (_, calls) = Copy::new(Function::Sparse, &src, &dst).trace();
+    let asks: Vec<_> = (0..calls.len())
+        .filter(|&i| calls[i].contains("AT_STATX_FORCE_SYNC"))
+        .collect();
+    let moves = |call: &String| call.contains("pread64(") || call.contains("pwrite64(");
+    let first = calls.iter().position(moves).unwrap();
+    let last = calls.iter().rposition(moves).unwrap();
+    assert!(asks.iter().any(|&ask| ask < first), "{calls:#?}");
+    assert!(asks.iter().any(|&ask| ask > last), "{calls:#?}");
 }

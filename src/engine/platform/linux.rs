@@ -1,5 +1,6 @@
 //! Linux.
 
+mod acl;
 mod fiemap;
 
 use std::ffi::OsStr;
@@ -8,9 +9,10 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 
-use rustix::fs::{self, AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{self, AtFlags, CWD, Mode, OFlags, StatxFlags};
 use rustix::io::{Errno, retry_on_intr};
 
+use super::Status;
 pub(crate) use super::unix::*;
 pub(crate) use fiemap::WrittenMap;
 
@@ -36,6 +38,34 @@ pub(crate) fn reopen_for_reading(handle: SourceHandle) -> io::Result<File> {
             "a source is opened through /proc, which is not mounted",
         )),
         Err(errno) => Err(errno.into()),
+    }
+}
+
+/// The status as the file system has it now: NFS, CIFS and FUSE answer `fstat` from a cache, in
+/// which another machine's writes are missing.
+pub(crate) fn status_now(file: &File) -> io::Result<Status> {
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC;
+    let refreshed = retry_on_intr(|| fs::statx(file, "", flags, StatxFlags::BASIC_STATS));
+    match refreshed {
+        // Before Linux 4.11, or denied by a seccomp filter.
+        Ok(_) | Err(Errno::NOSYS | Errno::PERM) => status(file),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// The permission bits of the group that owns the file, where an access control list has others in
+/// their place: then the file's mode shows the mask, which is what anybody in the list may have at
+/// most. The list itself is not copied, so that would be too much.
+pub(crate) fn owning_groups_permissions(file: &File) -> io::Result<Option<u32>> {
+    let mut list = [0; 4096];
+    let name = "system.posix_acl_access";
+    match retry_on_intr(|| fs::fgetxattr(file, name, &mut list)) {
+        Ok(length) => Ok(Some(acl::owning_groups_permissions(&list[..length]))),
+        // A list too long to read: nobody but the owner and others then.
+        Err(Errno::RANGE) => Ok(Some(0)),
+        // ENODATA: no list. The others: no such lists here. What can't be read can't be used
+        // either.
+        Err(_) => Ok(None),
     }
 }
 

@@ -6,6 +6,8 @@ use std::io;
 
 use rustix::fs::{CloneFlags, Mode, OFlags, fclonefileat};
 
+use super::Status;
+
 pub(crate) use super::plain::{WrittenMap, offload};
 pub(crate) use super::unix::*;
 
@@ -15,6 +17,15 @@ pub(super) const HANDLE: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
 /// The handle can read already.
 pub(crate) fn reopen_for_reading(handle: SourceHandle) -> io::Result<File> {
     Ok(handle.into())
+}
+
+pub(crate) fn status_now(file: &File) -> io::Result<Status> {
+    status(file)
+}
+
+/// The mode is not affected by access control lists.
+pub(crate) fn owning_groups_permissions(_file: &File) -> io::Result<Option<u32>> {
+    Ok(None)
 }
 
 /// There are no files without a name.
@@ -37,15 +48,18 @@ pub(crate) fn clone(
     let name = name.ok_or(io::ErrorKind::Unsupported)?;
     remove(directory, name)?;
     let flags = CloneFlags::NOFOLLOW | CloneFlags::NOOWNERCOPY;
-    match fclonefileat(source, directory, name, flags) {
-        Ok(()) => {
-            let flags = OFlags::RDWR | OFlags::NOFOLLOW;
-            *staged = open(directory, name.as_ref(), flags, Mode::empty())?.into();
-            Ok(())
-        }
+    // For reading: the clone has its source's mode, and may be read-only.
+    let cloned = fclonefileat(source, directory, name, flags).and_then(|()| {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW;
+        open(directory, name.as_ref(), flags, Mode::empty())
+    });
+    match cloned {
+        Ok(fd) => *staged = fd.into(),
         Err(errno) => {
+            let _ = remove(directory, name);
             *staged = create_named(directory, name)?;
-            Err(errno.into())
+            return Err(errno.into());
         }
     }
+    Ok(())
 }

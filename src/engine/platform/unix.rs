@@ -1,5 +1,7 @@
 //! What Linux and macOS do in the same way.
 
+mod close;
+
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
@@ -37,7 +39,7 @@ fn to_status(stat: &fs::Stat) -> Status {
         },
         size: stat.st_size as u64,
         // POSIX counts st_blocks in units of 512 bytes, whatever st_blksize says.
-        allocated: stat.st_blocks as u64 * 512,
+        allocated: (stat.st_blocks as u64).saturating_mul(512),
         block_size: stat.st_blksize as u64,
         mode: stat.st_mode.into(),
         modified: (stat.st_mtime as i64, stat.st_mtime_nsec as i64),
@@ -112,6 +114,17 @@ pub(crate) const STAGED_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 pub(crate) fn create_named(directory: &Directory, name: &OsStr) -> io::Result<File> {
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::RDWR;
     Ok(open(directory, name.as_ref(), flags, STAGED_MODE)?.into())
+}
+
+/// Tells the file system that this is all that will be written, as closing a descriptor does, and
+/// returns what it has to say. FUSE, NFS and CIFS may only now say that writes have failed.
+pub(crate) fn flush(file: &File) -> io::Result<()> {
+    loop {
+        match close::close(file.try_clone()?.into()) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
 }
 
 pub(crate) fn set_permissions(file: &File, mode: u32) -> io::Result<()> {

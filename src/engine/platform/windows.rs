@@ -90,6 +90,19 @@ pub(crate) fn create_named(directory: &Directory, name: &OsStr) -> io::Result<Fi
         .open(directory.join(name))
 }
 
+pub(crate) fn status_now(file: &File) -> io::Result<Status> {
+    status(file)
+}
+
+pub(crate) fn owning_groups_permissions(_file: &File) -> io::Result<Option<u32>> {
+    Ok(None)
+}
+
+/// Closing a handle has no answer here.
+pub(crate) fn flush(_file: &File) -> io::Result<()> {
+    Ok(())
+}
+
 /// Permissions come from the directory.
 pub(crate) fn set_permissions(_file: &File, _mode: u32) -> io::Result<()> {
     Ok(())
