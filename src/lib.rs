@@ -56,7 +56,8 @@
 //!
 //! - The source is a regular file; anything else is refused before anything is created.
 //! - The copy is built where nobody sees it and gets its name when it is complete: an error, a
-//!   cancel or a kill leaves the old destination or none.
+//!   cancel or a kill leaves the old destination or none. One error comes later: the directory
+//!   can't be synchronised, and the complete copy is in place ([`CopyStep::SyncDirectory`]).
 //! - It survives a power cut once the call has returned, unless that was waived.
 //! - It equals its source, or the call fails: a source that changes under way is an error.
 //! - Holes stay holes, and preallocated blocks that nobody wrote become holes.

@@ -23,18 +23,18 @@ use std::path::Path;
 
 use wasmtime_wasi::filesystem::{Descriptor, Dir};
 
-use crate::engine::{self, CopyError, CopyErrorKind, CopyStep, Destination, Source};
+use crate::engine::{CopyError, CopyErrorKind, CopyStep, Destination, Source};
 
-/// One side of a guest's call.
-pub(crate) struct Operand {
+/// A path relative to a guest's descriptor.
+pub(crate) struct PathAt {
     pub(crate) descriptor: Descriptor,
     pub(crate) path: String,
 }
 
 /// Both sides of a guest's call.
 pub(crate) struct Operands {
-    pub(crate) source: Operand,
-    pub(crate) destination: Operand,
+    pub(crate) source: PathAt,
+    pub(crate) destination: PathAt,
     pub(crate) symlink_follow: bool,
 }
 
@@ -53,7 +53,7 @@ impl Operands {
         let source = Source::from_handle(handle)?;
 
         let path = self.destination.path.as_str();
-        let (parent, name) = engine::split(Path::new(path))?;
+        let (parent, name) = Destination::split(Path::new(path))?;
         let parent = resolve::directory(destination_dir, parent).map_err(at_destination)?;
         let destination = Destination::new(parent, name.to_owned(), || {
             resolve::link_target(destination_dir, path)
@@ -62,8 +62,8 @@ impl Operands {
     }
 }
 
-fn directory(operand: &Operand) -> io::Result<&Dir> {
-    match &operand.descriptor {
+fn directory(path: &PathAt) -> io::Result<&Dir> {
+    match &path.descriptor {
         Descriptor::Dir(dir) => Ok(dir),
         Descriptor::File(_) => Err(io::ErrorKind::NotADirectory.into()),
     }

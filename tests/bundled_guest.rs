@@ -1,4 +1,4 @@
-//! The components in `guest/prebuilt` are those that the sources in this tree make.
+//! The components in `prebuilt` are those that were made from the sources in this tree.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,10 +10,10 @@ fn the_bundled_guests_are_made_from_these_sources() {
         .output()
         .expect("guest/digest.sh");
     assert!(output.status.success(), "{output:?}");
-    let digest = String::from_utf8(output.stdout).unwrap();
-    let bundled = std::fs::read_to_string(root.join("guest/prebuilt/sources.sha256")).unwrap();
+    let found = String::from_utf8(output.stdout).unwrap();
+    let bundled = std::fs::read_to_string(root.join("prebuilt/SHA256SUMS")).unwrap();
     assert_eq!(
-        bundled, digest,
-        "the guests' sources have changed: run guest/build.sh --bundle"
+        bundled, found,
+        "the guests or their sources have changed: run guest/build.sh --bundle"
     );
 }

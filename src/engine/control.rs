@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 /// whatever the copy is doing.
 ///
 /// Publishing is the point of no return: [`cancel`](Self::cancel) tells whether it came before.
-/// One handle is for one copy: once it is cancelled or the copy is published, it stays so.
+/// One handle is for one copy, even one that fails: a second copy with it is refused.
 #[derive(Clone, Debug, Default)]
 pub struct CopyControl {
     shared: Arc<Shared>,
@@ -21,9 +21,10 @@ struct Shared {
     copied: AtomicU64,
 }
 
-const RUNNING: u8 = 0;
-const CANCELLED: u8 = 1;
-const PUBLISHING: u8 = 2;
+const IDLE: u8 = 0;
+const RUNNING: u8 = 1;
+const CANCELLED: u8 = 2;
+const PUBLISHING: u8 = 3;
 
 impl CopyControl {
     /// A handle for one copy, to be given to [`CopyOptions::control`](crate::CopyOptions::control).
@@ -36,15 +37,10 @@ impl CopyControl {
     /// call; a clone and an `fsync` are one call each. False: the copy is being published, or is
     /// done, and stays.
     pub fn cancel(&self) -> bool {
-        match self.shared.phase.compare_exchange(
-            RUNNING,
-            CANCELLED,
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        ) {
-            Ok(_) => true,
-            Err(phase) => phase == CANCELLED,
-        }
+        [IDLE, RUNNING]
+            .into_iter()
+            .any(|phase| self.pass(phase, CANCELLED))
+            || self.is_cancelled()
     }
 
     /// Whether the copy was cancelled.
@@ -61,16 +57,20 @@ impl CopyControl {
         self.shared.copied.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Whether a copy was published with this already.
-    pub(super) fn is_spent(&self) -> bool {
-        self.shared.phase.load(Ordering::Acquire) == PUBLISHING
+    /// Takes the handle for a copy, unless it was taken or cancelled before.
+    pub(super) fn begin(&self) -> bool {
+        self.pass(IDLE, RUNNING)
     }
 
     /// Passes the point of no return, unless a cancel came first.
     pub(super) fn begin_publishing(&self) -> bool {
-        self.shared
-            .phase
-            .compare_exchange(RUNNING, PUBLISHING, Ordering::AcqRel, Ordering::Acquire)
+        self.pass(RUNNING, PUBLISHING)
+    }
+
+    fn pass(&self, from: u8, to: u8) -> bool {
+        let phase = &self.shared.phase;
+        phase
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
     }
 }
@@ -82,6 +82,7 @@ mod tests {
     #[test]
     fn a_cancel_before_publishing_wins() {
         let control = CopyControl::new();
+        assert!(control.begin());
         assert!(control.cancel());
         assert!(control.is_cancelled());
         assert!(!control.begin_publishing());
@@ -90,8 +91,19 @@ mod tests {
     #[test]
     fn a_cancel_after_publishing_is_ignored() {
         let control = CopyControl::new();
+        assert!(control.begin());
         assert!(control.begin_publishing());
         assert!(!control.cancel());
         assert!(!control.is_cancelled());
+    }
+
+    #[test]
+    fn a_control_is_taken_once() {
+        let control = CopyControl::new();
+        assert!(control.begin());
+        assert!(!control.begin());
+        let cancelled = CopyControl::new();
+        assert!(cancelled.cancel());
+        assert!(!cancelled.begin());
     }
 }

@@ -20,12 +20,25 @@ pub(crate) struct Destination {
 impl Destination {
     /// Opens the parent directory of `path`, relative to the working directory.
     pub(crate) fn open(path: &Path) -> Result<Self, CopyError> {
-        let (parent, name) = split(path)?;
+        let (parent, name) = Self::split(path)?;
         let os = |error| CopyError::destination(CopyStep::Open, CopyErrorKind::Os(error));
         let directory = platform::open_directory(parent).map_err(os)?;
         Ok(Self::new(directory, name.to_owned(), || {
             platform::path_id(path)
         }))
+    }
+
+    /// Splits the path of a destination into its parent and the name that the copy gets.
+    pub(crate) fn split(path: &Path) -> Result<(&Path, &OsStr), CopyError> {
+        split(path).ok_or_else(|| {
+            let kind = match path.as_os_str().is_empty() {
+                true => CopyErrorKind::Os(io::Error::from(io::ErrorKind::NotFound)),
+                false => CopyErrorKind::Invalid(
+                    "a destination must end in a file's name, not in a separator, '.' or '..'",
+                ),
+            };
+            CopyError::destination(CopyStep::Open, kind)
+        })
     }
 
     /// A name in a directory that is open already. Where the name is a symbolic link,
@@ -67,31 +80,21 @@ impl Destination {
     }
 }
 
-/// Splits a destination path at its last component, which must be a plain name.
-pub(crate) fn split(path: &Path) -> Result<(&Path, &OsStr), CopyError> {
-    let refuse = |kind| Err(CopyError::destination(CopyStep::Open, kind));
-    let bytes = path.as_os_str().as_encoded_bytes();
-    let last = bytes
-        .rsplit(|&byte| is_separator(byte.into()))
-        .next()
-        .unwrap_or_default();
-    if bytes.is_empty() {
-        return refuse(CopyErrorKind::Os(io::ErrorKind::NotFound.into()));
-    }
+/// Splits a path at its last component; none where that is no plain name: a path that is empty or
+/// ends in a separator, `.` or `..`.
+pub(crate) fn split(path: &Path) -> Option<(&Path, &OsStr)> {
     // `Path` drops a trailing separator and a trailing `.`, so these are looked for in the bytes.
-    match (path.file_name(), last) {
-        (Some(name), last) if !matches!(last, b"" | b"." | b"..") => {
-            let parent = path.parent().unwrap_or(Path::new(""));
-            if parent.as_os_str().is_empty() {
-                Ok((Path::new("."), name))
-            } else {
-                Ok((parent, name))
-            }
-        }
-        _ => refuse(CopyErrorKind::Invalid(
-            "a destination must end in a file's name, not in a separator, '.' or '..'",
-        )),
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let last = bytes.rsplit(|&byte| is_separator(byte.into())).next()?;
+    if matches!(last, b"" | b"." | b"..") {
+        return None;
     }
+    let parent = path.parent()?;
+    let parent = match parent.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => parent,
+    };
+    Some((parent, path.file_name()?))
 }
 
 #[cfg(test)]
@@ -119,10 +122,11 @@ mod tests {
     #[test]
     fn a_destination_that_ends_in_no_name_is_refused() {
         for path in ["/", ".", "..", "a/", "a//", "a/.", "a/..", "a/./", "//"] {
-            let error = split(Path::new(path)).unwrap_err();
+            assert_eq!(split(Path::new(path)), None);
+            let error = Destination::split(Path::new(path)).unwrap_err();
             assert!(matches!(error.kind(), CopyErrorKind::Invalid(_)), "{path}");
         }
-        let error = split(Path::new("")).unwrap_err();
+        let error = Destination::split(Path::new("")).unwrap_err();
         assert_eq!(io::Error::from(error).kind(), io::ErrorKind::NotFound);
     }
 }

@@ -83,7 +83,7 @@ pub enum Operand {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CopyStep {
-    /// Opening and checking both sides. Nothing was written.
+    /// Opening and checking both sides. Nothing was written yet.
     Open,
     /// Making the invisible file that the copy is built in.
     Stage,
@@ -92,7 +92,7 @@ pub enum CopyStep {
     /// Moving bytes.
     Transfer,
     /// Setting the permission bits and synchronising the file.
-    Seal,
+    Finish,
     /// Giving the complete copy its name.
     Publish,
     /// Synchronising the directory. The copy is complete and has its name, but may not survive a
@@ -164,7 +164,7 @@ impl fmt::Display for CopyError {
             CopyStep::Stage => "staging the copy",
             CopyStep::Clone => "cloning",
             CopyStep::Transfer => "copying bytes",
-            CopyStep::Seal => "completing the copy",
+            CopyStep::Finish => "completing the copy",
             CopyStep::Publish => "publishing the copy",
             CopyStep::SyncDirectory => {
                 "synchronising the directory of the copy, which is complete and in place"

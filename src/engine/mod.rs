@@ -1,6 +1,6 @@
 //! The native engine: copies one regular file, with no knowledge of WebAssembly.
 //!
-//! [`copy`] is the whole way, top to bottom: check, stage, clone or else transfer, seal, publish.
+//! [`copy`] is the whole way, top to bottom: check, stage, clone or else transfer, finish, publish.
 
 mod control;
 mod destination;
@@ -19,17 +19,21 @@ use std::path::Path;
 
 pub use control::CopyControl;
 pub(crate) use destination::Destination;
-#[cfg(feature = "p2")]
+#[cfg(all(feature = "p2", unix))]
 pub(crate) use destination::split;
 pub use error::{CopyError, CopyErrorKind, CopyStep, Operand};
 pub use options::CopyOptions;
+#[cfg(all(feature = "p2", target_os = "linux"))]
+pub(crate) use platform::handle_id;
+#[cfg(all(feature = "p2", unix))]
+pub(crate) use platform::open_entry_handle;
 #[cfg(feature = "p2")]
-pub(crate) use platform::{Directory, FileId, SourceHandle, handle_id, open_entry_handle};
+pub(crate) use platform::{Directory, FileId, SourceHandle};
 pub use report::{CopyMethod, CopyReport};
 pub(crate) use source::Source;
 pub use staging::STAGING_PREFIX;
 
-use reflink::Clone;
+use reflink::CloneOutcome;
 use staging::Staged;
 use transfer::Transferred;
 
@@ -37,7 +41,8 @@ use transfer::Transferred;
 /// a copy of the data that keeps the holes. Replaces an existing file. Returns the apparent size
 /// in bytes.
 ///
-/// Blocks the calling thread; when it returns, the copy survives a power cut. The same as
+/// Blocks the calling thread; when it returns, the copy survives a power cut. An error tells neither
+/// which file nor which step it came from: [`CopyOptions`] has errors that do. The same as
 /// [`CopyOptions::new().replace(true).fast_copy(src, dst)`](CopyOptions::fast_copy).
 ///
 /// # Errors
@@ -51,7 +56,8 @@ pub fn fast_copy(src: &Path, dst: &Path) -> io::Result<u64> {
 /// Copies the data of `src` to `dst`, keeps its holes, and shares no block with it. Replaces an
 /// existing file. Returns the apparent size in bytes.
 ///
-/// Blocks the calling thread; when it returns, the copy survives a power cut. The same as
+/// Blocks the calling thread; when it returns, the copy survives a power cut. An error tells neither
+/// which file nor which step it came from: [`CopyOptions`] has errors that do. The same as
 /// [`CopyOptions::new().replace(true).sparse_copy(src, dst)`](CopyOptions::sparse_copy).
 ///
 /// # Errors
@@ -82,24 +88,24 @@ pub(crate) fn copy(
 ) -> Result<CopyReport, CopyError> {
     options.check(sharing)?;
     destination.admit(source, options.replace)?;
-    refuse_too_large(source.size(), options.max_size)?;
+    refuse_too_large(source.size(), options.max_size, CopyStep::Open)?;
     let control = options.control_or_new();
-    if control.is_spent() {
+    if !control.begin() {
+        check_cancelled(&control, CopyStep::Open)?;
         return Err(CopyError::new(
             CopyStep::Open,
             CopyErrorKind::Invalid("a control is for one copy; make a new one for the next"),
         ));
     }
-    check_cancelled(&control, CopyStep::Open)?;
 
     let durable = !options.no_sync;
     let mut staged = Staged::create(destination, durable)?;
     let (method, copied) = fill(source, &mut staged, sharing, options, &control)?;
-    staged.seal(source.permissions()?)?;
+    staged.finish(source.permissions()?)?;
     let result = platform::status(&staged.file)
-        .map_err(|error| CopyError::destination(CopyStep::Seal, error))?;
+        .map_err(|error| CopyError::destination(CopyStep::Finish, error))?;
     // A clone has the size that the source had at that instant.
-    refuse_too_large(result.size, options.max_size)?;
+    refuse_too_large(result.size, options.max_size, CopyStep::Finish)?;
 
     if !control.begin_publishing() {
         return Err(cancelled(CopyStep::Publish).after(copied));
@@ -124,8 +130,8 @@ fn fill(
 ) -> Result<(CopyMethod, u64), CopyError> {
     if sharing == Sharing::Allowed {
         match reflink::clone(source, staged)? {
-            Clone::Done => return Ok((CopyMethod::Reflink, 0)),
-            Clone::Refused if options.require_reflink => {
+            CloneOutcome::Done => return Ok((CopyMethod::Reflink, 0)),
+            CloneOutcome::Refused if options.require_reflink => {
                 return Err(CopyError::new(
                     CopyStep::Clone,
                     CopyErrorKind::Unsupported(
@@ -133,7 +139,7 @@ fn fill(
                     ),
                 ));
             }
-            Clone::Refused => staged.reset()?,
+            CloneOutcome::Refused => staged.reset()?,
         }
         check_cancelled(control, CopyStep::Clone)?;
     }
@@ -147,15 +153,15 @@ fn fill(
     Ok((method, copied))
 }
 
-/// Both limits are known before anything is written. Growing a file beyond `RLIMIT_FSIZE` would
-/// raise `SIGXFSZ`, which kills the process.
-fn refuse_too_large(size: u64, max_size: u64) -> Result<(), CopyError> {
+/// The process's limit is looked at before a file is grown: to pass it raises `SIGXFSZ`, which kills
+/// the process. To clone raises nothing.
+fn refuse_too_large(size: u64, max_size: u64, step: CopyStep) -> Result<(), CopyError> {
     let limit = max_size.min(platform::process_file_size_limit());
     if size <= limit {
         return Ok(());
     }
     Err(CopyError::source(
-        CopyStep::Open,
+        step,
         CopyErrorKind::FileTooLarge { size, limit },
     ))
 }

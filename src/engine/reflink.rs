@@ -9,7 +9,7 @@ use super::source::Source;
 use super::staging::Staged;
 
 /// How an attempt to clone ended.
-pub(super) enum Clone {
+pub(super) enum CloneOutcome {
     /// The staged file shares all blocks of its source.
     Done,
     /// This pair of files can't share blocks. The staged file may hold anything.
@@ -21,23 +21,23 @@ pub(super) enum Clone {
 /// Which error numbers mean "not supported here" is different on every file system, and everybody
 /// who trusted a list of them has been bitten. So any error is a refusal, but for those that would
 /// meet a copy of the bytes just the same.
-pub(super) fn clone(source: &Source, staged: &mut Staged<'_>) -> Result<Clone, CopyError> {
-    let before = source.size_now()?;
-    match staged.clone_from(&source.file) {
+pub(super) fn clone(source: &Source, staged: &mut Staged<'_>) -> Result<CloneOutcome, CopyError> {
+    let before = source.size_now(CopyStep::Clone)?;
+    match staged.fill_by_clone(&source.file) {
         Ok(()) => {}
         Err(error) if platform::is_terminal(&error) => {
             return Err(CopyError::new(CopyStep::Clone, CopyErrorKind::Os(error)));
         }
-        Err(_) => return Ok(Clone::Refused),
+        Err(_) => return Ok(CloneOutcome::Refused),
     }
     let size = platform::status(&staged.file)
         .map_err(|error| CopyError::destination(CopyStep::Clone, error))?
         .size;
     // ZFS has cloned less than it said while blocks of the source were dirty:
     // https://github.com/openzfs/zfs/issues/15728
-    if size == before || size == source.size_now()? {
-        Ok(Clone::Done)
+    if size == before || size == source.size_now(CopyStep::Clone)? {
+        Ok(CloneOutcome::Done)
     } else {
-        Ok(Clone::Refused)
+        Ok(CloneOutcome::Refused)
     }
 }

@@ -17,7 +17,8 @@ pub struct CopyReport {
     pub allocated: u64,
     /// Whether file and directory were synchronised, so that the copy survives a power cut as far
     /// as its file system survives one at all (tmpfs doesn't). False with
-    /// [`no_sync`](crate::CopyOptions::no_sync).
+    /// [`no_sync`](crate::CopyOptions::no_sync). On macOS the drive's own cache is not emptied, and on
+    /// Windows the directory is left to the file system's log.
     pub durable: bool,
 }
 

@@ -85,12 +85,12 @@ impl Source {
     /// sticky, and never more for the group than it has on the source.
     pub(super) fn permissions(&self) -> Result<u32, CopyError> {
         let group = platform::owning_groups_permissions(&self.file)
-            .map_err(|error| CopyError::source(CopyStep::Seal, error))?;
+            .map_err(|error| CopyError::source(CopyStep::Finish, error))?;
         let granted = match group {
             Some(group) => 0o707 | group,
             None => 0o777,
         };
-        Ok(self.opened_as.mode & self.status_now()?.mode & granted)
+        Ok(self.opened_as.mode & self.status_now(CopyStep::Finish)?.mode & granted)
     }
 
     pub(crate) fn id(&self) -> FileId {
@@ -98,8 +98,8 @@ impl Source {
     }
 
     /// The apparent size in bytes now.
-    pub(super) fn size_now(&self) -> Result<u64, CopyError> {
-        Ok(self.status_now()?.size)
+    pub(super) fn size_now(&self, step: CopyStep) -> Result<u64, CopyError> {
+        Ok(self.status_now(step)?.size)
     }
 
     /// Refuses a source whose size or times are not what they were when it was opened.
@@ -108,7 +108,7 @@ impl Source {
     /// XFS, btrfs and tmpfs (multigrain timestamps). Before, and elsewhere, one within the same tick
     /// of the file system's clock goes unseen: 1 to 10 ms, 2 s on FAT.
     pub(super) fn refuse_change(&self) -> Result<(), CopyError> {
-        let now = self.status_now()?;
+        let now = self.status_now(CopyStep::Transfer)?;
         if (now.size, now.modified, now.changed)
             == (
                 self.opened_as.size,
@@ -125,8 +125,7 @@ impl Source {
         }
     }
 
-    fn status_now(&self) -> Result<Status, CopyError> {
-        platform::status_now(&self.file)
-            .map_err(|error| CopyError::source(CopyStep::Transfer, error))
+    fn status_now(&self, step: CopyStep) -> Result<Status, CopyError> {
+        platform::status_now(&self.file).map_err(|error| CopyError::source(step, error))
     }
 }

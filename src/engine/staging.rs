@@ -55,7 +55,7 @@ impl<'a> Staged<'a> {
     }
 
     /// Makes the file a clone of `source`, or fails and may leave anything in it.
-    pub(super) fn clone_from(&mut self, source: &File) -> io::Result<()> {
+    pub(super) fn fill_by_clone(&mut self, source: &File) -> io::Result<()> {
         let name = self.name.as_ref().map(|staged| staged.name.as_os_str());
         platform::clone(source, &mut self.file, &self.destination.directory, name)
     }
@@ -69,13 +69,13 @@ impl<'a> Staged<'a> {
 
     /// Ends the building: sets the permission bits, on the descriptor and before the
     /// synchronisation, so that they are as durable as the bytes.
-    pub(super) fn seal(&self, permissions: u32) -> Result<(), CopyError> {
+    pub(super) fn finish(&self, permissions: u32) -> Result<(), CopyError> {
         self.set_permissions(permissions)
             .and_then(|()| match self.directory_sync {
                 Some(_) => self.file.sync_all(),
                 None => platform::flush(&self.file),
             })
-            .map_err(|error| CopyError::destination(CopyStep::Seal, error))
+            .map_err(|error| CopyError::destination(CopyStep::Finish, error))
     }
 
     /// Some file systems have no permission bits of their own, and refuse to set any. What they

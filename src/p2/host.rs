@@ -9,7 +9,7 @@ use super::bindings::{copy, sync, types};
 use super::convert;
 use crate::FastCopyCtxView;
 use crate::engine::{self, CopyControl, CopyOptions, Sharing};
-use crate::sandbox::{Operand, Operands};
+use crate::sandbox::{Operands, PathAt};
 
 /// What a guest gets.
 type Outcome = Result<CopyReport, CopyError>;
@@ -63,11 +63,11 @@ impl FastCopyCtxView<'_> {
         (dst, dst_path): (Resource<Descriptor>, String),
         flags: CopyFlags,
     ) -> wasmtime::Result<Call> {
-        let source = Operand {
+        let source = PathAt {
             descriptor: self.table.get(&src)?.clone(),
             path: src_path,
         };
-        let destination = Operand {
+        let destination = PathAt {
             descriptor: self.table.get(&dst)?.clone(),
             path: dst_path,
         };

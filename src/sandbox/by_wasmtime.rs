@@ -18,12 +18,13 @@ use crate::engine::{self, Directory, FileId, SourceHandle};
 
 /// Opens a source, whatever it is. A symbolic link is never followed here.
 pub(super) fn source(dir: &Dir, path: &str, _symlink_follow: bool) -> io::Result<SourceHandle> {
-    // A path that ends in no name can only be of a directory.
-    let (parent, name) =
-        engine::split(Path::new(path)).map_err(|error| match io::Error::from(error).kind() {
-            io::ErrorKind::NotFound => io::Error::from(io::ErrorKind::NotFound),
+    let Some((parent, name)) = engine::split(Path::new(path)) else {
+        return Err(match path {
+            "" => io::ErrorKind::NotFound.into(),
+            // A path that ends in no name can only be of a directory.
             _ => io::ErrorKind::IsADirectory.into(),
-        })?;
+        });
+    };
     let parent = directory(dir, parent)?;
     engine::open_entry_handle(&parent, name)
 }

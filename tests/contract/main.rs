@@ -12,19 +12,16 @@
 
 mod allocation;
 mod cancel;
-mod child;
 mod fallback;
 mod faults;
-mod files;
-mod filesystems;
 mod guest;
-mod guest_host;
 mod limits;
 mod opening;
 mod power_cut;
 mod publishing;
 mod same_file;
 mod source_changes;
+mod support;
 mod without_openat2;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,8 +29,9 @@ use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use filesystems::{FileSystem, Mounts};
 use libtest_mimic::{Arguments, Trial};
+use support::filesystems::{FileSystem, Mounts};
+use support::{child, files, filesystems, guest_host};
 
 /// A test, run once on each file system.
 type Test = fn(&FileSystem);
@@ -62,81 +60,77 @@ const MODULES: &[(&str, &[(&str, Test)])] = &[
 ];
 
 fn main() -> ExitCode {
-    let mut args: Vec<String> = std::env::args().collect();
-    if args.get(1).is_some_and(|arg| arg == child::FLAG) {
-        return child::main(args.split_off(2));
+    let args: Vec<String> = std::env::args().collect();
+    match args.get(1).map(String::as_str) {
+        Some(child::FLAG) => return child::main(&args[2..]),
+        Some(guest_host::FLAG) => return guest_host::main(&args[2..]),
+        _ => {}
     }
-    let missing = filesystems::enter_namespace().and_then(|()| missing_tools());
-    if let Err(reason) = &missing {
-        eprintln!("The contract can't be tested here, so its tests are ignored: {reason}");
-        if std::env::var_os("CI").is_some() {
-            return ExitCode::FAILURE;
-        }
-    }
-
     let arguments = Arguments::from_args();
-    let ready = missing.is_ok() && !arguments.list;
-    let mounts = ready.then(Mounts::new);
+    let mounts = filesystems::enter_namespace()
+        .and_then(|()| missing_tool("strace", "-V"))
+        .and_then(|()| missing_tool("prlimit", "-V"))
+        .map(|()| Mounts::new());
+
     let mut trials = Vec::new();
+    let mut ignored = false;
     for name in filesystems::NAMES {
-        let fs = Arc::new(match &mounts {
-            Some(mounts) => mounts.mount(name),
-            None => FileSystem {
-                name,
-                root: "/nonexistent".into(),
-            },
-        });
+        let mounted = match &mounts {
+            _ if arguments.list => Err("only listed".to_owned()),
+            Ok(mounts) => mounts.mount(name),
+            Err(reason) => Err(reason.clone()),
+        };
+        if let (Err(reason), false) = (&mounted, arguments.list) {
+            eprintln!("{name} can't be tested here, so its tests are ignored: {reason}");
+            ignored = true;
+        }
+        let fs = mounted.ok().map(Arc::new);
         for (module, tests) in MODULES {
             for (test, run) in *tests {
-                let fs = fs.clone();
+                let (fs, missing) = (fs.clone(), fs.is_none());
                 let trial = Trial::test(format!("{name}::{module}::{test}"), move || {
-                    run(&fs);
+                    run(fs.as_deref().ok_or("there is no such file system here")?);
                     Ok(())
                 });
-                trials.push(trial.with_ignored_flag(missing.is_err()));
+                trials.push(trial.with_ignored_flag(missing));
             }
         }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     drop(mounts);
+    if ignored && std::env::var_os("CI").is_some() {
+        eprintln!("In CI nothing may be ignored.");
+        return ExitCode::FAILURE;
+    }
     conclusion.exit_code()
 }
 
-fn missing_tools() -> Result<(), String> {
-    for tool in ["mkfs.ext4", "mkfs.xfs", "mkfs.btrfs", "strace", "prlimit"] {
-        let found = Command::new(tool)
-            .arg("-V")
-            .env(
-                "PATH",
-                format!(
-                    "{}:/usr/sbin:/sbin",
-                    std::env::var("PATH").unwrap_or_default()
-                ),
-            )
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        if found.is_err() {
-            return Err(format!("there is no {tool}"));
-        }
+fn missing_tool(tool: &str, harmless: &str) -> Result<(), String> {
+    match Command::new(tool).arg(harmless).output() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("{tool}: {error}")),
     }
-    Ok(())
+}
+
+/// Runs a program, or says why it failed.
+fn try_run(command: &mut Command) -> Result<(), String> {
+    match command.stdin(Stdio::null()).output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(format!(
+            "{command:?}: {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        )),
+        Err(error) => Err(format!("{command:?}: {error}")),
+    }
 }
 
 /// Runs a program that must succeed.
 #[track_caller]
 fn run(command: &mut Command) {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(
-        output.status.success(),
-        "{command:?}: {}\n{}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
+    if let Err(failure) = try_run(command) {
+        panic!("{failure}");
+    }
 }
 
 /// Runs what must not wait for anything that never comes.

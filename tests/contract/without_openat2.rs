@@ -1,40 +1,30 @@
-//! Contract line 2 where `openat2` is missing, denied, or always answers EAGAIN: the runner, under
-//! strace, with the guest's calls resolved by wasmtime's own `open-at`.
+//! Contract line 2 where `openat2` is missing, denied, or always answers EAGAIN: a host in a
+//! process of its own under strace, with the guest's paths resolved by wasmtime's own `open-at`.
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::files::*;
 use crate::filesystems::FileSystem;
-use crate::guest_host::{Guest, components};
+use crate::guest_host::{Form, probe_in_child};
 use crate::without_waiting;
 
 crate::tests![a_guest_is_kept_inside_without_openat2];
 
-/// The runner, which cargo has built beside the tests.
-fn runner() -> PathBuf {
-    let exe = std::env::current_exe().unwrap();
-    let profile = exe.parent().and_then(Path::parent).unwrap();
-    let runner = profile.join("examples/run");
-    assert!(runner.exists(), "cargo build --example run");
-    runner
-}
-
-fn probe(dir: &Path, answer: &str, form: &[&str], call: [&str; 4]) -> String {
+fn probe(dir: &Path, answer: &str, form: Form, call: [&str; 4]) -> String {
     let [function, src, dst, flags] = call;
     let mut command = Command::new("strace");
     command
         .args(["-f", "-qq", "-o", "/dev/null", "--seccomp-bpf"])
         .args(["-e", "trace=openat2", "-e"])
         .arg(format!("inject=openat2:error={answer}"))
-        .arg(runner())
-        .args(form)
-        .arg("--dir")
-        .arg(format!("{}::.", dir.display()))
-        .arg(components().join(Guest::Probe.file_name()))
-        .args([function, ".", src, ".", dst, flags])
+        .args(probe_in_child(
+            form,
+            dir,
+            &[function, ".", src, ".", dst, flags],
+        ))
         .stdin(Stdio::null());
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {output:?}");
@@ -77,14 +67,11 @@ fn a_guest_is_kept_inside_without_openat2(fs: &FileSystem) {
             "err ErrorCode::SameFile None\n".to_owned(),
         ),
     ];
-    let cases = ["ENOSYS", "EPERM", "EAGAIN"].map(|answer| {
-        // Both forms in one case, to keep the number of hosts started low.
-        let form: &[&str] = match answer {
-            "EPERM" => &["--sync-linker"],
-            _ => &[],
-        };
-        (answer, form)
-    });
+    let cases = [
+        ("ENOSYS", Form::Async),
+        ("EPERM", Form::Sync),
+        ("EAGAIN", Form::Async),
+    ];
     for (answer, form) in cases {
         for (src, dst, expected) in calls.clone() {
             let function = if answer == "ENOSYS" {

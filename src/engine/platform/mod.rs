@@ -4,7 +4,7 @@
 //! anything about a copy.
 
 #[cfg(not(target_os = "linux"))]
-mod plain;
+mod portable;
 #[cfg(unix)]
 mod unix;
 

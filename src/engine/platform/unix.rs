@@ -99,7 +99,7 @@ pub(crate) fn handle_status(handle: &SourceHandle) -> io::Result<Status> {
 }
 
 /// Which file a handle is of.
-#[cfg(feature = "p2")]
+#[cfg(all(feature = "p2", target_os = "linux"))]
 pub(crate) fn handle_id(handle: &SourceHandle) -> io::Result<FileId> {
     Ok(status(handle)?.id)
 }

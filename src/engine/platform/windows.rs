@@ -10,7 +10,7 @@ use std::io;
 use std::os::windows::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-pub(crate) use super::plain::{WrittenMap, offload};
+pub(crate) use super::portable::{WrittenMap, offload};
 use super::{Entry, FileId, Kind, Status};
 pub(crate) use handle::{prepare_sparse, status};
 

@@ -75,8 +75,8 @@ impl Outcome {
 }
 
 /// The child's side: copies as told, and prints the outcome.
-pub fn main(args: Vec<String>) -> ExitCode {
-    let [function, src, dst, options @ ..] = args.as_slice() else {
+pub fn main(args: &[String]) -> ExitCode {
+    let [function, src, dst, options @ ..] = args else {
         panic!("{FLAG} FUNCTION SRC DST [OPTION...]");
     };
     let mut copy = CopyOptions::new();

@@ -1,7 +1,8 @@
 //! Runs the guest components in both linker forms, and keeps what they print.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::sync::{LazyLock, OnceLock};
 
 use wasmtime::Engine;
@@ -10,7 +11,7 @@ use wasmtime_fast_copy::FastCopyCtx;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{FsPerms, WasiCtx};
 
-#[path = "../../examples/run/command.rs"]
+#[path = "../../../examples/run/command.rs"]
 mod command;
 
 pub use command::Form;
@@ -63,7 +64,7 @@ pub fn components() -> &'static Path {
                     "CI must build the guests from source"
                 );
                 eprintln!("The guests can't be built here; the bundled ones are tested.");
-                root.join("guest/prebuilt")
+                root.join("prebuilt")
             }
             other => panic!("guest/build.sh: {other:?}"),
         }
@@ -94,6 +95,36 @@ impl<'a> Preopen<'a> {
             perms: FsPerms::ReadOnly,
         }
     }
+}
+
+pub const FLAG: &str = "--probe-in-child";
+
+/// A program of its own that makes a call of the probe in a directory, to be run under strace.
+pub fn probe_in_child(form: Form, dir: &Path, args: &[&str]) -> Vec<OsString> {
+    let mut program = vec![std::env::current_exe().unwrap().into_os_string()];
+    program.extend([FLAG.into(), format!("{form:?}").into()]);
+    program.push(components().join(Guest::Probe.file_name()).into());
+    program.push(dir.into());
+    program.extend(args.iter().map(OsString::from));
+    program
+}
+
+/// The child's side.
+pub fn main(args: &[String]) -> ExitCode {
+    let [form, component, dir, args @ ..] = args else {
+        panic!("{FLAG} FORM COMPONENT DIR ARG...");
+    };
+    let form = match form.as_str() {
+        "Async" => Form::Async,
+        "Sync" => Form::Sync,
+        other => panic!("no form {other}"),
+    };
+    let mut wasi = WasiCtx::builder();
+    wasi.inherit_stdio().arg("guest").args(args);
+    wasi.preopened_dir(dir, ".", FsPerms::ReadWrite).unwrap();
+    let component = Component::from_file(&ENGINE, component).unwrap();
+    let status = command::run(&ENGINE, &component, wasi.build(), FastCopyCtx::new(), form);
+    ExitCode::from(u8::try_from(status.unwrap()).unwrap())
 }
 
 /// What a guest printed, and its exit status.

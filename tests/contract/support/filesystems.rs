@@ -5,6 +5,7 @@
 //! them to clear themselves). The images are unlinked as soon as they are mounted.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +13,7 @@ use std::sync::Mutex;
 
 use tempfile::TempDir;
 
-use crate::run;
+use crate::{run, try_run};
 
 /// A mounted file system.
 #[derive(Clone, Debug)]
@@ -81,29 +82,23 @@ impl Mounts {
         }
     }
 
-    /// Makes and mounts a file system of 3 GiB, which takes no room until it is used.
-    pub fn mount(&self, name: &'static str) -> FileSystem {
+    /// Makes and mounts a file system of 3 GiB, which takes no room until it is used; or says why
+    /// that can't be.
+    pub fn mount(&self, name: &'static str) -> Result<FileSystem, String> {
         let root = self.dir.path().join(name);
         fs::create_dir(&root).unwrap();
         if name == "tmpfs" {
-            run(Command::new("mount")
-                .args(["-t", "tmpfs", "-o", "size=3g", "tmpfs"])
-                .arg(&root));
+            mount_tmpfs(&root, 3 << 30)?;
         } else {
             let image = self.dir.path().join(format!("{name}.img"));
-            make_image(name, &image, 3 << 30);
-            mount_image(&image, &root);
+            make_image(name, &image, 3 << 30)?;
+            mount_image(&image, &root)?;
             fs::remove_file(&image).unwrap();
         }
         // Tests run programs as another user.
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o777);
-        fs::set_permissions(&root, mode).unwrap();
-        fs::set_permissions(
-            self.dir.path(),
-            std::os::unix::fs::PermissionsExt::from_mode(0o755),
-        )
-        .unwrap();
-        FileSystem { name, root }
+        fs::set_permissions(&root, PermissionsExt::from_mode(0o777)).unwrap();
+        fs::set_permissions(self.dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        Ok(FileSystem { name, root })
     }
 }
 
@@ -124,30 +119,31 @@ pub fn smallest(name: &str) -> u64 {
     }
 }
 
-pub fn make_image(name: &str, image: &Path, size: u64) {
+fn make_image(name: &str, image: &Path, size: u64) -> Result<(), String> {
     File::create(image).unwrap().set_len(size).unwrap();
     let options: &[&str] = match name {
         "ext4" => &["-q", "-F", "-m", "0"],
-        "xfs" | "btrfs" => &["-q"],
-        _ => panic!("no mkfs for {name}"),
+        _ => &["-q"],
     };
-    run(Command::new(format!("mkfs.{name}"))
-        .args(options)
-        .arg(image)
-        .env("PATH", path_with_sbin()));
-}
-
-/// Debian keeps mkfs where only root's login has its PATH.
-fn path_with_sbin() -> String {
+    // Debian keeps mkfs where only root's login has its PATH.
     let path = std::env::var("PATH").unwrap_or_default();
-    format!("{path}:/usr/sbin:/sbin")
+    try_run(
+        Command::new(format!("mkfs.{name}"))
+            .args(options)
+            .arg(image)
+            .env("PATH", format!("{path}:/usr/sbin:/sbin")),
+    )
 }
 
-pub fn mount_image(image: &Path, root: &Path) {
-    run(Command::new("mount")
-        .args(["-o", "loop"])
-        .arg(image)
-        .arg(root));
+fn mount_image(image: &Path, root: &Path) -> Result<(), String> {
+    let mut mount = Command::new("mount");
+    try_run(mount.args(["-o", "loop"]).arg(image).arg(root))
+}
+
+fn mount_tmpfs(root: &Path, size: u64) -> Result<(), String> {
+    let mut mount = Command::new("mount");
+    let size = format!("size={size}");
+    try_run(mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(root))
 }
 
 /// Unmounts what is there; where nothing is, nothing happens.
@@ -177,14 +173,12 @@ impl Small {
             _turn: turn,
         };
         fs::create_dir(&small.root).unwrap();
-        if name == "tmpfs" {
-            run(Command::new("mount")
-                .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
-                .arg(&small.root));
-        } else {
-            make_image(name, &small.image, size);
-            mount_image(&small.image, &small.root);
-        }
+        let mounted = match name {
+            "tmpfs" => mount_tmpfs(&small.root, size),
+            _ => make_image(name, &small.image, size)
+                .and_then(|()| mount_image(&small.image, &small.root)),
+        };
+        mounted.unwrap();
         small
     }
 
@@ -196,7 +190,7 @@ impl Small {
             .arg(&self.image)
             .arg(&picture));
         run(Command::new("umount").arg(&self.root));
-        mount_image(&picture, &self.root);
+        mount_image(&picture, &self.root).unwrap();
     }
 }
 

@@ -1,0 +1,6 @@
+//! What the tests work with.
+
+pub mod child;
+pub mod files;
+pub mod filesystems;
+pub mod guest_host;
