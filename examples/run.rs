@@ -18,7 +18,7 @@ use wasmtime_wasi::WasiCtx;
 use args::{Guest, Invocation};
 
 /// The component that `guest/build.sh` has made of `guest/clone-disk`.
-const BUNDLED: &[u8] = include_bytes!("../guest/prebuilt/clone-disk.wasm");
+const BUNDLED: &[u8] = include_bytes!("../prebuilt/clone-disk.wasm");
 
 fn main() -> ExitCode {
     let result = args::parse(std::env::args().skip(1)).and_then(|invocation| match invocation {

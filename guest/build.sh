@@ -3,8 +3,8 @@
 #
 #   guest/build.sh [--bundle] [DIR]
 #
-# They go to DIR (default: target/guest). With --bundle they also replace those in guest/prebuilt,
-# together with the digest of what they were made from.
+# They go to DIR (default: target/guest). With --bundle they also replace those in prebuilt, together
+# with the digests of them and of what they were made from.
 #
 # Needs either a rustup toolchain with the target (rustup target add wasm32-wasip2), or, where
 # rustup can't fetch one, these Debian packages:
@@ -57,6 +57,6 @@ for name in clone-disk probe; do
   cp "$target_dir/$target/release/$name.wasm" "$out/$name.wasm"
 done
 if [ -n "$bundle" ]; then
-  cp "$out"/{clone-disk,probe}.wasm "$here/prebuilt/"
-  "$here/digest.sh" >"$here/prebuilt/sources.sha256"
+  cp "$out"/{clone-disk,probe}.wasm "$root/prebuilt/"
+  "$here/digest.sh" >"$root/prebuilt/SHA256SUMS"
 fi

@@ -1,6 +1,7 @@
 //! Why a copy failed, for people and for programs.
 
 use std::fmt;
+use std::io;
 
 use crate::bindings::sandbox::fast_copy::types::CopyError;
 use crate::{ErrorCode, Operand};
@@ -69,3 +70,35 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        use io::ErrorKind;
+        let kind = match error.code {
+            ErrorCode::Access | ErrorCode::NotPermitted => ErrorKind::PermissionDenied,
+            ErrorCode::Busy => ErrorKind::ResourceBusy,
+            ErrorCode::Quota => ErrorKind::QuotaExceeded,
+            ErrorCode::Exist => ErrorKind::AlreadyExists,
+            ErrorCode::FileTooLarge => ErrorKind::FileTooLarge,
+            ErrorCode::IllegalByteSequence | ErrorCode::NameTooLong => ErrorKind::InvalidFilename,
+            ErrorCode::Invalid | ErrorCode::SameFile | ErrorCode::Loop => ErrorKind::InvalidInput,
+            ErrorCode::IsDirectory => ErrorKind::IsADirectory,
+            ErrorCode::TooManyLinks => ErrorKind::TooManyLinks,
+            ErrorCode::NoEntry => ErrorKind::NotFound,
+            ErrorCode::InsufficientMemory => ErrorKind::OutOfMemory,
+            ErrorCode::InsufficientSpace => ErrorKind::StorageFull,
+            ErrorCode::NotDirectory => ErrorKind::NotADirectory,
+            ErrorCode::Unsupported => ErrorKind::Unsupported,
+            ErrorCode::ReadOnly => ErrorKind::ReadOnlyFilesystem,
+            ErrorCode::TextFileBusy => ErrorKind::ExecutableFileBusy,
+            ErrorCode::Timeout => ErrorKind::TimedOut,
+            ErrorCode::BadDescriptor
+            | ErrorCode::Cancelled
+            | ErrorCode::Io
+            | ErrorCode::Overflow
+            | ErrorCode::SourceChanged
+            | ErrorCode::Other(_) => ErrorKind::Other,
+        };
+        io::Error::new(kind, error)
+    }
+}

@@ -5,8 +5,7 @@ use std::path::Path;
 use crate::preopens::resolve;
 use crate::{CopyFlags, CopyReport, Descriptor, Error, Operand, copy};
 
-/// How a copy is to be made, and the two ways to make it. The same as the host's native
-/// `CopyOptions`.
+/// How a copy is to be made, and the two ways to make it. Limits and cancelling are the host's.
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct CopyOptions {
