@@ -11,6 +11,7 @@ use crate::filesystems::FileSystem;
 
 crate::tests![
     a_cancelled_copy_moves_at_most_one_chunk_more_and_publishes_nothing,
+    a_copy_cancelled_behind_its_last_byte_is_not_published,
     a_copy_cancelled_before_it_began_moves_nothing,
     a_cancel_after_the_end_is_ignored,
     a_control_serves_one_copy_and_options_serve_many,
@@ -18,9 +19,10 @@ crate::tests![
 
 const CHUNK: u64 = 16 * MIB;
 
-/// Starts a copy, cancels it as soon as a byte has moved, and returns how much moved after that.
-/// None: the copy was faster.
-fn cancel_under_way(
+/// Starts a copy, cancels it as soon as this many bytes have moved, and returns how many moved after
+/// that. None: the copy was faster.
+fn cancel_after(
+    bytes: u64,
     function: Function,
     options: &CopyOptions,
     src: &Path,
@@ -30,7 +32,7 @@ fn cancel_under_way(
     let options = options.clone().control(control.clone());
     std::thread::scope(|scope| {
         let copying = scope.spawn(|| function.call(&options, src, dst));
-        while control.copied() == 0 && !copying.is_finished() {
+        while control.copied() < bytes && !copying.is_finished() {
             std::hint::spin_loop();
         }
         let in_time = control.cancel();
@@ -40,7 +42,7 @@ fn cancel_under_way(
             assert!(result.is_ok());
             return None;
         }
-        let error = result.unwrap_err();
+        let error = result.expect_err("a cancelled copy was published");
         assert!(matches!(error.kind(), CopyErrorKind::Cancelled), "{error}");
         assert!(control.is_cancelled());
         Some(control.copied() - at_cancel)
@@ -60,7 +62,7 @@ fn a_cancelled_copy_moves_at_most_one_chunk_more_and_publishes_nothing(fs: &File
         fs::write(&dst, "old").unwrap();
         let options = CopyOptions::new().replace(true);
         let moved = (0..20).find_map(|_| {
-            let moved = cancel_under_way(function, &options, &src, &dst);
+            let moved = cancel_after(1, function, &options, &src, &dst);
             if moved.is_none() {
                 fs::write(&dst, "old").unwrap();
             }
@@ -71,6 +73,26 @@ fn a_cancelled_copy_moves_at_most_one_chunk_more_and_publishes_nothing(fs: &File
         assert_text(&dst, "old");
         assert_eq!(names(dir.path()), ["dst", "src"]);
     }
+}
+
+/// While the file is synchronised: that takes a disk some time.
+fn a_copy_cancelled_behind_its_last_byte_is_not_published(fs: &FileSystem) {
+    if !fs.has_disk() {
+        return;
+    }
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    dense_file(&src, 64 * MIB);
+    let cancelled = (0..20).find_map(|_| {
+        let options = CopyOptions::new().replace(true);
+        let cancelled = cancel_after(64 * MIB, Function::Sparse, &options, &src, &dst);
+        if cancelled.is_none() {
+            fs::remove_file(&dst).unwrap();
+        }
+        cancelled
+    });
+    assert_eq!(cancelled, Some(0), "one of 20 to be slower than a cancel");
+    assert_eq!(names(dir.path()), ["src"]);
 }
 
 fn a_copy_cancelled_before_it_began_moves_nothing(fs: &FileSystem) {
