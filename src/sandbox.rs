@@ -23,7 +23,7 @@ use std::path::Path;
 
 use wasmtime_wasi::filesystem::{Descriptor, Dir};
 
-use crate::engine::{CopyError, CopyErrorKind, CopyStep, Destination, Source};
+use crate::engine::{CopyError, CopyErrorKind, CopyOptions, CopyStep, Destination, Source};
 
 /// A path relative to a guest's descriptor.
 pub(crate) struct PathAt {
@@ -35,20 +35,22 @@ pub(crate) struct PathAt {
 pub(crate) struct Operands {
     pub(crate) source: PathAt,
     pub(crate) destination: PathAt,
-    pub(crate) symlink_follow: bool,
 }
 
 impl Operands {
     /// Checks the descriptors, then opens the source and the destination's directory. Nothing is
     /// created.
-    pub(crate) fn resolve(&self) -> Result<(Source, Destination), CopyError> {
+    pub(crate) fn resolve(
+        &self,
+        options: &CopyOptions,
+    ) -> Result<(Source, Destination), CopyError> {
         let source_dir = directory(&self.source).map_err(at_source)?;
         let destination_dir = directory(&self.destination).map_err(at_destination)?;
         if destination_dir.perms.write_not_permitted() {
             return Err(at_destination(not_permitted()));
         }
 
-        let handle = resolve::source(source_dir, &self.source.path, self.symlink_follow)
+        let handle = resolve::source(source_dir, &self.source.path, options.symlink_follow)
             .map_err(at_source)?;
         let source = Source::from_handle(handle)?;
 

@@ -20,7 +20,7 @@ use super::{CopyControl, CopyReport, Sharing};
 #[must_use]
 pub struct CopyOptions {
     pub(super) replace: bool,
-    pub(super) symlink_follow: bool,
+    pub(crate) symlink_follow: bool,
     pub(super) require_reflink: bool,
     pub(super) dig_holes: bool,
     pub(super) no_sync: bool,

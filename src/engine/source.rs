@@ -1,6 +1,7 @@
 //! The file that is read: opened once, known to be regular before anything else happens.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use super::error::{CopyError, CopyErrorKind, CopyStep};
@@ -55,24 +56,22 @@ impl Source {
         if self.size() > 0 {
             return Ok(());
         }
-        match platform::read_at(&self.file, &mut [0], 0) {
-            Ok(0) => Ok(()),
-            // Files like /proc/kmsg make a reader wait, and are opened so that they can't.
-            Ok(_) => Err(self.hides_content()),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                Err(self.hides_content())
+        loop {
+            match platform::read_at(&self.file, &mut [0], 0) {
+                Ok(0) => return Ok(()),
+                Ok(_) => break,
+                // Files like /proc/kmsg make a reader wait, and are opened so that they can't.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(CopyError::source(CopyStep::Open, error)),
             }
-            Err(error) => Err(CopyError::source(CopyStep::Open, error)),
         }
-    }
-
-    fn hides_content(&self) -> CopyError {
-        CopyError::source(
+        Err(CopyError::source(
             CopyStep::Open,
             CopyErrorKind::Unsupported(
                 "the source says that it is empty, yet it can be read: a file made up by the kernel",
             ),
-        )
+        ))
     }
 
     /// The apparent size in bytes when the source was opened.

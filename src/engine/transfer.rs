@@ -4,6 +4,9 @@
 //! reading and writing. The first may densify what it is given (on ext4 it writes a hole as zeros),
 //! so it only ever gets ranges that were surely written.
 
+use std::io::ErrorKind;
+use std::ops::Range;
+
 use super::error::{CopyError, CopyErrorKind, CopyStep};
 use super::extents::{Extent, Extents};
 use super::options::CopyOptions;
@@ -11,7 +14,6 @@ use super::platform::{self, WrittenMap};
 use super::source::Source;
 use super::staging::Staged;
 use super::{CopyControl, Sharing};
-use std::ops::Range;
 
 /// The most that one call moves, so that a cancel is soon seen. Chunks above 8 MiB are no faster.
 const OFFLOAD_CHUNK: u64 = 16 << 20;
@@ -173,7 +175,7 @@ impl<'a> Mover<'a> {
                     self.offloaded = true;
                     self.count(moved);
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
                     let stop = if self.offloaded {
                         platform::is_terminal(&error)
@@ -208,7 +210,7 @@ impl<'a> Mover<'a> {
             match platform::read_at(&self.source.file, rest, range.start + filled as u64) {
                 Ok(0) => return Err(self.failed(self.ended_early())),
                 Ok(read) => filled += read,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
                     return Err(self.failed(CopyError::source(CopyStep::Transfer, error)));
                 }
@@ -236,14 +238,14 @@ impl<'a> Mover<'a> {
             self.check_cancelled()?;
             let result = platform::write_at(&self.staged.file, &self.buffer[part.clone()], at);
             let error = match result {
-                Ok(0) => std::io::ErrorKind::WriteZero.into(),
+                Ok(0) => ErrorKind::WriteZero.into(),
                 Ok(written) => {
                     at += written as u64;
                     part.start += written;
                     self.count(written as u64);
                     continue;
                 }
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => error,
             };
             return Err(self.failed(CopyError::destination(

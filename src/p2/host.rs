@@ -30,7 +30,7 @@ impl Call {
 
     fn try_make(&self) -> Result<engine::CopyReport, engine::CopyError> {
         self.options.check(self.sharing)?;
-        let (source, destination) = self.operands.resolve()?;
+        let (source, destination) = self.operands.resolve(&self.options)?;
         engine::copy(&source, &destination, self.sharing, &self.options)
     }
 
@@ -75,7 +75,6 @@ impl FastCopyCtxView<'_> {
             operands: Operands {
                 source,
                 destination,
-                symlink_follow: flags.contains(CopyFlags::SYMLINK_FOLLOW),
             },
             sharing,
             options: convert::options(flags).max_size(self.ctx.max_size),
