@@ -30,7 +30,9 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 
 export CARGO_TARGET_DIR=$target_dir
 # Source paths must not get into the components: the same sources give the same bytes anywhere.
-export RUSTFLAGS="--remap-path-prefix=$root=. --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
+# (This variable is cargo's way to pass flags with spaces in them: the unit separator is between.)
+flags="--remap-path-prefix=$root=."$'\x1f'"--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
+export CARGO_ENCODED_RUSTFLAGS=$flags
 build=(cargo build --quiet --release --locked --target "$target" --manifest-path "$here/Cargo.toml")
 
 if [ -d "$sysroot/lib/rustlib/$target" ]; then
@@ -46,7 +48,7 @@ elif [ -f /usr/lib/wasm32-wasi/libc.a ] && [ -x /usr/bin/clang ] &&
   export PATH="$tools/gcc-ld:$PATH"
   export RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
   export CARGO_TARGET_WASM32_WASIP2_LINKER="$tools/wasm-component-ld"
-  export RUSTFLAGS="$RUSTFLAGS -L native=$crt"
+  export CARGO_ENCODED_RUSTFLAGS="$flags"$'\x1f-L\x1f'"native=$crt"
   "${build[@]}" -Z build-std=std,panic_abort -p clone-disk -p probe
 else
   echo "guest/build.sh: no toolchain for $target; see the head of this script" >&2

@@ -2,16 +2,16 @@
 
 use crate::child::{BOTH, Copy, Function, Outcome};
 use crate::files::*;
-use crate::filesystems::FileSystem;
+use crate::filesystems::{FileSystem, has_fiemap};
 
 crate::tests![
     a_refused_clone_becomes_a_copy,
     a_clone_that_fails_for_good_is_an_error,
     an_offload_refused_at_its_first_byte_becomes_reading_and_writing,
     an_offload_refused_after_other_bytes_were_written_is_refused_too,
-    an_offload_without_room_is_an_error,
+    an_offload_without_room_is_an_error where has_fiemap,
     an_offload_that_fails_half_way_goes_on_at_the_next_byte,
-    an_offload_that_fails_for_good_half_way_is_an_error,
+    an_offload_that_fails_for_good_half_way_is_an_error where has_fiemap,
     an_offload_of_nothing_is_not_the_end_of_the_file,
     an_interrupted_call_is_made_again,
 ];
@@ -111,9 +111,6 @@ fn an_offload_refused_after_other_bytes_were_written_is_refused_too(fs: &FileSys
 }
 
 fn an_offload_without_room_is_an_error(fs: &FileSystem) {
-    if !fs.has_fiemap() {
-        return;
-    }
     let dir = fs.dir();
     let (src, dst) = (offloadable(dir.path()), dir.path().join("dst"));
     for (errno, number) in [
@@ -148,9 +145,6 @@ fn an_offload_that_fails_half_way_goes_on_at_the_next_byte(fs: &FileSystem) {
 }
 
 fn an_offload_that_fails_for_good_half_way_is_an_error(fs: &FileSystem) {
-    if !fs.has_fiemap() {
-        return;
-    }
     let dir = fs.dir();
     let (src, dst) = (offloadable(dir.path()), dir.path().join("dst"));
     for (errno, number) in [

@@ -33,18 +33,31 @@ use libtest_mimic::{Arguments, Trial};
 use support::filesystems::{FileSystem, Mounts};
 use support::{child, files, filesystems, guest_host};
 
-/// A test, run once on each file system.
-type Test = fn(&FileSystem);
+/// A test, run once on each file system that it makes sense on.
+pub struct Test {
+    name: &'static str,
+    run: fn(&FileSystem),
+    makes_sense_on: fn(&str) -> bool,
+}
 
-/// Names the tests of a module by their functions.
+/// Names the tests of a module by their functions, and says which of them are only for some file
+/// systems.
 #[macro_export]
 macro_rules! tests {
-    ($($name:ident),+ $(,)?) => {
-        pub const TESTS: &[(&str, $crate::Test)] = &[$((stringify!($name), $name)),+];
+    ($($name:ident $(where $condition:path)?),+ $(,)?) => {
+        pub const TESTS: &[$crate::Test] = &[$($crate::tests!(@ $name $($condition)?)),+];
+    };
+    (@ $name:ident) => { $crate::tests!(@ $name $crate::everywhere) };
+    (@ $name:ident $condition:path) => {
+        $crate::Test { name: stringify!($name), run: $name, makes_sense_on: $condition }
     };
 }
 
-const MODULES: &[(&str, &[(&str, Test)])] = &[
+fn everywhere(_file_system: &str) -> bool {
+    true
+}
+
+const MODULES: &[(&str, &[Test])] = &[
     ("opening", opening::TESTS),
     ("same_file", same_file::TESTS),
     ("publishing", publishing::TESTS),
@@ -86,10 +99,11 @@ fn main() -> ExitCode {
         }
         let fs = mounted.ok().map(Arc::new);
         for (module, tests) in MODULES {
-            for (test, run) in *tests {
+            for test in tests.iter().filter(|test| (test.makes_sense_on)(name)) {
                 let (fs, missing) = (fs.clone(), fs.is_none());
-                let trial = Trial::test(format!("{name}::{module}::{test}"), move || {
-                    run(fs.as_deref().ok_or("there is no such file system here")?);
+                let title = format!("{name}::{module}::{}", test.name);
+                let trial = Trial::test(title, move || {
+                    (test.run)(fs.as_deref().ok_or("there is no such file system here")?);
                     Ok(())
                 });
                 trials.push(trial.with_ignored_flag(missing));

@@ -9,11 +9,11 @@ use wasmtime_fast_copy::CopyOptions;
 
 use crate::child::{BOTH, Copy, Function};
 use crate::files::*;
-use crate::filesystems::{FileSystem, Small, smallest};
+use crate::filesystems::{FileSystem, Small, has_disk, smallest};
 
 crate::tests![
-    a_new_copy_survives,
-    a_replacement_survives,
+    a_new_copy_survives where has_disk,
+    a_replacement_survives where has_disk,
     a_copy_says_whether_it_is_durable,
     without_synchronisation_nothing_is_synchronised,
     file_then_name_then_directory,
@@ -47,9 +47,6 @@ fn a_replacement_survives(fs: &FileSystem) {
 /// That a copy is there, whole and alone, after a power cut right after its call.
 #[track_caller]
 fn assert_survives(fs: &FileSystem, old: Option<&str>) {
-    if !fs.has_disk() {
-        return;
-    }
     for function in BOTH {
         let disk = disk(fs);
         let (src, dst) = (disk.root.join("src"), disk.root.join("dst"));

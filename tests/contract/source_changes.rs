@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::child::{BOTH, Copy, Function, Outcome};
 use crate::files::*;
-use crate::filesystems::FileSystem;
+use crate::filesystems::{FileSystem, reflinks};
 
 crate::tests![
     a_source_truncated_under_way_is_an_error,
@@ -14,10 +14,10 @@ crate::tests![
     a_source_overwritten_under_way_is_an_error,
     a_source_written_behind_the_last_byte_read_is_an_error,
     a_source_unlinked_under_way_is_copied,
-    a_write_after_a_clone_is_no_change,
+    a_write_after_a_clone_is_no_change where reflinks,
     a_clone_of_another_size_is_not_believed,
-    what_a_clone_holds_is_as_private_as_it_became,
-    a_clone_that_outgrew_the_limit_is_not_published,
+    what_a_clone_holds_is_as_private_as_it_became where reflinks,
+    a_clone_that_outgrew_the_limit_is_not_published where reflinks,
     the_file_system_itself_is_asked_for_the_times,
 ];
 
@@ -96,9 +96,6 @@ fn a_source_unlinked_under_way_is_copied(fs: &FileSystem) {
 
 /// A clone is one picture: what is written to the source later is not in it, and is no error.
 fn a_write_after_a_clone_is_no_change(fs: &FileSystem) {
-    if !fs.reflinks() {
-        return;
-    }
     let dir = fs.dir();
     let at = |name: &str| dir.path().join(name);
     dense_file(&at("src"), 8 * MIB);
@@ -133,9 +130,6 @@ fn stopped_before_the_clone(copy: &Copy<'_>) -> crate::child::Stopped {
 
 /// Contract line 10: a clone holds what was written after the source was opened, too.
 fn what_a_clone_holds_is_as_private_as_it_became(fs: &FileSystem) {
-    if !fs.reflinks() {
-        return;
-    }
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "public");
     let dst = dir.path().join("dst");
@@ -151,9 +145,6 @@ fn what_a_clone_holds_is_as_private_as_it_became(fs: &FileSystem) {
 }
 
 fn a_clone_that_outgrew_the_limit_is_not_published(fs: &FileSystem) {
-    if !fs.reflinks() {
-        return;
-    }
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "small");
     let dst = dir.path().join("dst");

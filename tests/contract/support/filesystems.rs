@@ -28,20 +28,32 @@ impl FileSystem {
         tempfile::tempdir_in(&self.root).expect("a directory for a test")
     }
 
-    /// Whether two files can share blocks here.
     pub fn reflinks(&self) -> bool {
-        matches!(self.name, "xfs" | "btrfs")
+        reflinks(self.name)
     }
 
-    /// Whether the kernel can be asked which blocks were written.
     pub fn has_fiemap(&self) -> bool {
-        self.name != "tmpfs"
+        has_fiemap(self.name)
     }
+}
 
-    /// Whether there is a disk, so that something can survive a power cut.
-    pub fn has_disk(&self) -> bool {
-        self.name != "tmpfs"
-    }
+/// Whether two files can share blocks there.
+pub fn reflinks(name: &str) -> bool {
+    matches!(name, "xfs" | "btrfs")
+}
+
+/// Whether the kernel can be asked which blocks were written.
+pub fn has_fiemap(name: &str) -> bool {
+    name != "tmpfs"
+}
+
+/// Whether there is a disk, so that something can survive a power cut.
+pub fn has_disk(name: &str) -> bool {
+    name != "tmpfs"
+}
+
+pub fn is_ext4(name: &str) -> bool {
+    name == "ext4"
 }
 
 pub const NAMES: [&str; 4] = ["ext4", "xfs", "btrfs", "tmpfs"];
