@@ -8,7 +8,7 @@ use wasmtime_fast_copy::{CopyErrorKind, CopyOptions};
 
 use crate::child::BOTH;
 use crate::files::*;
-use crate::filesystems::{FileSystem, unmount};
+use crate::filesystems::{FileSystem, let_go};
 use crate::run;
 
 crate::tests![a_file_is_not_copied_onto_itself_by_any_spelling];
@@ -61,5 +61,5 @@ fn a_file_is_not_copied_onto_itself_by_any_spelling(fs: &FileSystem) {
             }
         }
     }
-    unmount(&bound);
+    let_go(&bound);
 }

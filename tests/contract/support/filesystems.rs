@@ -10,6 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -117,7 +118,7 @@ impl Mounts {
 impl Drop for Mounts {
     fn drop(&mut self) {
         for name in NAMES {
-            unmount(&self.dir.path().join(name));
+            let_go(&self.dir.path().join(name));
         }
     }
 }
@@ -158,9 +159,22 @@ fn mount_tmpfs(root: &Path, size: u64) -> Result<(), String> {
     try_run(mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(root))
 }
 
-/// Unmounts what is there; where nothing is, nothing happens.
-pub fn unmount(root: &Path) {
-    let _ = Command::new("umount").arg(root).output();
+/// Unmounts a file system. A program that another test is just starting can keep it busy for an
+/// instant, since that has our descriptors until it is loaded.
+fn unmount(root: &Path) -> Result<(), String> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        match try_run(Command::new("umount").arg(root)) {
+            Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
+            result => return result,
+        }
+    }
+}
+
+/// Unmounts what may be there, at the end of its use: it is out of sight at once, and gone as soon
+/// as nobody uses it.
+pub fn let_go(root: &Path) {
+    let _ = Command::new("umount").arg("--lazy").arg(root).output();
 }
 
 /// A small file system for one test, mounted while this lives. One test at a time has such, so
@@ -201,13 +215,13 @@ impl Small {
             .args(["--sparse=always", "--reflink=never"])
             .arg(&self.image)
             .arg(&picture));
-        run(Command::new("umount").arg(&self.root));
+        unmount(&self.root).unwrap();
         mount_image(&picture, &self.root).unwrap();
     }
 }
 
 impl Drop for Small {
     fn drop(&mut self) {
-        unmount(&self.root);
+        let_go(&self.root);
     }
 }
