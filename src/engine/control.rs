@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 /// whatever the copy is doing.
 ///
 /// Publishing is the point of no return: [`cancel`](Self::cancel) tells whether it came before.
-/// One handle is for one copy, even one that fails: a second copy with it is refused.
+/// One handle is for one copy that begins, even if that fails: a second one with it is refused.
 #[derive(Clone, Debug, Default)]
 pub struct CopyControl {
     shared: Arc<Shared>,

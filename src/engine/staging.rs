@@ -73,8 +73,10 @@ impl<'a> Staged<'a> {
         self.set_permissions(permissions)
             .and_then(|()| match self.directory_sync {
                 Some(_) => self.file.sync_all(),
-                None => platform::flush(&self.file),
+                None => Ok(()),
             })
+            // Durable or not: a FUSE file system may have nothing to say but to this.
+            .and_then(|()| platform::flush(&self.file))
             .map_err(|error| CopyError::destination(CopyStep::Finish, error))
     }
 

@@ -104,7 +104,8 @@ fn by_kind(error: &io::Error) -> types::ErrorCode {
         ErrorKind::TooManyLinks => ErrorCode::TooManyLinks,
         ErrorKind::Unsupported => ErrorCode::Unsupported,
         ErrorKind::OutOfMemory => ErrorCode::InsufficientMemory,
-        _ => ErrorCode::Other(Some(error.to_string())),
+        // The kind alone: the text of an error may be anybody's.
+        kind => ErrorCode::Other(Some(kind.to_string())),
     }
 }
 

@@ -86,7 +86,13 @@ fn without_synchronisation_nothing_is_synchronised(fs: &FileSystem) {
     four_extents(&src);
     for function in BOTH {
         let copy = Copy::new(function, &src, &dst).options(&["replace", "no-sync"]);
-        let (_, calls) = copy.trace();
+        let (outcome, calls) = copy.trace();
+        assert!(matches!(outcome, crate::child::Outcome::Ok(..)));
+        assert!(
+            calls
+                .iter()
+                .any(|call| call.contains("renameat(") || call.contains("linkat("))
+        );
         assert!(!calls.iter().any(|call| call.contains("sync(")));
     }
 }

@@ -23,6 +23,8 @@ crate::tests![
     of_two_copies_to_one_name_one_is_refused,
     a_kill_at_any_call_leaves_the_old_file_or_the_whole_new_one,
     a_failed_publication_leaves_nothing,
+    a_copy_is_published_without_privileges,
+    a_copy_is_published_where_linking_a_descriptor_is_denied,
     without_unnamed_files_a_copy_is_staged_under_a_random_name,
     without_unnamed_files_an_error_leaves_nothing,
     without_unnamed_files_a_kill_leaves_one_name_to_sweep,
@@ -245,6 +247,31 @@ fn a_failed_publication_leaves_nothing(fs: &FileSystem) {
     }
 }
 
+fn a_copy_is_published_without_privileges(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = text_file(dir.path(), "src", "text");
+    fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o777)).unwrap();
+    for function in BOTH {
+        let dst = dir.path().join(format!("{function:?}"));
+        let outcome = Copy::new(function, &src, &dst).run_as(65534);
+        assert!(matches!(outcome, Outcome::Ok(..)), "{outcome:?}");
+        assert_text(&dst, "text");
+    }
+}
+
+/// Before Linux 6.10 that took a capability, and the way is through `/proc/self/fd`.
+fn a_copy_is_published_where_linking_a_descriptor_is_denied(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = text_file(dir.path(), "src", "text");
+    for function in BOTH {
+        let dst = dir.path().join(format!("{function:?}"));
+        let copy = Copy::new(function, &src, &dst);
+        let outcome = copy.run_injected(&["linkat:error=ENOENT:when=1"]);
+        assert!(matches!(outcome, Outcome::Ok(..)), "{outcome:?}");
+        assert_text(&dst, "text");
+    }
+}
+
 /// The injection that makes this file system one without files that have no name.
 fn without_tmpfile(copy: &Copy<'_>) -> String {
     let number = copy.number_of("openat", "O_TMPFILE");
@@ -403,11 +430,13 @@ fn writes_that_fail_when_the_file_is_closed_are_not_published(fs: &FileSystem) {
     let src = text_file(dir.path(), "src", "new");
     let dst = dir.path().join("dst");
     for function in BOTH {
-        let copy = Copy::new(function, &src, &dst).options(&["no-sync"]);
-        let first = copy.calls_before("close") + 1;
-        fs::remove_file(&dst).unwrap();
-        let outcome = copy.run_injected(&[&format!("close:error=EDQUOT:when={first}+")]);
-        outcome.assert_errno(libc::EDQUOT);
-        assert_eq!(names(dir.path()), ["src"]);
+        for options in [&[] as &[&str], &["no-sync"]] {
+            let copy = Copy::new(function, &src, &dst).options(options);
+            let first = copy.calls_before("close") + 1;
+            fs::remove_file(&dst).unwrap();
+            let outcome = copy.run_injected(&[&format!("close:error=EDQUOT:when={first}+")]);
+            outcome.assert_errno(libc::EDQUOT);
+            assert_eq!(names(dir.path()), ["src"]);
+        }
     }
 }

@@ -21,8 +21,8 @@ crate::tests![
     the_file_system_itself_is_asked_for_the_times,
 ];
 
-/// Stops a copy of an 8 MiB source at a call, changes the source, and lets the copy go on.
-fn change_at(fs: &FileSystem, call: &str, change: fn(&Path)) {
+/// Stops a copy of an 8 MiB source at one of its reads of 256 KiB, changes the source, and lets the copy go on.
+fn change_at_read(fs: &FileSystem, number: usize, change: fn(&Path)) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     for function in BOTH {
@@ -30,7 +30,11 @@ fn change_at(fs: &FileSystem, call: &str, change: fn(&Path)) {
         // Written before the copy began: or else a change within it could not be told from that.
         fs::File::open(&src).unwrap().sync_all().unwrap();
         let copy = Copy::new(function, &src, &dst);
-        let stopped = copy.start_and_stop_at(call, &reading_and_writing(function));
+        // Not counting those that load the program.
+        let number = copy.calls_before("pread64") + number;
+        fs::remove_file(&dst).unwrap();
+        let stop = format!("pread64:when={number}");
+        let stopped = copy.start_and_stop_at(&stop, &reading_and_writing(function));
         change(&src);
         let outcome = stopped.go_on();
         outcome.assert_error("SourceChanged");
@@ -50,21 +54,21 @@ fn reading_and_writing(function: Function) -> Vec<&'static str> {
 }
 
 fn a_source_truncated_under_way_is_an_error(fs: &FileSystem) {
-    change_at(fs, "pread64:when=3", |src| {
+    change_at_read(fs, 3, |src| {
         let file = OpenOptions::new().write(true).open(src).unwrap();
         file.set_len(MIB).unwrap();
     });
 }
 
 fn a_source_extended_under_way_is_an_error(fs: &FileSystem) {
-    change_at(fs, "pread64:when=3", |src| {
+    change_at_read(fs, 3, |src| {
         let file = OpenOptions::new().write(true).open(src).unwrap();
         file.write_all_at(b"more", 8 * MIB).unwrap();
     });
 }
 
 fn a_source_overwritten_under_way_is_an_error(fs: &FileSystem) {
-    change_at(fs, "pread64:when=3", |src| {
+    change_at_read(fs, 3, |src| {
         let file = OpenOptions::new().write(true).open(src).unwrap();
         file.write_all_at(b"other", 6 * MIB).unwrap();
     });
@@ -72,7 +76,7 @@ fn a_source_overwritten_under_way_is_an_error(fs: &FileSystem) {
 
 fn a_source_written_behind_the_last_byte_read_is_an_error(fs: &FileSystem) {
     // The 32nd and last read of 256 KiB.
-    change_at(fs, "pread64:when=32", |src| {
+    change_at_read(fs, 32, |src| {
         let file = OpenOptions::new().write(true).open(src).unwrap();
         file.write_all_at(b"other", 0).unwrap();
     });

@@ -61,11 +61,10 @@ pub(crate) fn owning_groups_permissions(file: &File) -> io::Result<Option<u32>> 
     let name = "system.posix_acl_access";
     match retry_on_intr(|| fs::fgetxattr(file, name, &mut list)) {
         Ok(length) => Ok(Some(acl::owning_groups_permissions(&list[..length]))),
-        // A list too long to read: nobody but the owner and others then.
-        Err(Errno::RANGE) => Ok(Some(0)),
-        // ENODATA: no list. The others: no such lists here. What can't be read can't be used
-        // either.
-        Err(_) => Ok(None),
+        // There is no list, or there are none here.
+        Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(None),
+        // There may be one, and it can't be read: then the group gets nothing.
+        Err(_) => Ok(Some(0)),
     }
 }
 
