@@ -57,7 +57,7 @@ impl Operands {
         let path = self.destination.path.as_str();
         let (parent, name) = Destination::split(Path::new(path))?;
         let parent = resolve::directory(destination_dir, parent).map_err(at_destination)?;
-        let destination = Destination::new(parent, name.to_owned(), || {
+        let destination = Destination::new(parent, name.to_owned(), |_, _| {
             resolve::link_target(destination_dir, path)
         });
         Ok((source, destination))

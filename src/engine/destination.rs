@@ -23,9 +23,7 @@ impl Destination {
         let (parent, name) = Self::split(path)?;
         let os = |error| CopyError::destination(CopyStep::Open, CopyErrorKind::Os(error));
         let directory = platform::open_directory(parent).map_err(os)?;
-        Ok(Self::new(directory, name.to_owned(), || {
-            platform::path_id(path)
-        }))
+        Ok(Self::new(directory, name.to_owned(), platform::link_target))
     }
 
     /// Splits the path of a destination into its parent and the name that the copy gets.
@@ -46,14 +44,14 @@ impl Destination {
     pub(crate) fn new(
         directory: Directory,
         name: OsString,
-        link_target: impl FnOnce() -> Option<FileId>,
+        link_target: impl FnOnce(&Directory, &OsStr) -> Option<FileId>,
     ) -> Self {
         let is_link = matches!(
             platform::entry(&directory, &name),
             Ok(Some(entry)) if entry.kind == Kind::Symlink
         );
         Self {
-            link_target: is_link.then(link_target).flatten(),
+            link_target: is_link.then(|| link_target(&directory, &name)).flatten(),
             directory,
             name,
         }

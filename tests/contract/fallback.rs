@@ -6,6 +6,7 @@ use crate::filesystems::{FileSystem, has_fiemap};
 
 crate::tests![
     a_refused_clone_becomes_a_copy,
+    a_refused_clone_leaves_nothing_in_the_copy,
     a_clone_that_fails_for_good_is_an_error,
     an_offload_refused_at_its_first_byte_becomes_reading_and_writing,
     an_offload_refused_after_other_bytes_were_written_is_refused_too,
@@ -53,6 +54,23 @@ fn a_refused_clone_becomes_a_copy(fs: &FileSystem) {
         assert_same(&src, &dst);
         assert_allocated_at_most(&dst, 256 * KIB);
     }
+}
+
+/// A clone may have filled a part before it failed: the file is emptied before anything is moved.
+fn a_refused_clone_leaves_nothing_in_the_copy(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    four_extents(&src);
+    let copy = Copy::new(Function::Fast, &src, &dst);
+    let (_, calls) = copy.trace_injected(&[NO_CLONE]);
+    let position = |part: &str| calls.iter().position(|call| call.contains(part));
+    let clone = position("FICLONE").expect("a clone");
+    let emptied = calls
+        .iter()
+        .position(|call| call.contains("ftruncate(") && call.contains(", 0)"))
+        .expect("an emptied file");
+    let filled = position("ftruncate(").max(position(", 16777216)")).unwrap();
+    assert!(clone < emptied && emptied < filled, "{calls:#?}");
 }
 
 fn a_clone_that_fails_for_good_is_an_error(fs: &FileSystem) {

@@ -64,9 +64,9 @@ pub(crate) fn entry(directory: &Directory, name: &OsStr) -> io::Result<Option<En
     }
 }
 
-/// The identity of the file that a path leads to, through symbolic links.
-pub(crate) fn path_id(path: &Path) -> Option<FileId> {
-    let stat = retry_on_intr(|| fs::stat(path)).ok()?;
+/// The identity of the file that a symbolic link in a directory leads to.
+pub(crate) fn link_target(directory: &Directory, name: &OsStr) -> Option<FileId> {
+    let stat = retry_on_intr(|| fs::statat(directory, name, AtFlags::empty())).ok()?;
     Some(to_status(&stat).id)
 }
 

@@ -70,8 +70,8 @@ pub(crate) fn entry(directory: &Directory, name: &OsStr) -> io::Result<Option<En
     Ok(Some(Entry { id, kind }))
 }
 
-pub(crate) fn path_id(path: &Path) -> Option<FileId> {
-    Some(status(&File::open(path).ok()?).ok()?.id)
+pub(crate) fn link_target(directory: &Directory, name: &OsStr) -> Option<FileId> {
+    Some(status(&File::open(directory.join(name)).ok()?).ok()?.id)
 }
 
 pub(crate) fn create_unnamed(_directory: &Directory) -> io::Result<Option<File>> {

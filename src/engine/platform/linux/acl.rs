@@ -7,7 +7,7 @@ const GROUP_OBJ: u16 = 0x04;
 const MASK: u16 = 0x10;
 
 /// The permission bits that the owning group really has, in the place that they have in a mode.
-/// None where the list makes no sense.
+/// 0 where the list makes no sense.
 pub(super) fn owning_groups_permissions(list: &[u8]) -> u32 {
     let Some(entries) = list.strip_prefix(&VERSION) else {
         return 0;
