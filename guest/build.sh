@@ -24,6 +24,7 @@ mkdir -p "$out"
 out=$(cd "$out" && pwd)
 target_dir=$root/target/guest-build
 target=wasm32-wasip2
+components=(clone-disk own-copy probe)
 
 sysroot=$(rustc --print sysroot)
 host=$(rustc -vV | sed -n 's/^host: //p')
@@ -33,10 +34,11 @@ export CARGO_TARGET_DIR=$target_dir
 # (This variable is cargo's way to pass flags with spaces in them: the unit separator is between.)
 flags="--remap-path-prefix=$root=."$'\x1f'"--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
 export CARGO_ENCODED_RUSTFLAGS=$flags
-build=(cargo build --quiet --release --locked --target "$target" --manifest-path "$here/Cargo.toml")
+build=(cargo build --quiet --release --locked --target "$target" --manifest-path "$here/Cargo.toml"
+  "${components[@]/#/--package=}")
 
 if [ -d "$sysroot/lib/rustlib/$target" ]; then
-  "${build[@]}" -p clone-disk -p probe
+  "${build[@]}"
 elif [ -f /usr/lib/wasm32-wasi/libc.a ] && [ -x /usr/bin/clang ] &&
   [ -d "$(/usr/bin/rustc --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library" ]; then
   # std is built from Debian's source with Debian's compiler; the linker is rustup's.
@@ -49,16 +51,18 @@ elif [ -f /usr/lib/wasm32-wasi/libc.a ] && [ -x /usr/bin/clang ] &&
   export RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
   export CARGO_TARGET_WASM32_WASIP2_LINKER="$tools/wasm-component-ld"
   export CARGO_ENCODED_RUSTFLAGS="$flags"$'\x1f-L\x1f'"native=$crt"
-  "${build[@]}" -Z build-std=std,panic_abort -p clone-disk -p probe
+  "${build[@]}" -Z build-std=std,panic_abort
 else
   echo "guest/build.sh: no toolchain for $target; see the head of this script" >&2
   exit 3
 fi
 
-for name in clone-disk probe; do
-  cp "$target_dir/$target/release/$name.wasm" "$out/$name.wasm"
+for name in "${components[@]}"; do
+  cp "$target_dir/$target/release/$name.wasm" "$out/"
+  if [ -n "$bundle" ]; then
+    cp "$out/$name.wasm" "$root/prebuilt/"
+  fi
 done
 if [ -n "$bundle" ]; then
-  cp "$out"/{clone-disk,probe}.wasm "$root/prebuilt/"
   "$here/digest.sh" >"$root/prebuilt/SHA256SUMS"
 fi

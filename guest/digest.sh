@@ -10,4 +10,4 @@ sources() {
 }
 sources | LC_ALL=C sort | xargs sha256sum | sha256sum | sed 's/-$/sources/'
 cd prebuilt
-sha256sum clone-disk.wasm probe.wasm
+sha256sum *.wasm
