@@ -25,12 +25,13 @@ mod support;
 mod without_openat2;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use libtest_mimic::{Arguments, Trial};
 use support::filesystems::{FileSystem, Mounts};
+use support::program::run;
 use support::{child, files, filesystems, guest_host};
 
 /// A test, run once on each file system that it makes sense on.
@@ -90,7 +91,7 @@ fn main() -> ExitCode {
     for name in filesystems::NAMES {
         let mounted = match &mounts {
             _ if arguments.list => Err("only listed".to_owned()),
-            Ok(mounts) => mounts.mount(name),
+            Ok(mounts) => mounts.mount(name, 3 << 30),
             Err(reason) => Err(reason.clone()),
         };
         if let (Err(reason), false) = (&mounted, arguments.list) {
@@ -123,27 +124,6 @@ fn missing_tool(tool: &str, harmless: &str) -> Result<(), String> {
     match Command::new(tool).arg(harmless).output() {
         Ok(_) => Ok(()),
         Err(error) => Err(format!("{tool}: {error}")),
-    }
-}
-
-/// Runs a program, or says why it failed.
-fn try_run(command: &mut Command) -> Result<(), String> {
-    match command.stdin(Stdio::null()).output() {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(format!(
-            "{command:?}: {}: {}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        )),
-        Err(error) => Err(format!("{command:?}: {error}")),
-    }
-}
-
-/// Runs a program that must succeed.
-#[track_caller]
-fn run(command: &mut Command) {
-    if let Err(failure) = try_run(command) {
-        panic!("{failure}");
     }
 }
 

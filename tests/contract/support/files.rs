@@ -24,7 +24,7 @@ pub fn sparse_file(path: &Path, size: u64, data: &[Range<u64>]) {
 
 /// A file without holes.
 pub fn dense_file(path: &Path, size: u64) {
-    sparse_file(path, size, &[0..size]);
+    sparse_file(path, size, std::slice::from_ref(&(0..size)));
 }
 
 pub fn write_data(file: &File, range: Range<u64>) {
@@ -93,7 +93,7 @@ pub fn same_content(a: &Path, b: &Path) -> Result<(), String> {
         return Err(format!("sizes differ: {sizes:?}"));
     }
     let (mut bytes_a, mut bytes_b) = (vec![0; MIB as usize], vec![0; MIB as usize]);
-    for range in data_ranges(&a).into_iter().chain(data_ranges(&b)) {
+    for range in union(data_ranges(&a), data_ranges(&b)) {
         let mut at = range.start;
         while at < range.end {
             let length = (range.end - at).min(MIB) as usize;
@@ -109,6 +109,20 @@ pub fn same_content(a: &Path, b: &Path) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// All that is in either of two lists of ranges, in order.
+fn union(a: Vec<Range<u64>>, b: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    let mut ranges = [a, b].concat();
+    ranges.sort_by_key(|range| range.start);
+    let mut union: Vec<Range<u64>> = Vec::new();
+    for range in ranges {
+        match union.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => union.push(range),
+        }
+    }
+    union
 }
 
 #[track_caller]

@@ -1,6 +1,6 @@
-//! Real file systems for the tests, in a mount namespace of their own.
+//! Real file systems for the tests and benchmarks, in a mount namespace of their own.
 //!
-//! The test program starts itself again under `unshare --mount`: when its last process ends, by
+//! The program starts itself again under `unshare --mount`: when its last process ends, by
 //! whatever cause, the kernel unmounts everything and frees the loop devices (`mount -o loop` sets
 //! them to clear themselves). The images are unlinked as soon as they are mounted.
 
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::{run, try_run};
+use super::program::{run, try_run};
 
 /// A mounted file system.
 #[derive(Clone, Debug)]
@@ -95,16 +95,17 @@ impl Mounts {
         }
     }
 
-    /// Makes and mounts a file system of 3 GiB, which takes no room until it is used; or says why
-    /// that can't be.
-    pub fn mount(&self, name: &'static str) -> Result<FileSystem, String> {
+    /// Makes and mounts a file system of `size` bytes, which takes no room until it is used; or says
+    /// why that can't be.
+    pub fn mount(&self, name: &'static str, size: u64) -> Result<FileSystem, String> {
         let root = self.dir.path().join(name);
         fs::create_dir(&root).unwrap();
         if name == "tmpfs" {
-            mount_tmpfs(&root, 3 << 30)?;
+            mount_tmpfs(&root, size)?;
         } else {
             let image = self.dir.path().join(format!("{name}.img"));
-            make_image(name, &image, 3 << 30)?;
+            File::create(&image).unwrap().set_len(size).unwrap();
+            make_file_system(name, &image)?;
             mount_image(&image, &root)?;
             fs::remove_file(&image).unwrap();
         }
@@ -132,11 +133,11 @@ pub fn smallest(name: &str) -> u64 {
     }
 }
 
-fn make_image(name: &str, image: &Path, size: u64) -> Result<(), String> {
-    File::create(image).unwrap().set_len(size).unwrap();
+/// Makes a file system in a file, and leaves the file's blocks allocated as they are.
+pub fn make_file_system(name: &str, image: &Path) -> Result<(), String> {
     let options: &[&str] = match name {
-        "ext4" => &["-q", "-F", "-m", "0"],
-        _ => &["-q"],
+        "ext4" => &["-q", "-F", "-m", "0", "-E", "nodiscard"],
+        _ => &["-q", "-f", "-K"],
     };
     // Debian keeps mkfs where only root's login has its PATH.
     let path = std::env::var("PATH").unwrap_or_default();
@@ -148,12 +149,12 @@ fn make_image(name: &str, image: &Path, size: u64) -> Result<(), String> {
     )
 }
 
-fn mount_image(image: &Path, root: &Path) -> Result<(), String> {
+pub fn mount_image(image: &Path, root: &Path) -> Result<(), String> {
     let mut mount = Command::new("mount");
     try_run(mount.args(["-o", "loop"]).arg(image).arg(root))
 }
 
-fn mount_tmpfs(root: &Path, size: u64) -> Result<(), String> {
+pub fn mount_tmpfs(root: &Path, size: u64) -> Result<(), String> {
     let mut mount = Command::new("mount");
     let size = format!("size={size}");
     try_run(mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(root))
@@ -161,7 +162,7 @@ fn mount_tmpfs(root: &Path, size: u64) -> Result<(), String> {
 
 /// Unmounts a file system. A program that another test is just starting can keep it busy for an
 /// instant, since that has our descriptors until it is loaded.
-fn unmount(root: &Path) -> Result<(), String> {
+pub fn unmount(root: &Path) -> Result<(), String> {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         match try_run(Command::new("umount").arg(root)) {
@@ -201,8 +202,11 @@ impl Small {
         fs::create_dir(&small.root).unwrap();
         let mounted = match name {
             "tmpfs" => mount_tmpfs(&small.root, size),
-            _ => make_image(name, &small.image, size)
-                .and_then(|()| mount_image(&small.image, &small.root)),
+            _ => {
+                File::create(&small.image).unwrap().set_len(size).unwrap();
+                make_file_system(name, &small.image)
+                    .and_then(|()| mount_image(&small.image, &small.root))
+            }
         };
         mounted.unwrap();
         small

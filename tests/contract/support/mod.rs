@@ -4,3 +4,4 @@ pub mod child;
 pub mod files;
 pub mod filesystems;
 pub mod guest_host;
+pub mod program;

@@ -1,0 +1,24 @@
+//! Runs other programs that must succeed.
+
+use std::process::{Command, Stdio};
+
+/// Runs a program, or says why it failed.
+pub fn try_run(command: &mut Command) -> Result<(), String> {
+    match command.stdin(Stdio::null()).output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(format!(
+            "{command:?}: {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        )),
+        Err(error) => Err(format!("{command:?}: {error}")),
+    }
+}
+
+/// Runs a program that must succeed.
+#[track_caller]
+pub fn run(command: &mut Command) {
+    if let Err(failure) = try_run(command) {
+        panic!("{failure}");
+    }
+}
