@@ -1,5 +1,6 @@
 //! What a host keeps for each store, and how the bindings reach it.
 
+use crate::CopyOptions;
 use wasmtime::component::{HasData, ResourceTable};
 
 /// The largest source that a guest may copy unless the host says otherwise: 16 TiB of apparent
@@ -11,6 +12,7 @@ pub const DEFAULT_MAX_SIZE: u64 = 16 << 40;
 #[derive(Clone, Debug)]
 pub struct FastCopyCtx {
     pub(crate) max_size: u64,
+    pub(crate) workers: Option<usize>,
 }
 
 impl FastCopyCtx {
@@ -19,10 +21,20 @@ impl FastCopyCtx {
         Self::builder().build()
     }
 
+    /// What a guest has asked for, within what the host allows.
+    pub(crate) fn restrict(&self, options: CopyOptions) -> CopyOptions {
+        let options = options.max_size(self.max_size);
+        match self.workers {
+            Some(workers) => options.workers(workers),
+            None => options,
+        }
+    }
+
     /// A builder that starts from the defaults.
     pub fn builder() -> FastCopyCtxBuilder {
         FastCopyCtxBuilder {
             max_size: DEFAULT_MAX_SIZE,
+            workers: None,
         }
     }
 }
@@ -38,6 +50,7 @@ impl Default for FastCopyCtx {
 #[must_use]
 pub struct FastCopyCtxBuilder {
     max_size: u64,
+    workers: Option<usize>,
 }
 
 impl FastCopyCtxBuilder {
@@ -48,10 +61,20 @@ impl FastCopyCtxBuilder {
         self
     }
 
+    /// How many threads may move the bytes of one copy, as
+    /// [`CopyOptions::workers`](crate::CopyOptions::workers) has it, with the same default. With 1 a
+    /// copy takes no thread but the one it runs on. The second one lives as long as the bytes move,
+    /// and isn't one of the runtime's blocking threads.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
     /// The context.
     pub fn build(self) -> FastCopyCtx {
         FastCopyCtx {
             max_size: self.max_size,
+            workers: self.workers,
         }
     }
 }

@@ -59,7 +59,7 @@ impl Operands {
         let parent = resolve::directory(destination_dir, parent).map_err(at_destination)?;
         let destination = Destination::new(parent, name.to_owned(), |_, _| {
             resolve::link_target(destination_dir, path)
-        });
+        })?;
         Ok((source, destination))
     }
 }

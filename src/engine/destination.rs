@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, is_separator};
 
 use super::error::{CopyError, CopyErrorKind, CopyStep};
-use super::platform::{self, Directory, FileId, Kind};
+use super::platform::{self, Directory, Entry, FileId, Kind};
 use super::source::Source;
 
 /// An open directory and a name in it, which may or may not exist.
@@ -13,6 +13,8 @@ use super::source::Source;
 pub(crate) struct Destination {
     pub(super) directory: Directory,
     pub(super) name: OsString,
+    /// What the name stood for when the directory was opened.
+    found: Option<Entry>,
     /// Where the name was a symbolic link: the file that it led to, if any. Only ever compared.
     link_target: Option<FileId>,
 }
@@ -23,7 +25,7 @@ impl Destination {
         let (parent, name) = Self::split(path)?;
         let os = |error| CopyError::destination(CopyStep::Open, CopyErrorKind::Os(error));
         let directory = platform::open_directory(parent).map_err(os)?;
-        Ok(Self::new(directory, name.to_owned(), platform::link_target))
+        Self::new(directory, name.to_owned(), platform::link_target)
     }
 
     /// Splits the path of a destination into its parent and the name that the copy gets.
@@ -45,26 +47,26 @@ impl Destination {
         directory: Directory,
         name: OsString,
         link_target: impl FnOnce(&Directory, &OsStr) -> Option<FileId>,
-    ) -> Self {
-        let is_link = matches!(
-            platform::entry(&directory, &name),
-            Ok(Some(entry)) if entry.kind == Kind::Symlink
-        );
-        Self {
+    ) -> Result<Self, CopyError> {
+        let found = platform::entry(&directory, &name)
+            .map_err(|error| CopyError::destination(CopyStep::Open, error))?;
+        let is_link = found.is_some_and(|entry| entry.kind == Kind::Symlink);
+        Ok(Self {
             link_target: is_link.then(|| link_target(&directory, &name)).flatten(),
+            found,
             directory,
             name,
-        }
+        })
     }
 
-    /// Refuses a copy of `source` to this name, by what stands there now.
+    /// Refuses a copy of `source` to this name, by what stood there when it was looked up.
     ///
     /// The answer may be out of date at once: what keeps the source and other people's files safe
     /// is that the copy is a new inode, and how it is published.
     pub(super) fn admit(&self, source: &Source, replace: bool) -> Result<(), CopyError> {
-        let entry = platform::entry(&self.directory, &self.name)
-            .map_err(|error| CopyError::destination(CopyStep::Open, error))?;
-        let Some(entry) = entry else { return Ok(()) };
+        let Some(entry) = self.found else {
+            return Ok(());
+        };
         if entry.id == source.id() || self.link_target == Some(source.id()) {
             return Err(CopyError::new(CopyStep::Open, CopyErrorKind::SameFile));
         }

@@ -28,6 +28,22 @@ pub(super) enum Extent {
     Unmapped(Range<u64>),
 }
 
+impl Extent {
+    pub(super) fn range(&self) -> Range<u64> {
+        match self {
+            Extent::Data(range) | Extent::Unmapped(range) => range.clone(),
+        }
+    }
+
+    /// A part of it.
+    pub(super) fn with_range(&self, range: Range<u64>) -> Self {
+        match self {
+            Extent::Data(_) => Extent::Data(range),
+            Extent::Unmapped(_) => Extent::Unmapped(range),
+        }
+    }
+}
+
 /// Iterates over the extents of a file, in order, without ever holding more than one.
 pub(super) struct Extents<'a> {
     file: &'a File,

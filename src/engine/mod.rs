@@ -7,6 +7,7 @@ mod destination;
 mod error;
 mod extents;
 mod options;
+mod plan;
 mod platform;
 mod reflink;
 mod report;
@@ -175,4 +176,36 @@ fn check_cancelled(control: &CopyControl, step: CopyStep) -> Result<(), CopyErro
 
 fn cancelled(step: CopyStep) -> CopyError {
     CopyError::new(step, CopyErrorKind::Cancelled)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::FileExt;
+
+    use super::*;
+
+    /// A clone may fail and leave anything. Nothing of that may show where the source has a hole.
+    #[test]
+    fn what_a_refused_clone_has_left_is_not_in_the_copy() {
+        let dir = tempfile::tempdir().unwrap();
+        let src = dir.path().join("src");
+        let file = File::create(&src).unwrap();
+        file.write_all_at(b"the end", 1 << 20).unwrap();
+        let source = Source::open(&src, true).unwrap();
+        let destination = Destination::open(&dir.path().join("dst")).unwrap();
+        let mut staged = Staged::create(&destination, false).unwrap();
+        staged.file.write_all_at(&[1; 4096], 0).unwrap();
+        staged.file.set_len(3 << 20).unwrap();
+
+        let (options, control) = (CopyOptions::new(), CopyControl::new());
+        assert!(control.begin());
+        fill(&source, &mut staged, Sharing::Allowed, &options, &control).unwrap();
+        let mut copy = vec![2; (1 << 20) + 7];
+        staged.file.read_exact_at(&mut copy, 0).unwrap();
+        assert_eq!(copy.len() as u64, staged.file.metadata().unwrap().len());
+        let (hole, data) = copy.split_at(1 << 20);
+        assert!(hole.iter().all(|&byte| byte == 0));
+        assert_eq!(data, b"the end");
+    }
 }

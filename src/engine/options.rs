@@ -25,6 +25,7 @@ pub struct CopyOptions {
     pub(super) dig_holes: bool,
     pub(super) no_sync: bool,
     pub(super) max_size: u64,
+    pub(super) workers: Option<usize>,
     control: Option<CopyControl>,
 }
 
@@ -37,6 +38,7 @@ impl Default for CopyOptions {
             dig_holes: false,
             no_sync: false,
             max_size: u64::MAX,
+            workers: None,
             control: None,
         }
     }
@@ -89,6 +91,18 @@ impl CopyOptions {
     /// Refuses a source of more than this many bytes of apparent size; no limit by default.
     pub fn max_size(mut self, bytes: u64) -> Self {
         self.max_size = bytes;
+        self
+    }
+
+    /// How many threads may move bytes, the calling one among them. With 1 no thread is started;
+    /// with more it is always two, since a third gains nothing. By default a copy of 16 MiB of data
+    /// or more has two, on a machine with two processors or more. A clone moves nothing.
+    ///
+    /// Two threads always read and write. One lets `fast_copy` use `copy_file_range`, where the
+    /// block map can be trusted: the better choice for large files on a network file system whose
+    /// server copies by itself (SMB).
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = Some(workers);
         self
     }
 

@@ -79,6 +79,12 @@ impl Source {
         self.opened_as.size
     }
 
+    /// How many bytes of data there can be, by what is allocated. A guess, where blocks are
+    /// compressed.
+    pub(super) fn data_at_most(&self) -> u64 {
+        self.opened_as.size.min(self.opened_as.allocated)
+    }
+
     /// The permission bits that a copy gets: those that the source had when it was opened and has
     /// now, since a clone may hold what was written in between. Never set-user-ID, set-group-ID or
     /// sticky, and never more for the group than it has on the source.

@@ -12,7 +12,7 @@ use std::io;
 
 use super::destination::Destination;
 use super::error::{CopyError, CopyErrorKind, CopyStep};
-use super::platform::{self, DirectorySync};
+use super::platform::{self, DirectorySync, Status};
 
 /// How the names of staged files begin. 32 hexadecimal digits follow.
 pub const STAGING_PREFIX: &str = ".fast-copy-";
@@ -60,11 +60,20 @@ impl<'a> Staged<'a> {
         platform::clone(source, &mut self.file, &self.destination.directory, name)
     }
 
-    /// Empties the file again, after a tier that may have left something in it.
+    /// Empties the file again, if a tier has left something in it.
+    ///
+    /// Not otherwise: on ext4 to truncate a file to nothing makes the next `close` write all of it
+    /// out (ext4(5), `auto_da_alloc`), which a copy that waits for nothing would wait for.
     pub(super) fn reset(&self) -> Result<(), CopyError> {
-        self.file
-            .set_len(0)
-            .map_err(|error| CopyError::destination(CopyStep::Stage, error))
+        let emptied = platform::status_now(&self.file).and_then(|left| match left {
+            Status {
+                size: 0,
+                allocated: 0,
+                ..
+            } => Ok(()),
+            _ => self.file.set_len(0),
+        });
+        emptied.map_err(|error| CopyError::destination(CopyStep::Stage, error))
     }
 
     /// Ends the building: sets the permission bits, on the descriptor and before the
@@ -197,4 +206,21 @@ fn random_name() -> io::Result<OsString> {
     let high = getrandom::u64().map_err(io::Error::from)?;
     let low = getrandom::u64().map_err(io::Error::from)?;
     Ok(format!("{STAGING_PREFIX}{high:016x}{low:016x}").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_tier_has_left_is_thrown_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let destination = Destination::open(&dir.path().join("dst")).unwrap();
+        let staged = Staged::create(&destination, false).unwrap();
+        staged.reset().unwrap();
+        platform::write_at(&staged.file, b"half a clone", 0).unwrap();
+        staged.reset().unwrap();
+        let left = platform::status(&staged.file).unwrap();
+        assert_eq!((left.size, left.allocated), (0, 0));
+    }
 }

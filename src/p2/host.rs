@@ -77,7 +77,7 @@ impl FastCopyCtxView<'_> {
                 destination,
             },
             sharing,
-            options: convert::options(flags).max_size(self.ctx.max_size),
+            options: self.ctx.restrict(convert::options(flags)),
         })
     }
 }

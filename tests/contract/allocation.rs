@@ -8,7 +8,7 @@ use std::process::Command;
 
 use wasmtime_fast_copy::{CopyMethod, CopyOptions, CopyReport};
 
-use crate::child::{BOTH, Copy, Function, Outcome};
+use crate::child::{ALL, Copy, Function, Outcome};
 use crate::files::*;
 use crate::filesystems::FileSystem;
 use crate::run;
@@ -52,7 +52,7 @@ fn holes_and_data_are_kept(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     four_extents(&src);
-    for function in BOTH {
+    for function in ALL {
         copy_and_check(function, &src, &dst, 256 * KIB);
         let data = data_ranges(&File::open(&dst).unwrap());
         let expected: Vec<Range<u64>> = (0..4)
@@ -76,7 +76,7 @@ fn data_at_odd_offsets_in_8_gib(fs: &FileSystem) {
     ];
     sparse_file(&src, 8 * GIB + 1, &data);
     let blocks: u64 = allocated(&src);
-    for function in BOTH {
+    for function in ALL {
         copy_and_check(function, &src, &dst, blocks);
     }
 }
@@ -86,7 +86,7 @@ fn a_file_that_is_all_hole(fs: &FileSystem) {
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     for size in [1, 4096, 128 * KIB + 1, GIB] {
         sparse_file(&src, size, &[]);
-        for function in BOTH {
+        for function in ALL {
             let report = copy_and_check(function, &src, &dst, 0);
             assert_eq!(report.copied, 0);
         }
@@ -97,7 +97,7 @@ fn a_hole_at_the_end_with_data_before(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     sparse_file(&src, MIB + 1, &[0..1]);
-    for function in BOTH {
+    for function in ALL {
         copy_and_check(function, &src, &dst, 4096);
     }
 }
@@ -113,7 +113,7 @@ fn many_patterns_of_data_and_holes(fs: &FileSystem) {
                     .collect();
                 let _ = fs::remove_file(&src);
                 sparse_file(&src, 2 * count * unit + phase, &data);
-                for function in BOTH {
+                for function in ALL {
                     let options = CopyOptions::new().replace(true).no_sync(true);
                     function.call(&options, &src, &dst).unwrap();
                     assert_same(&src, &dst);
@@ -127,7 +127,7 @@ fn a_copy_of_a_copy_is_the_same(fs: &FileSystem) {
     let dir = fs.dir();
     let at = |name: &str| dir.path().join(name);
     four_extents(&at("src"));
-    for function in BOTH {
+    for function in ALL {
         copy_and_check(function, &at("src"), &at("first"), 256 * KIB);
         copy_and_check(function, &at("first"), &at("second"), 256 * KIB);
         assert_same(&at("src"), &at("second"));
@@ -137,7 +137,7 @@ fn a_copy_of_a_copy_is_the_same(fs: &FileSystem) {
 fn data_that_is_not_on_the_disk_yet_is_copied(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
-    for function in BOTH {
+    for function in ALL {
         for i in 0..5 {
             let _ = fs::remove_file(&src);
             sparse_file(&src, 3 * MIB, &[i * 70_000..i * 70_000 + 100, MIB..MIB + i]);
@@ -176,7 +176,7 @@ fn preallocated_blocks_in_the_page_cache_stay_holes(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     preallocated(&src, 256 * MIB, &one_in_sixteen(256 * MIB));
-    for function in BOTH {
+    for function in ALL {
         warm(&src);
         copy_and_check(function, &src, &dst, 16 * MIB);
     }
@@ -197,7 +197,7 @@ fn written_data_in_preallocated_blocks_is_copied(fs: &FileSystem) {
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     preallocated(&src, 8 * MIB, &[]);
     let file = File::options().write(true).open(&src).unwrap();
-    for function in BOTH {
+    for function in ALL {
         // Dirty pages on blocks that count as unwritten.
         write_data(&file, 100..200);
         write_data(&file, 5 * MIB + 1..5 * MIB + 40_000);
@@ -229,7 +229,7 @@ fn without_a_map_zeros_are_left_out(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     four_extents(&src);
-    for function in BOTH {
+    for function in ALL {
         for error in ["lseek:error=EINVAL", "lseek:error=EIO", "lseek:retval=0"] {
             let copy = Copy::new(function, &src, &dst).options(&["replace"]);
             let outcome = copy.run_injected(&[error, "ioctl:error=EOPNOTSUPP"]);
@@ -244,7 +244,7 @@ fn without_fiemap_preallocated_blocks_stay_holes(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     preallocated(&src, 64 * MIB, &one_in_sixteen(64 * MIB));
-    for function in BOTH {
+    for function in ALL {
         warm(&src);
         let copy = Copy::new(function, &src, &dst).options(&["replace"]);
         copy.run_injected(&["ioctl:error=EOPNOTSUPP"])
@@ -262,7 +262,7 @@ fn zeros_become_holes_where_asked_for(fs: &FileSystem) {
     write_data(&file, 3 * MIB..3 * MIB + 10);
     file.sync_all().unwrap();
     let options = CopyOptions::new().replace(true).dig_holes(true);
-    for function in BOTH {
+    for function in ALL {
         let report = function.call(&options, &src, &dst).unwrap();
         assert_same(&src, &dst);
         if report.method != CopyMethod::Reflink {
@@ -331,7 +331,7 @@ fn one_tib_is_copied_by_its_data(fs: &FileSystem) {
         .collect();
     sparse_file(&src, size, &data);
     let blocks = allocated(&src);
-    for function in BOTH {
+    for function in ALL {
         copy_and_check(function, &src, &dst, blocks);
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use wasmtime_fast_copy::{CopyControl, CopyErrorKind, CopyOptions};
 
-use crate::child::{BOTH, Function};
+use crate::child::{ALL, Function};
 use crate::files::*;
 use crate::filesystems::{FileSystem, has_disk};
 
@@ -54,7 +54,7 @@ fn a_cancelled_copy_moves_at_most_one_chunk_more_and_publishes_nothing(fs: &File
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     dense_file(&src, 192 * MIB);
     fs::File::open(&src).unwrap().sync_all().unwrap();
-    for function in BOTH {
+    for function in ALL {
         if function == Function::Fast && fs.reflinks() {
             // One call, which can't be stopped half way.
             continue;
@@ -96,7 +96,7 @@ fn a_copy_cancelled_before_it_began_moves_nothing(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     dense_file(&src, MIB);
-    for function in BOTH {
+    for function in ALL {
         let control = CopyControl::new();
         assert!(control.cancel());
         let options = CopyOptions::new().control(control.clone());
@@ -111,7 +111,7 @@ fn a_cancel_after_the_end_is_ignored(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     dense_file(&src, MIB);
-    for function in BOTH {
+    for function in ALL {
         let control = CopyControl::new();
         let options = CopyOptions::new().replace(true).control(control.clone());
         function.call(&options, &src, &dst).unwrap();
@@ -124,7 +124,7 @@ fn a_control_serves_one_copy_and_options_serve_many(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "text");
     let dst = dir.path().join("dst");
-    for function in BOTH {
+    for function in ALL {
         let options = CopyOptions::new().replace(true);
         function.call(&options, &src, &dst).unwrap();
         function.call(&options, &src, &dst).unwrap();

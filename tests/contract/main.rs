@@ -23,6 +23,7 @@ mod same_file;
 mod source_changes;
 mod support;
 mod without_openat2;
+mod workers;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, ExitCode};
@@ -71,6 +72,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("cancel", cancel::TESTS),
     ("guest", guest::TESTS),
     ("without_openat2", without_openat2::TESTS),
+    ("workers", workers::TESTS),
 ];
 
 fn main() -> ExitCode {

@@ -2,19 +2,23 @@
 
 mod acl;
 mod fiemap;
+mod writeback;
 
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
+use std::num::NonZeroU64;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 
-use rustix::fs::{self, AtFlags, CWD, Mode, OFlags, StatxFlags};
+use rustix::fs::{self, Advice, AtFlags, CWD, Mode, OFlags, StatxFlags};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::Status;
 pub(crate) use super::unix::*;
+use super::{FileId, Status};
 pub(crate) use fiemap::WrittenMap;
+pub(crate) use writeback::start_writing_back;
 
 /// `O_PATH` neither waits at a FIFO nor touches a device.
 pub(super) const HANDLE: OFlags = OFlags::PATH;
@@ -47,9 +51,26 @@ pub(crate) fn status_now(file: &File) -> io::Result<Status> {
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC;
     let refreshed = retry_on_intr(|| fs::statx(file, "", flags, StatxFlags::BASIC_STATS));
     match refreshed {
+        Ok(statx) => Ok(from_statx(&statx)),
         // Before Linux 4.11, or denied by a seccomp filter.
-        Ok(_) | Err(Errno::NOSYS | Errno::PERM) => status(file),
+        Err(Errno::NOSYS | Errno::PERM) => status(file),
         Err(errno) => Err(errno.into()),
+    }
+}
+
+fn from_statx(statx: &fs::Statx) -> Status {
+    Status {
+        id: FileId {
+            device: fs::makedev(statx.stx_dev_major, statx.stx_dev_minor),
+            inode: statx.stx_ino,
+        },
+        kind: kind(statx.stx_mode.into()),
+        size: statx.stx_size,
+        allocated: statx.stx_blocks.saturating_mul(512),
+        block_size: statx.stx_blksize.into(),
+        mode: statx.stx_mode.into(),
+        modified: (statx.stx_mtime.tv_sec, statx.stx_mtime.tv_nsec.into()),
+        changed: (statx.stx_ctime.tv_sec, statx.stx_ctime.tv_nsec.into()),
     }
 }
 
@@ -122,4 +143,10 @@ pub(crate) fn offload(source: &File, staged: &File, offset: u64, length: u64) ->
         length,
     )?;
     Ok(moved as u64)
+}
+
+/// Lets the kernel read a range into the page cache while we do something else. Only a hint.
+pub(crate) fn read_ahead(file: &File, range: Range<u64>) {
+    let length = NonZeroU64::new(range.end - range.start);
+    let _ = fs::fadvise(file, range.start, length, Advice::WillNeed);
 }

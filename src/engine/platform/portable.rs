@@ -3,11 +3,20 @@
 use std::fs::File;
 use std::io;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 /// There is no `copy_file_range`.
 pub(crate) fn offload(_: &File, _: &File, _: u64, _: u64) -> io::Result<u64> {
     Err(io::ErrorKind::Unsupported.into())
 }
+
+/// There is no `sync_file_range`: all is left to the synchronisation in the end.
+pub(crate) fn start_writing_back(_: &File, _: Range<u64>) -> io::Result<()> {
+    Ok(())
+}
+
+/// The system's own read-ahead is all there is.
+pub(crate) fn read_ahead(_: &File, _: Range<u64>) {}
 
 /// There is no `FIEMAP`: nothing counts as surely written.
 pub(crate) struct WrittenMap<'a>(PhantomData<&'a File>);

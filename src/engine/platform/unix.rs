@@ -31,12 +31,7 @@ fn to_status(stat: &fs::Stat) -> Status {
             device: stat.st_dev as u64,
             inode: stat.st_ino as u64,
         },
-        kind: match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => Kind::Regular,
-            FileType::Directory => Kind::Directory,
-            FileType::Symlink => Kind::Symlink,
-            _ => Kind::Other,
-        },
+        kind: kind(stat.st_mode),
         size: stat.st_size as u64,
         // POSIX counts st_blocks in units of 512 bytes, whatever st_blksize says.
         allocated: (stat.st_blocks as u64).saturating_mul(512),
@@ -44,6 +39,15 @@ fn to_status(stat: &fs::Stat) -> Status {
         mode: stat.st_mode.into(),
         modified: (stat.st_mtime as i64, stat.st_mtime_nsec as i64),
         changed: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+    }
+}
+
+pub(super) fn kind(mode: fs::RawMode) -> Kind {
+    match FileType::from_raw_mode(mode) {
+        FileType::RegularFile => Kind::Regular,
+        FileType::Directory => Kind::Directory,
+        FileType::Symlink => Kind::Symlink,
+        _ => Kind::Other,
     }
 }
 
@@ -230,5 +234,24 @@ pub(crate) fn is_lack_of_room(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
         Some(Errno::NOMEM | Errno::NOSPC | Errno::DQUOT | Errno::FBIG)
+    )
+}
+
+/// Errors by which early writing tells nothing of the data: it can't be asked for here, or couldn't
+/// be done now, with all pages still dirty.
+pub(crate) fn is_left_for_later(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(
+            Errno::NOSYS
+                | Errno::INVAL
+                | Errno::SPIPE
+                | Errno::PERM
+                | Errno::ACCESS
+                | Errno::OPNOTSUPP
+                | Errno::NOMEM
+                | Errno::AGAIN
+                | Errno::INTR
+        )
     )
 }

@@ -10,7 +10,7 @@ use std::io;
 use std::os::windows::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-pub(crate) use super::portable::{WrittenMap, offload};
+pub(crate) use super::portable::{WrittenMap, offload, read_ahead, start_writing_back};
 use super::{Entry, FileId, Kind, Status};
 pub(crate) use handle::{prepare_sparse, status};
 
@@ -178,4 +178,9 @@ pub(crate) fn clone(
     _name: Option<&OsStr>,
 ) -> io::Result<()> {
     reflink_copy::reflink_file(source, staged)
+}
+
+/// Nothing is written early here.
+pub(crate) fn is_left_for_later(_error: &io::Error) -> bool {
+    false
 }

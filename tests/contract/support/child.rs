@@ -14,14 +14,20 @@ use wasmtime_fast_copy::{CopyError, CopyErrorKind, CopyOptions, CopyReport};
 
 pub const FLAG: &str = "--copy-in-child";
 
-/// Which of the two functions.
+/// Which of the two functions, and by how many threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Function {
     Fast,
     Sparse,
+    /// By two threads, however little there is to move.
+    SparseByTwo,
 }
 
+/// Both functions, with as many threads as they choose: one for small files.
 pub const BOTH: [Function; 2] = [Function::Fast, Function::Sparse];
+
+/// All ways in which bytes come into a copy.
+pub const ALL: [Function; 3] = [Function::Fast, Function::Sparse, Function::SparseByTwo];
 
 impl Function {
     pub fn call(
@@ -33,6 +39,7 @@ impl Function {
         match self {
             Function::Fast => options.fast_copy(src, dst),
             Function::Sparse => options.sparse_copy(src, dst),
+            Function::SparseByTwo => options.clone().workers(2).sparse_copy(src, dst),
         }
     }
 }
@@ -92,6 +99,7 @@ pub fn main(args: &[String]) -> ExitCode {
                 copy
             }
             other => match other.split_once('=') {
+                Some(("workers", count)) => copy.workers(count.parse().unwrap()),
                 Some(("max-size", bytes)) => copy.max_size(bytes.parse().unwrap()),
                 Some(("as", uid)) => {
                     become_user(uid.parse().unwrap());
@@ -102,11 +110,11 @@ pub fn main(args: &[String]) -> ExitCode {
         };
     }
     let before = peak_memory();
-    let result = match function.as_str() {
-        "Fast" => copy.fast_copy(src, dst),
-        "Sparse" => copy.sparse_copy(src, dst),
-        other => panic!("no function {other}"),
-    };
+    let function = ALL
+        .into_iter()
+        .find(|known| format!("{known:?}") == *function);
+    let function = function.expect("a function's name");
+    let result = function.call(&copy, src.as_ref(), dst.as_ref());
     match result {
         Ok(report) => println!("ok {:?} {}", report.method, report.copied),
         Err(error) => {
