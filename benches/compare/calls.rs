@@ -1,0 +1,239 @@
+//! What one call costs: clones of one extent, and small files.
+
+use std::fs::{self, File};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use wasmtime_fast_copy::{CopyMethod, CopyOptions};
+use wasmtime_wasi::runtime::spawn_blocking;
+
+use crate::contenders::staged_ficlone;
+use crate::disks::Disks;
+use crate::files::GIB;
+use crate::filesystems::{FileSystem, has_disk};
+use crate::guests::{self, Form};
+use crate::results::Results;
+use crate::{Group, ROUNDS, inputs};
+
+pub const CLONE: &str = "clone-1-extent";
+pub const SMALL: &str = "small-files";
+
+pub const BARE: &str = "bare calls: open, O_TMPFILE, FICLONE, link";
+pub const NATIVE: &str = "fast_copy, no-sync";
+pub const NATIVE_DURABLE: &str = "fast_copy";
+pub const NATIVE_SPARSE: &str = "sparse_copy, no-sync";
+pub const GUEST_SYNC: &str = "guest, sync linker: fast-copy, no-sync";
+pub const GUEST_ASYNC: &str = "guest, async linker: fast-copy, no-sync";
+pub const HOP: &str = "tokio: spawn_blocking of nothing";
+pub const NATIVE_HOP: &str = "tokio: spawn_blocking of fast_copy, no-sync";
+pub const CP: &str = "cp --reflink=always, a process each";
+pub const STD: &str = "std::fs::copy";
+pub const GUEST_STD: &str = "guest: std::fs::copy";
+pub const BARE_COPY: &str = "bare calls: open, O_TMPFILE, copy_file_range, link";
+pub const BARE_CREATE: &str = "bare calls: open, creat, copy_file_range";
+
+const SMALL_FILES: usize = 10_000;
+/// Each of them waits for the disk.
+const DURABLE_FILES: usize = 200;
+
+pub fn groups() -> Vec<Group> {
+    let clones = ["xfs", "btrfs"].map(|on| Group {
+        work: CLONE,
+        on,
+        run: clones,
+    });
+    let small = ["ext4", "xfs", "btrfs", "tmpfs"].map(|on| Group {
+        work: SMALL,
+        on,
+        run: small_files,
+    });
+    clones.into_iter().chain(small).collect()
+}
+
+/// Who takes part in cloning.
+const CONTENDERS: [&str; 7] = [BARE, NATIVE, GUEST_SYNC, GUEST_ASYNC, HOP, NATIVE_HOP, CP];
+
+/// Calls in a turn.
+const TURN: usize = 25;
+
+fn clones(group: &Group, _disks: &Disks, fs: &FileSystem, results: &mut Results) -> Result<()> {
+    let dir = fs.dir();
+    let src = dir.path().join("src");
+    inputs::sparse(&src, GIB, std::iter::once(0..GIB))?;
+    let report = CopyOptions::new().fast_copy(&src, dir.path().join("first"))?;
+    ensure!(report.method == CopyMethod::Reflink);
+    let runtime = tokio::runtime::Runtime::new()?;
+
+    for round in 0..=ROUNDS * 4 {
+        let into = tempfile::tempdir_in(dir.path())?;
+        let into = into.path();
+        let name = |call: usize| into.join(call.to_string());
+        let mut turn = |contender: &str, times: Vec<Duration>| -> Result<()> {
+            for time in times.iter().filter(|_| round > 0) {
+                results.add(group.work, group.on, contender, time.as_secs_f64());
+            }
+            for entry in fs::read_dir(into)? {
+                fs::remove_file(entry?.path())?;
+            }
+            inputs::settle(into)
+        };
+        let guest = |form| guests::fast_copy(form, (dir.path(), "src"), (into, "{i}"), false, TURN);
+        for i in 0..CONTENDERS.len() {
+            // Nobody is always the first in a new directory.
+            let contender = CONTENDERS[(i + round) % CONTENDERS.len()];
+            let times = match contender {
+                BARE => timed(TURN, |i| staged_ficlone(&src, &name(i)))?,
+                NATIVE => timed(TURN, |i| natively(&src, &name(i)))?,
+                GUEST_SYNC => guest(Form::Sync)?,
+                GUEST_ASYNC => guest(Form::Async)?,
+                HOP => timed(TURN, |_| {
+                    runtime.block_on(spawn_blocking(|| ()));
+                    Ok(())
+                })?,
+                NATIVE_HOP => timed(TURN, |i| {
+                    let (src, dst) = (src.clone(), name(i));
+                    runtime.block_on(spawn_blocking(move || natively(&src, &dst)))
+                })?,
+                _ => timed(TURN / 5, |i| {
+                    let mut cp = Command::new("cp");
+                    let status = cp.arg("--reflink=always").arg(&src).arg(name(i)).status()?;
+                    ensure!(status.success());
+                    Ok(())
+                })?,
+            };
+            turn(contender, times)?;
+        }
+    }
+    print(group, results);
+    Ok(())
+}
+
+fn natively(src: &Path, dst: &Path) -> Result<()> {
+    CopyOptions::new().no_sync(true).fast_copy(src, dst)?;
+    Ok(())
+}
+
+fn timed(calls: usize, mut call: impl FnMut(usize) -> Result<()>) -> Result<Vec<Duration>> {
+    (0..calls)
+        .map(|i| {
+            let start = Instant::now();
+            call(i)?;
+            Ok(start.elapsed())
+        })
+        .collect()
+}
+
+/// The samples are means over all files of a round.
+fn small_files(
+    group: &Group,
+    _disks: &Disks,
+    fs: &FileSystem,
+    results: &mut Results,
+) -> Result<()> {
+    let dir = fs.dir();
+    inputs::small_files(dir.path(), SMALL_FILES)?;
+    let src = |i: usize| dir.path().join(format!("src-{i}"));
+    for round in 0..=ROUNDS {
+        let into = tempfile::tempdir_in(&fs.root)?;
+        let into = into.path();
+        let mut turn = |contender: &str, times: Vec<Duration>| -> Result<()> {
+            for i in 0..times.len() {
+                let copy = into.join(i.to_string());
+                ensure!(fs::read(src(i))? == fs::read(&copy)?, "{contender}");
+                fs::remove_file(&copy)?;
+            }
+            if round > 0 {
+                let mean = times.iter().sum::<Duration>().as_secs_f64() / times.len() as f64;
+                results.add(group.work, group.on, contender, mean);
+            }
+            inputs::settle(into)
+        };
+        type One = fn(&Path, &Path) -> Result<()>;
+        let mut contenders: Vec<(&str, usize, One)> = vec![
+            (NATIVE, SMALL_FILES, natively),
+            (NATIVE_SPARSE, SMALL_FILES, |src, dst| {
+                CopyOptions::new().no_sync(true).sparse_copy(src, dst)?;
+                Ok(())
+            }),
+            (STD, SMALL_FILES, |src, dst| {
+                fs::copy(src, dst)?;
+                Ok(())
+            }),
+            (BARE_COPY, SMALL_FILES, |src, dst| bare_copy(src, dst, true)),
+            (BARE_CREATE, SMALL_FILES, |src, dst| {
+                bare_copy(src, dst, false)
+            }),
+        ];
+        if has_disk(group.on) {
+            contenders.push((NATIVE_DURABLE, DURABLE_FILES, |src, dst| {
+                CopyOptions::new().fast_copy(src, dst)?;
+                Ok(())
+            }));
+        }
+        if round % 2 == 1 {
+            contenders.reverse();
+        }
+        for (name, count, one) in contenders {
+            // The names are made outside the measured time.
+            let paths: Vec<_> = (0..count)
+                .map(|i| (src(i), into.join(i.to_string())))
+                .collect();
+            turn(name, timed(count, |i| one(&paths[i].0, &paths[i].1))?)?;
+        }
+        for (name, form) in [(GUEST_SYNC, Form::Sync), (GUEST_ASYNC, Form::Async)] {
+            let from = (dir.path(), "src-{i}");
+            turn(
+                name,
+                guests::fast_copy(form, from, (into, "{i}"), false, SMALL_FILES)?,
+            )?;
+        }
+        let (from, to) = ("src-{i}", "{i}");
+        let own = guests::own_copy("std", dir.path(), from, to, SMALL_FILES)?;
+        for i in 0..own.len() {
+            fs::rename(dir.path().join(i.to_string()), into.join(i.to_string()))?;
+        }
+        turn(GUEST_STD, own)?;
+    }
+    print(group, results);
+    Ok(())
+}
+
+fn bare_copy(src: &Path, dst: &Path, staged: bool) -> Result<()> {
+    let src = File::open(src)?;
+    let dir = dst.parent().context("a directory")?;
+    let copy = match staged {
+        true => {
+            let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+            rustix::fs::openat(CWD, dir, flags, Mode::RUSR)?
+        }
+        false => File::create_new(dst)?.into(),
+    };
+    let moved = rustix::fs::copy_file_range(
+        src.as_fd(),
+        Some(&mut 0),
+        copy.as_fd(),
+        Some(&mut 0),
+        1 << 20,
+    )?;
+    ensure!(moved == 4096);
+    if staged {
+        rustix::fs::linkat(&copy, "", CWD, dst, AtFlags::EMPTY_PATH)?;
+    }
+    Ok(())
+}
+
+fn print(group: &Group, results: &Results) {
+    for row in results.group(group.work, group.on) {
+        println!(
+            "  {:50} {:9.1} µs  ({:.1} to {:.1})",
+            row.contender,
+            row.median() * 1e6,
+            row.least() * 1e6,
+            row.most() * 1e6
+        );
+    }
+}

@@ -1,0 +1,197 @@
+//! The charts, as SVG.
+
+use anyhow::{Result, anyhow};
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use crate::contenders::*;
+use crate::results::{Results, dir};
+use crate::scaling;
+use crate::whole_files::*;
+
+/// The files and their titles.
+pub const FILES: [(&str, &str); 5] = [
+    ("peers.svg", "Time against the peers"),
+    ("apparent-size.svg", "Time against the apparent size"),
+    ("data.svg", "Time against the data"),
+    ("extents.svg", "Time against the extents"),
+    ("copies-at-once.svg", "Time against copies at once"),
+];
+
+const INK: RGBColor = RGBColor(0x24, 0x29, 0x2f);
+const FAINT: RGBColor = RGBColor(0xd0, 0xd7, 0xde);
+const OURS: RGBColor = RGBColor(0x1f, 0x6f, 0xeb);
+const THEIRS: RGBColor = RGBColor(0x8c, 0x95, 0x9f);
+const FONT: &str = "sans-serif";
+
+pub fn draw(results: &Results) -> Result<()> {
+    // A drawing error borrows from what is drawn.
+    let told = |error: Box<dyn std::error::Error>| anyhow!("{error}");
+    peers(results).map_err(told)?;
+    for (work, (file, title), axis) in [
+        (
+            scaling::BY_SIZE,
+            FILES[1],
+            "GiB of apparent size, 64 MiB of them data",
+        ),
+        (scaling::BY_DATA, FILES[2], "MiB of data"),
+        (scaling::BY_EXTENTS, FILES[3], "extents of 4 KiB"),
+        (scaling::BY_COPIES, FILES[4], "copies of 256 MiB at once"),
+    ] {
+        lines(results, work, file, title, axis).map_err(told)?;
+    }
+    Ok(())
+}
+
+type Drawn = Result<(), Box<dyn std::error::Error>>;
+
+/// Bars of time for some pieces of work, those of one piece next to each other.
+fn peers(results: &Results) -> Drawn {
+    let panels: [(&str, &str, &str, &[&str]); 6] = [
+        (
+            "1 GiB clone of 50,000 extents, XFS",
+            CLONE_EXTENTS,
+            "xfs",
+            &[FAST, CP, FICLONE],
+        ),
+        (
+            "8 GiB image, ext4",
+            IMAGE,
+            "ext4",
+            &[FAST, CP, XCP, QEMU_IMG, RSYNC, STD],
+        ),
+        (
+            "8 GiB image, ext4, durable",
+            IMAGE,
+            "ext4",
+            &[FAST_DURABLE, GUEST_FAST_DURABLE, CP_SYNC],
+        ),
+        (
+            "8 GiB image, ext4, by a guest",
+            IMAGE,
+            "ext4",
+            &[GUEST_FAST, GUEST_SPLICE, GUEST_STD],
+        ),
+        (
+            "50,000 extents, ext4",
+            EXTENTS,
+            "ext4",
+            &[FAST, CP, XCP, QEMU_IMG, RSYNC, STD],
+        ),
+        (
+            "2 GiB preallocated, 64 MiB written, ext4",
+            WARM,
+            "ext4",
+            &[FAST, CP, XCP, QEMU_IMG, RSYNC, STD],
+        ),
+    ];
+    let (width, row, head) = (860, 22, 34);
+    let bars: usize = panels.iter().map(|panel| panel.3.len()).sum();
+    let height = bars as i32 * row + panels.len() as i32 * head + 30;
+    let file = dir().join(FILES[0].0);
+    let root = SVGBackend::new(&file, (width as u32, height as u32)).into_drawing_area();
+    root.fill(&WHITE)?;
+
+    let (left, right) = (260, 110);
+    let title = (FONT, 14).into_font().style(FontStyle::Bold).color(&INK);
+    let label = |horizontal| {
+        let anchor = Pos::new(horizontal, VPos::Center);
+        TextStyle::from((FONT, 12).into_font())
+            .color(&INK)
+            .pos(anchor)
+    };
+    let mut y = 10;
+    for (name, work, on, contenders) in panels {
+        root.draw(&Text::new(name, (12, y + 8), title.clone()))?;
+        y += head;
+        let times: Vec<(&str, f64)> = contenders
+            .iter()
+            .filter_map(|contender| Some((*contender, results.median(work, on, contender)?)))
+            .collect();
+        let longest = times.iter().map(|time| time.1).fold(0.0, f64::max);
+        let ours = times.first().map_or(1.0, |time| time.1);
+        for (i, (contender, seconds)) in times.iter().enumerate() {
+            let end = left + ((width - left - right) as f64 * seconds / longest).max(1.0) as i32;
+            let middle = y + row / 2;
+            let is_ours = contender.contains("fast");
+            let color = if is_ours { OURS } else { THEIRS };
+            root.draw(&Text::new(
+                *contender,
+                (left - 8, middle),
+                label(HPos::Right),
+            ))?;
+            root.draw(&Rectangle::new(
+                [(left, y + 3), (end, y + row - 3)],
+                color.filled(),
+            ))?;
+            let times = if i == 0 {
+                String::new()
+            } else {
+                format!(" ({:.1} x)", seconds / ours)
+            };
+            let text = format!("{:.0} ms{times}", seconds * 1e3);
+            root.draw(&Text::new(text, (end + 6, middle), label(HPos::Left)))?;
+            y += row;
+        }
+    }
+    root.present()?;
+    Ok(())
+}
+
+/// Ours and cp's medians over what a piece of work was measured at.
+fn lines(results: &Results, work: &str, file: &str, title: &str, axis: &str) -> Drawn {
+    let series = |contender: &str| -> Vec<(f64, f64)> {
+        results
+            .group(work, "ext4")
+            .filter_map(|row| {
+                let (name, point) = row.contender.split_once('@')?;
+                let point = point.parse().ok()?;
+                (name == contender).then(|| (point, row.median() * 1e3))
+            })
+            .collect()
+    };
+    let both = [
+        (scaling::OURS, series(scaling::OURS), OURS),
+        (scaling::CP, series(scaling::CP), THEIRS),
+    ];
+    let points = || both.iter().flat_map(|(_, points, _)| points);
+    let most_x = points().map(|point| point.0).fold(1.0, f64::max);
+    let most_y = points().map(|point| point.1).fold(1.0, f64::max);
+
+    let path = dir().join(file);
+    let root = SVGBackend::new(&path, (620, 340)).into_drawing_area();
+    root.fill(&WHITE)?;
+    let caption = (FONT, 15).into_font().color(&INK);
+    let mut chart = ChartBuilder::on(&root)
+        .caption(format!("{title}, ext4, no-sync"), caption)
+        .margin(12)
+        .x_label_area_size(42)
+        .y_label_area_size(58)
+        .build_cartesian_2d(0.0..most_x * 1.05, 0.0..most_y * 1.1)?;
+    chart
+        .configure_mesh()
+        .light_line_style(WHITE)
+        .bold_line_style(FAINT)
+        .axis_style(INK)
+        .x_desc(axis)
+        .y_desc("ms")
+        .label_style((FONT, 12).into_font().color(&INK))
+        .x_label_formatter(&|x| format!("{x:.0}"))
+        .y_label_formatter(&|y| format!("{y:.0}"))
+        .draw()?;
+    for (name, points, color) in &both {
+        chart
+            .draw_series(LineSeries::new(points.clone(), color.stroke_width(2)).point_size(3))?
+            .label(*name)
+            .legend(move |(x, y)| Rectangle::new([(x, y - 2), (x + 16, y + 2)], color.filled()));
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperLeft)
+        .background_style(WHITE)
+        .border_style(FAINT)
+        .label_font((FONT, 12).into_font().color(&INK))
+        .draw()?;
+    root.present()?;
+    Ok(())
+}

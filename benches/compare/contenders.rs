@@ -1,0 +1,310 @@
+//! Who takes part in copying one file.
+
+use std::fs::{self, File};
+use std::ops::Range;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use wasmtime_fast_copy::CopyOptions;
+
+use crate::guests::{self, Form};
+
+/// A file to be copied.
+pub struct Job<'a> {
+    pub src: &'a Path,
+    pub dst: &'a Path,
+    /// Where its data is, for those who needn't look for it.
+    pub data: &'a [Range<u64>],
+    /// The same extents, with next to no holes between them.
+    pub packed: &'a Path,
+}
+
+pub struct Contender {
+    pub name: &'static str,
+    /// Whether the copy is synchronised before the time is taken.
+    pub durable: bool,
+    /// What it leaves of holes and of shared blocks.
+    pub trait_of: Trait,
+    run: fn(&Job<'_>) -> Result<Duration>,
+}
+
+/// What a contender's result is like, as far as its time depends on that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trait {
+    /// Ours: held to be no denser than the source.
+    Ours,
+    /// Keeps holes.
+    Sparse,
+    /// Writes holes as zeros, wherever its kernel doesn't clone.
+    Dense,
+    /// A bare system call.
+    Floor,
+}
+
+impl Contender {
+    pub fn run(&self, job: &Job<'_>) -> Result<Duration> {
+        (self.run)(job).with_context(|| self.name.to_owned())
+    }
+
+    /// Whether what it needs is there.
+    pub fn is_installed(&self) -> bool {
+        let program = match self.name {
+            QEMU_IMG => "qemu-img",
+            RSYNC => "rsync",
+            XCP => "xcp",
+            _ => return true,
+        };
+        Command::new(program)
+            .arg("--version")
+            .stdout(Stdio::null())
+            .status()
+            .is_ok()
+    }
+}
+
+pub const FAST: &str = "fast_copy, no-sync";
+pub const FAST_DURABLE: &str = "fast_copy";
+pub const SPARSE: &str = "sparse_copy, no-sync";
+pub const SPARSE_DURABLE: &str = "sparse_copy";
+pub const GUEST_FAST: &str = "guest: fast-copy, no-sync";
+pub const GUEST_FAST_DURABLE: &str = "guest: fast-copy";
+pub const PACKED: &str = "fast_copy, no-sync, of the extents alone";
+pub const PACKED_DURABLE: &str = "fast_copy of the extents alone";
+pub const CP: &str = "cp --reflink=auto --sparse=auto";
+pub const CP_NEVER: &str = "cp --reflink=never";
+pub const CP_SYNC: &str = "cp --reflink=auto; sync FILE";
+pub const CP_NEVER_SYNC: &str = "cp --reflink=never; sync FILE";
+pub const QEMU_IMG: &str = "qemu-img convert -O raw";
+pub const RSYNC: &str = "rsync -S";
+pub const XCP: &str = "xcp";
+pub const STD: &str = "std::fs::copy";
+pub const GUEST_STD: &str = "guest: std::fs::copy";
+pub const GUEST_SPLICE: &str = "guest: splice loop";
+pub const FICLONE: &str = "bare calls: open, O_TMPFILE, FICLONE, link";
+pub const ONE_PASS: &str = "one pass of copy_file_range";
+pub const ONE_PASS_SYNC: &str = "one pass of copy_file_range, fsync";
+pub const READ_WRITE: &str = "one pass of pread and pwrite";
+pub const READ_WRITE_SYNC: &str = "one pass of pread and pwrite, fsync";
+
+/// All of them, in the order of the tables.
+pub const ALL: &[Contender] = &[
+    contender(FAST_DURABLE, true, Trait::Ours, |job| ours(job, true, true)),
+    contender(SPARSE_DURABLE, true, Trait::Ours, |job| {
+        ours(job, false, true)
+    }),
+    contender(GUEST_FAST_DURABLE, true, Trait::Ours, |job| {
+        in_guest(job, true)
+    }),
+    contender(PACKED_DURABLE, true, Trait::Ours, |job| packed(job, true)),
+    contender(CP_SYNC, true, Trait::Sparse, |job| {
+        let start = Instant::now();
+        cp(job, "--reflink=auto")?;
+        program(Command::new("sync").arg(job.dst))?;
+        Ok(start.elapsed())
+    }),
+    contender(CP_NEVER_SYNC, true, Trait::Sparse, |job| {
+        let start = Instant::now();
+        cp(job, "--reflink=never")?;
+        program(Command::new("sync").arg(job.dst))?;
+        Ok(start.elapsed())
+    }),
+    contender(ONE_PASS_SYNC, true, Trait::Floor, |job| {
+        one_pass(job, offload, true)
+    }),
+    contender(READ_WRITE_SYNC, true, Trait::Floor, |job| {
+        one_pass(job, read_write, true)
+    }),
+    contender(FAST, false, Trait::Ours, |job| ours(job, true, false)),
+    contender(SPARSE, false, Trait::Ours, |job| ours(job, false, false)),
+    contender(GUEST_FAST, false, Trait::Ours, |job| in_guest(job, false)),
+    contender(PACKED, false, Trait::Ours, |job| packed(job, false)),
+    contender(CP, false, Trait::Sparse, |job| cp(job, "--reflink=auto")),
+    contender(CP_NEVER, false, Trait::Sparse, |job| {
+        cp(job, "--reflink=never")
+    }),
+    contender(QEMU_IMG, false, Trait::Sparse, |job| {
+        let args = ["convert", "-f", "raw", "-O", "raw"];
+        program(
+            Command::new("qemu-img")
+                .args(args)
+                .arg(job.src)
+                .arg(job.dst),
+        )
+    }),
+    contender(XCP, false, Trait::Sparse, |job| {
+        program(
+            Command::new("xcp")
+                .arg("--no-progress")
+                .arg(job.src)
+                .arg(job.dst),
+        )
+    }),
+    contender(RSYNC, false, Trait::Sparse, |job| {
+        program(Command::new("rsync").arg("-S").arg(job.src).arg(job.dst))
+    }),
+    contender(STD, false, Trait::Dense, |job| {
+        let start = Instant::now();
+        fs::copy(job.src, job.dst)?;
+        Ok(start.elapsed())
+    }),
+    contender(GUEST_STD, false, Trait::Dense, |job| own_copy(job, "std")),
+    contender(GUEST_SPLICE, false, Trait::Dense, |job| {
+        own_copy(job, "splice")
+    }),
+    contender(FICLONE, false, Trait::Floor, |job| {
+        let start = Instant::now();
+        staged_ficlone(job.src, job.dst)?;
+        Ok(start.elapsed())
+    }),
+    contender(ONE_PASS, false, Trait::Floor, |job| {
+        one_pass(job, offload, false)
+    }),
+    contender(READ_WRITE, false, Trait::Floor, |job| {
+        one_pass(job, read_write, false)
+    }),
+];
+
+const fn contender(
+    name: &'static str,
+    durable: bool,
+    trait_of: Trait,
+    run: fn(&Job<'_>) -> Result<Duration>,
+) -> Contender {
+    Contender {
+        name,
+        durable,
+        trait_of,
+        run,
+    }
+}
+
+fn ours(job: &Job<'_>, sharing: bool, durable: bool) -> Result<Duration> {
+    let options = CopyOptions::new().no_sync(!durable);
+    let start = Instant::now();
+    match sharing {
+        true => options.fast_copy(job.src, job.dst)?,
+        false => options.sparse_copy(job.src, job.dst)?,
+    };
+    Ok(start.elapsed())
+}
+
+fn packed(job: &Job<'_>, durable: bool) -> Result<Duration> {
+    let options = CopyOptions::new().no_sync(!durable);
+    let start = Instant::now();
+    options.fast_copy(job.packed, job.dst)?;
+    Ok(start.elapsed())
+}
+
+fn in_guest(job: &Job<'_>, durable: bool) -> Result<Duration> {
+    let times = guests::fast_copy(
+        Form::Async,
+        dir_and_name(job.src)?,
+        dir_and_name(job.dst)?,
+        durable,
+        1,
+    )?;
+    Ok(times.iter().sum())
+}
+
+fn own_copy(job: &Job<'_>, method: &str) -> Result<Duration> {
+    let (dir, src) = dir_and_name(job.src)?;
+    let (dst_dir, dst) = dir_and_name(job.dst)?;
+    ensure!(dir == dst_dir, "this guest has one directory");
+    Ok(guests::own_copy(method, dir, src, dst, 1)?.iter().sum())
+}
+
+fn dir_and_name(path: &Path) -> Result<(&Path, &str)> {
+    let dir = path.parent().context("a directory")?;
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .context("a name")?;
+    Ok((dir, name))
+}
+
+fn cp(job: &Job<'_>, reflink: &str) -> Result<Duration> {
+    program(
+        Command::new("cp")
+            .args([reflink, "--sparse=auto"])
+            .arg(job.src)
+            .arg(job.dst),
+    )
+}
+
+/// From before the program's start to its end.
+fn program(command: &mut Command) -> Result<Duration> {
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    let start = Instant::now();
+    let status = command.status().with_context(|| format!("{command:?}"))?;
+    let time = start.elapsed();
+    ensure!(status.success(), "{command:?}: {status}");
+    Ok(time)
+}
+
+/// What a clone takes at least, if nobody is to see half of it.
+pub fn staged_ficlone(src: &Path, dst: &Path) -> Result<()> {
+    let src = File::open(src)?;
+    let dir = dst.parent().context("a directory")?;
+    let staged = rustix::fs::openat(
+        CWD,
+        dir,
+        OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC,
+        Mode::RUSR,
+    )?;
+    rustix::fs::ioctl_ficlone(&staged, &src)?;
+    rustix::fs::linkat(&staged, "", CWD, dst, AtFlags::EMPTY_PATH)?;
+    Ok(())
+}
+
+/// The data alone, by one thread that knows where it is.
+fn one_pass(
+    job: &Job<'_>,
+    move_range: fn(&File, &File, Range<u64>) -> Result<()>,
+    durable: bool,
+) -> Result<Duration> {
+    let start = Instant::now();
+    let src = File::open(job.src)?;
+    let dst = File::create_new(job.dst)?;
+    dst.set_len(src.metadata()?.len())?;
+    for range in job.data {
+        move_range(&src, &dst, range.clone())?;
+    }
+    if durable {
+        dst.sync_all()?;
+    }
+    Ok(start.elapsed())
+}
+
+pub fn offload(src: &File, dst: &File, range: Range<u64>) -> Result<()> {
+    let (mut from, mut to) = (range.start, range.start);
+    while from < range.end {
+        let length = (range.end - from).min(1 << 30) as usize;
+        let moved = rustix::fs::copy_file_range(
+            src.as_fd(),
+            Some(&mut from),
+            dst.as_fd(),
+            Some(&mut to),
+            length,
+        )?;
+        ensure!(moved > 0, "copy_file_range moved nothing");
+    }
+    Ok(())
+}
+
+fn read_write(src: &File, dst: &File, range: Range<u64>) -> Result<()> {
+    let length = (range.end - range.start).min(256 << 10) as usize;
+    let mut buffer = vec![0; length];
+    let mut at = range.start;
+    while at < range.end {
+        let length = (range.end - at).min(buffer.len() as u64) as usize;
+        src.read_exact_at(&mut buffer[..length], at)?;
+        dst.write_all_at(&buffer[..length], at)?;
+        at += length as u64;
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! File systems on files that were written before, so that they behave like disks.
+//!
+//! The file's blocks are all there, and the loop device goes around the page cache of the file
+//! system below: what a copy takes doesn't depend on what the file has grown by, nor on how much
+//! memory is left for a second cache.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, anyhow};
+use tempfile::TempDir;
+
+use crate::files::{GIB, MIB};
+use crate::filesystems::{FileSystem, let_go, make_file_system, mount_image, mount_tmpfs, unmount};
+
+/// Room for what densifies an image of 8 GiB.
+const FIRST_SIZE: u64 = 14 * GIB;
+/// For copies from one file system to another.
+const SECOND_SIZE: u64 = 4 * GIB;
+
+/// Two files to make file systems in, one after another.
+pub struct Disks {
+    dir: TempDir,
+}
+
+/// A mounted file system, gone when this is dropped.
+pub struct Disk {
+    pub fs: FileSystem,
+}
+
+impl Disks {
+    pub fn new() -> Result<Self> {
+        Ok(Self {
+            dir: tempfile::tempdir()?,
+        })
+    }
+
+    pub fn first(&self, name: &'static str) -> Result<Disk> {
+        self.mount("first", FIRST_SIZE, name)
+    }
+
+    pub fn second(&self, name: &'static str) -> Result<Disk> {
+        self.mount("second", SECOND_SIZE, name)
+    }
+
+    fn mount(&self, which: &str, size: u64, name: &'static str) -> Result<Disk> {
+        let root = self.dir.path().join(format!("{which}-mounted"));
+        fs::create_dir_all(&root)?;
+        let mounted = match name {
+            "tmpfs" => mount_tmpfs(&root, size),
+            _ => {
+                let image = self.image(which, size)?;
+                make_file_system(name, &image).and_then(|()| mount_image(&image, &root))
+            }
+        };
+        mounted.map_err(|reason| anyhow!("{name}: {reason}"))?;
+        if name != "tmpfs" {
+            go_around_the_cache(&root)?;
+        }
+        Ok(Disk {
+            fs: FileSystem { name, root },
+        })
+    }
+
+    fn image(&self, which: &str, size: u64) -> Result<PathBuf> {
+        let path = self.dir.path().join(which);
+        if !path.exists() {
+            let file = File::create(&path)?;
+            let bytes = vec![1; 8 * MIB as usize];
+            for at in (0..size).step_by(bytes.len()) {
+                file.write_all_at(&bytes, at)?;
+            }
+            file.sync_all()?;
+        }
+        Ok(path)
+    }
+}
+
+fn go_around_the_cache(root: &Path) -> Result<()> {
+    let device = Command::new("findmnt")
+        .args(["--noheadings", "--output", "SOURCE"])
+        .arg(root)
+        .output()?;
+    let device = String::from_utf8(device.stdout)?;
+    let path = std::env::var("PATH").unwrap_or_default();
+    // Not everywhere: then there are two caches, for everybody.
+    let result = Command::new("losetup")
+        .args(["--direct-io=on", device.trim()])
+        .env("PATH", format!("{path}:/usr/sbin:/sbin"))
+        .output()?;
+    if !result.status.success() {
+        println!("  {}", String::from_utf8_lossy(&result.stderr).trim());
+    }
+    Ok(())
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        if unmount(&self.fs.root).is_err() {
+            let_go(&self.fs.root);
+        }
+    }
+}

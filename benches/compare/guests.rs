@@ -1,0 +1,85 @@
+//! Calls made by guests, timed by the guest's own clock.
+
+use std::path::Path;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+use wasmtime_fast_copy::FastCopyCtx;
+use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
+use wasmtime_wasi::{FsPerms, WasiCtx};
+
+use crate::command;
+pub use crate::command::Form;
+
+static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::default);
+static PROBE: LazyLock<Component> = LazyLock::new(|| component("probe"));
+static OWN_COPY: LazyLock<Component> = LazyLock::new(|| component("own-copy"));
+
+fn component(name: &str) -> Component {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/prebuilt");
+    Component::from_file(&ENGINE, format!("{dir}/{name}.wasm")).expect("a bundled component")
+}
+
+/// `sandbox:fast-copy/copy.fast-copy`, so many times. In the names `{i}` stands for the number of
+/// the call.
+pub fn fast_copy(
+    form: Form,
+    (src_dir, src): (&Path, &str),
+    (dst_dir, dst): (&Path, &str),
+    durable: bool,
+    calls: usize,
+) -> Result<Vec<Duration>> {
+    let flags = if durable { "" } else { "no-sync" };
+    let calls = calls.to_string();
+    let args = ["fast-copy", "src", src, "dst", dst, flags, &calls];
+    let times = run(&PROBE, form, &[(src_dir, "src"), (dst_dir, "dst")], &args)?;
+    // The first line is the outcome of the first call.
+    let times = times.lines().nth(1).with_context(|| times.clone())?;
+    parse(times)
+}
+
+/// What a guest can do without us: `std` is its `std::fs::copy`, `splice` a loop of
+/// `output-stream.blocking-splice`.
+pub fn own_copy(
+    method: &str,
+    dir: &Path,
+    src: &str,
+    dst: &str,
+    calls: usize,
+) -> Result<Vec<Duration>> {
+    let args = [method, src, dst, &calls.to_string()];
+    parse(&run(&OWN_COPY, Form::Async, &[(dir, ".")], &args)?)
+}
+
+fn run(component: &Component, form: Form, dirs: &[(&Path, &str)], args: &[&str]) -> Result<String> {
+    let stdout = MemoryOutputPipe::new(1 << 20);
+    let mut wasi = WasiCtx::builder();
+    wasi.inherit_stderr()
+        .stdout(stdout.clone())
+        .arg("guest")
+        .args(args);
+    for (host, guest) in dirs {
+        wasi.preopened_dir(host, guest, FsPerms::ReadWrite)?;
+    }
+    let status = command::run(&ENGINE, component, wasi.build(), FastCopyCtx::new(), form)?;
+    let output = String::from_utf8(stdout.contents().to_vec())?;
+    ensure!(
+        status == 0 && !output.starts_with("err"),
+        "{args:?}: {output}"
+    );
+    Ok(output)
+}
+
+fn parse(times: &str) -> Result<Vec<Duration>> {
+    times
+        .split_whitespace()
+        .map(|nanos| {
+            Ok(Duration::from_nanos(
+                nanos.parse().with_context(|| times.to_owned())?,
+            ))
+        })
+        .collect()
+}

@@ -1,0 +1,146 @@
+//! The files that are copied.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate, syncfs};
+
+use crate::files::{GIB, KIB, MIB};
+use crate::program::try_run;
+
+/// Bytes that don't compress and of which no block is zero.
+pub fn write_noise(file: &File, range: Range<u64>) -> Result<()> {
+    let mut state = range.start.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut bytes = vec![0; MIB as usize];
+    let mut at = range.start;
+    while at < range.end {
+        let length = (range.end - at).min(MIB) as usize;
+        for word in bytes.as_chunks_mut::<8>().0 {
+            // xorshift64
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            *word = state.to_le_bytes();
+        }
+        file.write_all_at(&bytes[..length], at)?;
+        at += length as u64;
+    }
+    Ok(())
+}
+
+/// A file of `size` bytes with noise in the given ranges.
+pub fn sparse(path: &Path, size: u64, data: impl Iterator<Item = Range<u64>>) -> Result<()> {
+    let file = File::create(path)?;
+    file.set_len(size)?;
+    for range in data {
+        write_noise(&file, range)?;
+    }
+    file.sync_all()?;
+    Ok(())
+}
+
+/// `count` extents of `length` bytes, with as much hole as data.
+pub fn extents(path: &Path, count: u64, length: u64) -> Result<()> {
+    let data = (0..count).map(|i| 2 * i * length..(2 * i + 1) * length);
+    sparse(path, 2 * count * length, data)
+}
+
+/// `count` extents of `length` bytes, spread evenly over `size` bytes.
+pub fn spread(path: &Path, size: u64, count: u64, length: u64) -> Result<()> {
+    let step = size / count;
+    let data = (0..count).map(|i| i * step..i * step + length);
+    sparse(path, size, data)
+}
+
+/// A file system image as mkfs.ext4 makes it, of 8 GiB, with files of 1 KiB to 64 MiB in it, about
+/// 700 MiB in all.
+pub fn image(path: &Path) -> Result<()> {
+    let tree = tempfile::tempdir_in(path.parent().unwrap())?;
+    let mut number = 0;
+    for (count, size) in [
+        (4000, KIB),
+        (2000, 16 * KIB),
+        (400, 256 * KIB),
+        (60, 4 * MIB),
+        (5, 64 * MIB),
+    ] {
+        let dir = tree.path().join(format!("{size}"));
+        fs::create_dir(&dir)?;
+        for _ in 0..count {
+            let file = File::create(dir.join(number.to_string()))?;
+            write_noise(&file, 0..size).context("filling the image")?;
+            number += 1;
+        }
+    }
+    let path_variable = std::env::var("PATH").unwrap_or_default();
+    try_run(
+        Command::new("mkfs.ext4")
+            .args(["-q", "-F", "-d"])
+            .arg(tree.path())
+            .arg(path)
+            .arg("8G")
+            .env("PATH", format!("{path_variable}:/usr/sbin:/sbin")),
+    )
+    .map_err(anyhow::Error::msg)?;
+    File::open(path)?.sync_all()?;
+    Ok(())
+}
+
+/// 2 GiB preallocated, 64 of them 1 MiB written.
+pub fn preallocated(path: &Path) -> Result<()> {
+    let file = File::create(path)?;
+    fallocate(&file, FallocateFlags::empty(), 0, 2 * GIB)?;
+    for i in 0..64 {
+        write_noise(&file, i * 32 * MIB..i * 32 * MIB + MIB)?;
+    }
+    file.sync_all()?;
+    Ok(())
+}
+
+/// Leaves nothing of a file in the page cache.
+pub fn cool(path: &Path) -> Result<()> {
+    let file = File::open(path)?;
+    file.sync_all()?;
+    fadvise(&file, 0, None, Advice::DontNeed)?;
+    Ok(())
+}
+
+/// Reads the data of a file once.
+pub fn warm_data(path: &Path, data: &[Range<u64>]) -> Result<()> {
+    let file = File::open(path)?;
+    let mut buffer = vec![0; MIB as usize];
+    for range in data {
+        for at in range.clone().step_by(MIB as usize) {
+            file.read_at(&mut buffer, at)?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads all of a file once, as `cat` does.
+pub fn warm(path: &Path) -> Result<()> {
+    let mut file = File::open(path)?;
+    let mut buffer = vec![0; MIB as usize];
+    while file.read(&mut buffer)? > 0 {}
+    Ok(())
+}
+
+/// Waits until nothing of a file system is left to be written.
+pub fn settle(dir: &Path) -> Result<()> {
+    syncfs(File::open(dir)?)?;
+    Ok(())
+}
+
+/// A small file of 4 KiB, for each number.
+pub fn small_files(dir: &Path, count: usize) -> Result<()> {
+    for i in 0..count {
+        let mut file = File::create(dir.join(format!("src-{i}")))?;
+        file.write_all(&[(i % 255) as u8 + 1; 4096])?;
+    }
+    settle(dir)
+}

@@ -1,0 +1,141 @@
+//! Measures the engine against its peers and against the bare system calls, on real file systems:
+//!
+//! ```console
+//! cargo bench --bench compare                   # everything: half an hour or more, as root
+//! cargo bench --bench compare -- dense/ext4     # one group; or one work, or one file system
+//! cargo bench --bench compare -- --list         # the groups
+//! cargo bench --bench compare -- --report       # only writes the report of the last results anew
+//! ```
+//!
+//! A group is one piece of work on one file system. In it all contenders take turns, round by
+//! round, so that what a noisy machine does to one it does to all; only figures of one group are
+//! ever compared. The first round is for warming up, and isn't counted, but for those who take so
+//! long that they have no other. After each copy, outside
+//! the measured time, its bytes are compared with the source's and its allocation is noted; ours
+//! fails the run if it is denser than its source's data.
+//!
+//! The samples go to `benches/results/samples.tsv`; the report and the charts are made from that.
+
+mod bars;
+mod calls;
+mod charts;
+mod contenders;
+mod disks;
+mod guests;
+mod inputs;
+mod machine;
+mod memory;
+mod report;
+mod results;
+mod scaling;
+mod whole_files;
+
+#[path = "../../examples/run/command.rs"]
+mod command;
+#[allow(dead_code, reason = "the tests use the rest")]
+#[path = "../../tests/contract/support/files.rs"]
+mod files;
+#[allow(dead_code, reason = "the tests use the rest")]
+#[path = "../../tests/contract/support/filesystems.rs"]
+mod filesystems;
+#[path = "../../tests/contract/support/program.rs"]
+mod program;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow, ensure};
+
+use disks::Disks;
+use filesystems::FileSystem;
+use results::Results;
+
+/// Rounds that count.
+const ROUNDS: usize = 5;
+
+/// A piece of work on a file system.
+struct Group {
+    work: &'static str,
+    on: &'static str,
+    run: fn(&Group, &Disks, &FileSystem, &mut Results) -> Result<()>,
+}
+
+impl Group {
+    fn name(&self) -> String {
+        format!("{}/{}", self.work, self.on)
+    }
+
+    /// Whether somebody means this one: by its name, its work, or its file system.
+    fn is(&self, wanted: &str) -> bool {
+        wanted == self.name() || wanted == self.work || wanted == self.on
+    }
+}
+
+fn groups() -> Vec<Group> {
+    let mut groups = whole_files::groups();
+    groups.extend(calls::groups());
+    groups.extend(scaling::groups());
+    groups.extend(memory::groups());
+    groups
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    // cargo adds `--bench`.
+    let args: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| arg != "--bench")
+        .collect();
+    if let [flag, rest @ ..] = args.as_slice()
+        && flag == memory::FLAG
+    {
+        return memory::in_child(rest);
+    }
+    let groups = groups();
+    match args.first().map(String::as_str) {
+        Some("--list") => {
+            for group in &groups {
+                println!("{}", group.name());
+            }
+            return Ok(());
+        }
+        Some("--report") => return report::write(&Results::load()?),
+        _ => {}
+    }
+    for wanted in &args {
+        ensure!(
+            groups.iter().any(|group| group.is(wanted)),
+            "there is no group {wanted}; --list shows them"
+        );
+    }
+    let chosen: Vec<&Group> = groups
+        .iter()
+        .filter(|group| args.is_empty() || args.iter().any(|wanted| group.is(wanted)))
+        .collect();
+
+    filesystems::enter_namespace()
+        .map_err(|reason| anyhow!("needs root, to mount file systems: {reason}"))?;
+    let mut results = match args.is_empty() {
+        true => Results::default(),
+        false => Results::load().unwrap_or_default(),
+    };
+    results.describe_machine(machine::describe());
+    let disks = Disks::new()?;
+    for group in chosen {
+        println!("\n{}", group.name());
+        // A new file system for each group: nothing is left from the one before.
+        let disk = disks.first(group.on.split('-').next().unwrap())?;
+        results.start(group.work, group.on);
+        (group.run)(group, &disks, &disk.fs, &mut results)?;
+        results.save()?;
+    }
+    report::write(&results)
+}

@@ -1,0 +1,165 @@
+//! What was measured, and where it is kept.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+/// The samples of one contender at one piece of work on one file system.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub work: String,
+    pub on: String,
+    pub contender: String,
+    /// Allocated bytes of its last copy.
+    pub allocated: Option<u64>,
+    /// In seconds, but for `memory`, which has bytes.
+    pub samples: Vec<f64>,
+}
+
+impl Row {
+    pub fn median(&self) -> f64 {
+        let mut sorted = self.samples.clone();
+        sorted.sort_by(f64::total_cmp);
+        let middle = sorted.len() / 2;
+        match sorted.len() % 2 {
+            0 => f64::midpoint(sorted[middle - 1], sorted[middle]),
+            _ => sorted[middle],
+        }
+    }
+
+    pub fn least(&self) -> f64 {
+        self.samples.iter().copied().fold(f64::INFINITY, f64::min)
+    }
+
+    pub fn most(&self) -> f64 {
+        self.samples.iter().copied().fold(0.0, f64::max)
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Results {
+    /// A line for each thing that matters: processor, kernel, versions of the peers.
+    pub machine: Vec<String>,
+    pub rows: Vec<Row>,
+}
+
+impl Results {
+    pub fn describe_machine(&mut self, lines: Vec<String>) {
+        self.machine = lines;
+    }
+
+    /// Forgets what an earlier run has measured in a group.
+    pub fn start(&mut self, work: &str, on: &str) {
+        self.rows.retain(|row| row.work != work || row.on != on);
+    }
+
+    pub fn add(&mut self, work: &str, on: &str, contender: &str, sample: f64) {
+        self.add_copy(work, on, contender, sample, None);
+    }
+
+    pub fn add_copy(
+        &mut self,
+        work: &str,
+        on: &str,
+        contender: &str,
+        sample: f64,
+        allocated: Option<u64>,
+    ) {
+        let found = self
+            .rows
+            .iter_mut()
+            .find(|row| row.work == work && row.on == on && row.contender == contender);
+        match found {
+            Some(row) => {
+                row.samples.push(sample);
+                row.allocated = allocated;
+            }
+            None => self.rows.push(Row {
+                work: work.to_owned(),
+                on: on.to_owned(),
+                contender: contender.to_owned(),
+                allocated,
+                samples: vec![sample],
+            }),
+        }
+    }
+
+    pub fn group(&self, work: &str, on: &str) -> impl Iterator<Item = &Row> {
+        self.rows
+            .iter()
+            .filter(move |row| row.work == work && row.on == on)
+    }
+
+    pub fn row(&self, work: &str, on: &str, contender: &str) -> Option<&Row> {
+        self.group(work, on).find(|row| row.contender == contender)
+    }
+
+    /// The median, if the contender took part.
+    pub fn median(&self, work: &str, on: &str, contender: &str) -> Option<f64> {
+        Some(self.row(work, on, contender)?.median())
+    }
+
+    pub fn save(&self) -> Result<()> {
+        let mut text = String::new();
+        for line in &self.machine {
+            writeln!(text, "# {line}")?;
+        }
+        writeln!(text, "work\ton\tcontender\tallocated\tsamples")?;
+        for row in &self.rows {
+            let allocated = row.allocated.map(|bytes| bytes.to_string());
+            let samples: Vec<_> = row.samples.iter().map(|s| format!("{s:.9}")).collect();
+            writeln!(
+                text,
+                "{}\t{}\t{}\t{}\t{}",
+                row.work,
+                row.on,
+                row.contender,
+                allocated.unwrap_or_default(),
+                samples.join(" ")
+            )?;
+        }
+        fs::create_dir_all(dir())?;
+        fs::write(file(), text).context("keeping the samples")
+    }
+
+    pub fn load() -> Result<Self> {
+        let text = fs::read_to_string(file())
+            .with_context(|| format!("no results yet: {}", file().display()))?;
+        let mut results = Self::default();
+        for line in text.lines() {
+            if let Some(line) = line.strip_prefix("# ") {
+                results.machine.push(line.to_owned());
+                continue;
+            }
+            let fields: Vec<&str> = line.split('\t').collect();
+            let [work, on, contender, allocated, samples] = fields[..] else {
+                anyhow::bail!("not a line of results: {line}");
+            };
+            if work == "work" {
+                continue;
+            }
+            results.rows.push(Row {
+                work: work.to_owned(),
+                on: on.to_owned(),
+                contender: contender.to_owned(),
+                allocated: allocated.parse().ok(),
+                samples: samples
+                    .split(' ')
+                    .map(str::parse)
+                    .collect::<Result<_, _>>()?,
+            });
+        }
+        Ok(results)
+    }
+}
+
+/// Where results, report and charts go.
+pub fn dir() -> PathBuf {
+    concat!(env!("CARGO_MANIFEST_DIR"), "/benches/results").into()
+}
+
+fn file() -> PathBuf {
+    dir().join("samples.tsv")
+}

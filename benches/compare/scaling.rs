@@ -1,0 +1,120 @@
+//! How the time grows with the apparent size, the data, the extents, and the copies at once.
+//!
+//! On ext4, where bytes are moved, without waiting for the disk. A contender's name ends in `@` and
+//! what it was measured at.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use wasmtime_fast_copy::CopyOptions;
+
+use crate::disks::Disks;
+use crate::files::{GIB, KIB, MIB, assert_same};
+use crate::filesystems::FileSystem;
+use crate::results::Results;
+use crate::{Group, ROUNDS, inputs};
+
+pub const BY_SIZE: &str = "scaling-apparent-size";
+pub const BY_DATA: &str = "scaling-data";
+pub const BY_EXTENTS: &str = "scaling-extents";
+pub const BY_COPIES: &str = "scaling-copies-at-once";
+
+pub const OURS: &str = "fast_copy, no-sync";
+pub const CP: &str = "cp";
+
+pub fn groups() -> Vec<Group> {
+    [BY_SIZE, BY_DATA, BY_EXTENTS, BY_COPIES]
+        .map(|work| Group {
+            work,
+            on: "ext4",
+            run,
+        })
+        .into()
+}
+
+/// What is measured at: GiB of apparent size, MiB of data, extents, copies.
+fn points(work: &str) -> &'static [u64] {
+    match work {
+        BY_SIZE => &[1, 16, 256, 1024, 4096],
+        BY_DATA => &[64, 128, 256, 512, 1024, 2048],
+        BY_EXTENTS => &[1000, 5000, 20_000, 50_000, 100_000],
+        _ => &[1, 2, 4, 8],
+    }
+}
+
+fn build(work: &str, src: &Path, point: u64) -> Result<()> {
+    match work {
+        BY_SIZE => inputs::spread(src, point * GIB, 64, MIB),
+        BY_DATA => inputs::sparse(src, point * MIB, std::iter::once(0..point * MIB)),
+        BY_EXTENTS => inputs::extents(src, point, 4 * KIB),
+        _ => inputs::sparse(src, 256 * MIB, std::iter::once(0..256 * MIB)),
+    }
+}
+
+fn run(group: &Group, _disks: &Disks, fs: &FileSystem, results: &mut Results) -> Result<()> {
+    let dir = fs.dir();
+    for &point in points(group.work) {
+        let src = dir.path().join(format!("src-{point}"));
+        build(group.work, &src, point)?;
+    }
+    for round in 0..=ROUNDS {
+        for &point in points(group.work) {
+            let mut contenders = [(OURS, ours as fn(&Path, &Path) -> Result<()>), (CP, cp)];
+            if round % 2 == 1 {
+                contenders.reverse();
+            }
+            for (contender, copy) in contenders {
+                let src = dir.path().join(format!("src-{point}"));
+                let copies = if group.work == BY_COPIES { point } else { 1 };
+                let time = at_once(copies, &src, copy)?;
+                if round > 0 {
+                    let name = format!("{contender}@{point}");
+                    results.add(group.work, group.on, &name, time.as_secs_f64());
+                }
+            }
+        }
+    }
+    for row in results.group(group.work, group.on) {
+        println!("  {:30} {:9.1} ms", row.contender, row.median() * 1e3);
+    }
+    Ok(())
+}
+
+/// The time from the first start to the last end; then the copies are checked and removed.
+fn at_once(copies: u64, src: &Path, copy: fn(&Path, &Path) -> Result<()>) -> Result<Duration> {
+    let copies: Vec<_> = (0..copies)
+        .map(|i| src.with_extension(format!("copy-{i}")))
+        .collect();
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = copies
+            .iter()
+            .map(|dst| scope.spawn(move || copy(src, dst)))
+            .collect();
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().expect("a copy panicked"))
+    })?;
+    let time = start.elapsed();
+    for dst in &copies {
+        assert_same(src, dst);
+        fs::remove_file(dst)?;
+    }
+    inputs::settle(src.parent().unwrap())?;
+    Ok(time)
+}
+
+fn ours(src: &Path, dst: &Path) -> Result<()> {
+    CopyOptions::new().no_sync(true).fast_copy(src, dst)?;
+    Ok(())
+}
+
+fn cp(src: &Path, dst: &Path) -> Result<()> {
+    let mut cp = Command::new("cp");
+    let status = cp.arg(src).arg(dst).stdin(Stdio::null()).status()?;
+    ensure!(status.success());
+    Ok(())
+}
