@@ -38,7 +38,9 @@ pub fn draw(results: &Results) -> Result<()> {
         (scaling::BY_EXTENTS, FILES[3], "extents of 4 KiB"),
         (scaling::BY_COPIES, FILES[4], "copies of 256 MiB at once"),
     ] {
-        lines(results, work, file, title, axis).map_err(told)?;
+        if results.group(work, "ext4").next().is_some() {
+            lines(results, work, file, title, axis).map_err(told)?;
+        }
     }
     Ok(())
 }
