@@ -16,7 +16,7 @@ use crate::program::try_run;
 /// Bytes that don't compress and of which no block is zero.
 pub fn write_noise(file: &File, range: Range<u64>) -> Result<()> {
     let mut state = range.start.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut bytes = vec![0; MIB as usize];
+    let mut bytes = vec![0; MIB.min(range.end - range.start) as usize];
     let mut at = range.start;
     while at < range.end {
         let length = (range.end - at).min(MIB) as usize;
