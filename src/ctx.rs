@@ -1,7 +1,8 @@
 //! What a host keeps for each store, and how the bindings reach it.
 
-use crate::CopyOptions;
 use wasmtime::component::{HasData, ResourceTable};
+
+use crate::CopyOptions;
 
 /// The largest source that a guest may copy unless the host says otherwise: 16 TiB of apparent
 /// size, what ext4 can hold in one file. A sparse file costs nothing to make at 8 EiB, and breaks

@@ -1,17 +1,15 @@
 //! What one call costs: clones of one extent, and small files.
 
 use std::fs::{self, File};
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use anyhow::{Result, ensure};
 use wasmtime_fast_copy::{CopyMethod, CopyOptions};
 use wasmtime_wasi::runtime::spawn_blocking;
 
-use crate::contenders::staged_ficlone;
+use crate::contenders::{fast_copy_no_sync, offload, staged, staged_ficlone};
 use crate::disks::Disks;
 use crate::files::GIB;
 use crate::filesystems::{FileSystem, has_disk};
@@ -87,7 +85,7 @@ fn clones(group: &Group, _disks: &Disks, fs: &FileSystem, results: &mut Results)
             let contender = CONTENDERS[(i + round) % CONTENDERS.len()];
             let times = match contender {
                 BARE => timed(TURN, |i| staged_ficlone(&src, &name(i)))?,
-                NATIVE => timed(TURN, |i| natively(&src, &name(i)))?,
+                NATIVE => timed(TURN, |i| fast_copy_no_sync(&src, &name(i)))?,
                 GUEST_SYNC => guest(Form::Sync)?,
                 GUEST_ASYNC => guest(Form::Async)?,
                 HOP => timed(TURN, |_| {
@@ -96,7 +94,7 @@ fn clones(group: &Group, _disks: &Disks, fs: &FileSystem, results: &mut Results)
                 })?,
                 NATIVE_HOP => timed(TURN, |i| {
                     let (src, dst) = (src.clone(), name(i));
-                    runtime.block_on(spawn_blocking(move || natively(&src, &dst)))
+                    runtime.block_on(spawn_blocking(move || fast_copy_no_sync(&src, &dst)))
                 })?,
                 _ => timed(TURN / 5, |i| {
                     let mut cp = Command::new("cp");
@@ -108,12 +106,7 @@ fn clones(group: &Group, _disks: &Disks, fs: &FileSystem, results: &mut Results)
             turn(contender, times)?;
         }
     }
-    print(group, results);
-    Ok(())
-}
-
-fn natively(src: &Path, dst: &Path) -> Result<()> {
-    CopyOptions::new().no_sync(true).fast_copy(src, dst)?;
+    results.print(group.work, group.on, 1e6, "µs");
     Ok(())
 }
 
@@ -154,7 +147,7 @@ fn small_files(
         };
         type One = fn(&Path, &Path) -> Result<()>;
         let mut contenders: Vec<(&str, usize, One)> = vec![
-            (NATIVE, SMALL_FILES, natively),
+            (NATIVE, SMALL_FILES, fast_copy_no_sync),
             (NATIVE_SPARSE, SMALL_FILES, |src, dst| {
                 CopyOptions::new().no_sync(true).sparse_copy(src, dst)?;
                 Ok(())
@@ -163,9 +156,11 @@ fn small_files(
                 fs::copy(src, dst)?;
                 Ok(())
             }),
-            (BARE_COPY, SMALL_FILES, |src, dst| bare_copy(src, dst, true)),
+            (BARE_COPY, SMALL_FILES, |src, dst| {
+                staged(src, dst, |src, copy| offload(src, copy, 0..4096))
+            }),
             (BARE_CREATE, SMALL_FILES, |src, dst| {
-                bare_copy(src, dst, false)
+                offload(&File::open(src)?, &File::create_new(dst)?, 0..4096)
             }),
         ];
         if has_disk(group.on) {
@@ -198,42 +193,6 @@ fn small_files(
         }
         turn(GUEST_STD, own)?;
     }
-    print(group, results);
+    results.print(group.work, group.on, 1e6, "µs");
     Ok(())
-}
-
-fn bare_copy(src: &Path, dst: &Path, staged: bool) -> Result<()> {
-    let src = File::open(src)?;
-    let dir = dst.parent().context("a directory")?;
-    let copy = match staged {
-        true => {
-            let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-            rustix::fs::openat(CWD, dir, flags, Mode::RUSR)?
-        }
-        false => File::create_new(dst)?.into(),
-    };
-    let moved = rustix::fs::copy_file_range(
-        src.as_fd(),
-        Some(&mut 0),
-        copy.as_fd(),
-        Some(&mut 0),
-        1 << 20,
-    )?;
-    ensure!(moved == 4096);
-    if staged {
-        rustix::fs::linkat(&copy, "", CWD, dst, AtFlags::EMPTY_PATH)?;
-    }
-    Ok(())
-}
-
-fn print(group: &Group, results: &Results) {
-    for row in results.group(group.work, group.on) {
-        println!(
-            "  {:50} {:9.1} µs  ({:.1} to {:.1})",
-            row.contender,
-            row.median() * 1e6,
-            row.least() * 1e6,
-            row.most() * 1e6
-        );
-    }
 }

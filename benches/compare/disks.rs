@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::files::{GIB, MIB};
 use crate::filesystems::{FileSystem, let_go, make_file_system, mount_image, mount_tmpfs, unmount};
+use crate::program::administrators;
 
 /// Room for what densifies an image of 8 GiB.
 const FIRST_SIZE: u64 = 14 * GIB;
@@ -84,11 +85,9 @@ fn go_around_the_cache(root: &Path) -> Result<()> {
         .arg(root)
         .output()?;
     let device = String::from_utf8(device.stdout)?;
-    let path = std::env::var("PATH").unwrap_or_default();
     // Not everywhere: then there are two caches, for everybody.
-    let result = Command::new("losetup")
+    let result = administrators("losetup")
         .args(["--direct-io=on", device.trim()])
-        .env("PATH", format!("{path}:/usr/sbin:/sbin"))
         .output()?;
     if !result.status.success() {
         println!("  {}", String::from_utf8_lossy(&result.stderr).trim());

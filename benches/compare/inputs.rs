@@ -5,13 +5,12 @@ use std::io::{Read, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result};
 use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate, syncfs};
 
 use crate::files::{GIB, KIB, MIB};
-use crate::program::try_run;
+use crate::program::{administrators, try_run};
 
 /// Bytes that don't compress and of which no block is zero.
 pub fn write_noise(file: &File, range: Range<u64>) -> Result<()> {
@@ -77,14 +76,12 @@ pub fn image(path: &Path) -> Result<()> {
             number += 1;
         }
     }
-    let path_variable = std::env::var("PATH").unwrap_or_default();
     try_run(
-        Command::new("mkfs.ext4")
+        administrators("mkfs.ext4")
             .args(["-q", "-F", "-d"])
             .arg(tree.path())
             .arg(path)
-            .arg("8G")
-            .env("PATH", format!("{path_variable}:/usr/sbin:/sbin")),
+            .arg("8G"),
     )
     .map_err(anyhow::Error::msg)?;
     File::open(path)?.sync_all()?;

@@ -1,7 +1,8 @@
 //! What was measured with.
 
 use std::fs;
-use std::process::Command;
+
+use crate::program::administrators;
 
 /// A line for each thing that a figure depends on.
 pub fn describe() -> Vec<String> {
@@ -45,12 +46,7 @@ fn line_of(file: &str, key: &str) -> Option<String> {
 }
 
 fn version(program: &str, flag: &str) -> Option<String> {
-    let path = std::env::var("PATH").unwrap_or_default();
-    let output = Command::new(program)
-        .arg(flag)
-        .env("PATH", format!("{path}:/usr/sbin:/sbin"))
-        .output()
-        .ok()?;
+    let output = administrators(program).arg(flag).output().ok()?;
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text).into_owned();
     Some(text.lines().next()?.trim().to_owned())

@@ -10,9 +10,9 @@
 //! A group is one piece of work on one file system. In it all contenders take turns, round by
 //! round, so that what a noisy machine does to one it does to all; only figures of one group are
 //! ever compared. The first round is for warming up, and isn't counted, but for those who take so
-//! long that they have no other. After each copy, outside
-//! the measured time, its bytes are compared with the source's and its allocation is noted; ours
-//! fails the run if it is denser than its source's data.
+//! long that they have no other. After each copy, outside the measured time, its bytes are compared
+//! with the source's and its allocation is noted; ours fails the run if it is denser than its
+//! source's data.
 //!
 //! The samples go to `benches/results/samples.tsv`; the report and the charts are made from that.
 

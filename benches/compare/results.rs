@@ -101,6 +101,21 @@ impl Results {
         Some(self.row(work, on, contender)?.median())
     }
 
+    /// Shows a group as soon as it is measured, in a unit of which a second has so many.
+    pub fn print(&self, work: &str, on: &str, a_second: f64, unit: &str) {
+        for row in self.group(work, on) {
+            let allocated = row.allocated.map(|bytes| format!("  {} MiB", bytes >> 20));
+            println!(
+                "  {:50} {:9.1} {unit}  ({:.1} to {:.1}){}",
+                row.contender,
+                row.median() * a_second,
+                row.least() * a_second,
+                row.most() * a_second,
+                allocated.unwrap_or_default()
+            );
+        }
+    }
+
     pub fn save(&self) -> Result<()> {
         let mut text = String::new();
         for line in &self.machine {

@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use wasmtime_fast_copy::CopyOptions;
 
+use crate::contenders::fast_copy_no_sync;
 use crate::disks::Disks;
 use crate::files::{GIB, KIB, MIB, assert_same};
 use crate::filesystems::FileSystem;
@@ -62,7 +62,10 @@ fn run(group: &Group, _disks: &Disks, fs: &FileSystem, results: &mut Results) ->
     }
     for round in 0..=ROUNDS {
         for &point in points(group.work) {
-            let mut contenders = [(OURS, ours as fn(&Path, &Path) -> Result<()>), (CP, cp)];
+            let mut contenders = [
+                (OURS, fast_copy_no_sync as fn(&Path, &Path) -> Result<()>),
+                (CP, cp),
+            ];
             if round % 2 == 1 {
                 contenders.reverse();
             }
@@ -77,9 +80,7 @@ fn run(group: &Group, _disks: &Disks, fs: &FileSystem, results: &mut Results) ->
             }
         }
     }
-    for row in results.group(group.work, group.on) {
-        println!("  {:30} {:9.1} ms", row.contender, row.median() * 1e3);
-    }
+    results.print(group.work, group.on, 1e3, "ms");
     Ok(())
 }
 
@@ -105,11 +106,6 @@ fn at_once(copies: u64, src: &Path, copy: fn(&Path, &Path) -> Result<()>) -> Res
     }
     inputs::settle(src.parent().unwrap())?;
     Ok(time)
-}
-
-fn ours(src: &Path, dst: &Path) -> Result<()> {
-    CopyOptions::new().no_sync(true).fast_copy(src, dst)?;
-    Ok(())
 }
 
 fn cp(src: &Path, dst: &Path) -> Result<()> {

@@ -147,16 +147,7 @@ fn run(group: &Group, disks: &Disks, fs: &FileSystem, results: &mut Results) -> 
             }
         }
     }
-    for row in results.group(group.work, group.on) {
-        println!(
-            "  {:44} {:9.1} ms  ({:.1} to {:.1})  {} MiB",
-            row.contender,
-            row.median() * 1e3,
-            row.least() * 1e3,
-            row.most() * 1e3,
-            row.allocated.unwrap_or(0) >> 20
-        );
-    }
+    results.print(group.work, group.on, 1e3, "ms");
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use super::extents::{Extent, Extents};
 
 /// Extents are cut at multiples of this many bytes of the file. A cancel is heard between pieces,
 /// and two workers share a dense file piece by piece.
-pub(super) const PIECE: u64 = 8 << 20;
+const PIECE: u64 = 8 << 20;
 
 /// The most pieces in a batch: one worker looks up so many while the other one moves its own.
 const BATCH: usize = 128;

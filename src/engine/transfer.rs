@@ -36,9 +36,6 @@ const WORTH_OFFLOADING: u64 = BUFFER_SIZE as u64;
 /// With less data than this, in bytes, a second worker isn't worth its start.
 const WORTH_A_WORKER: u64 = 16 << 20;
 
-/// A third worker gains nothing: writes to one file take turns in the kernel.
-const MOST_WORKERS: usize = 2;
-
 /// How long a piece must be, in bytes, for the disk to be told of it at once. With less, the file
 /// system lays out the copy of a fragmented file worse and later ends no sooner.
 const WORTH_WRITING_BACK: u64 = 1 << 20;
@@ -68,7 +65,7 @@ pub(super) fn transfer(
     let empty = platform::status(&staged.file).map_err(at_destination)?;
     staged.file.set_len(size).map_err(at_destination)?;
 
-    let workers = options.workers.unwrap_or_else(|| enough_workers(source));
+    let alone = options.workers.unwrap_or_else(|| enough_workers(source)) < 2;
     let transfer = Transfer {
         source,
         staged,
@@ -79,14 +76,14 @@ pub(super) fn transfer(
         block: zero_block(empty.block_size),
         plan: Mutex::new(Plan::new(&source.file, size)),
         may_offload: AtomicBool::new(
-            sharing == Sharing::Allowed && workers < 2 && source.data_at_most() >= WORTH_OFFLOADING,
+            sharing == Sharing::Allowed && alone && source.data_at_most() >= WORTH_OFFLOADING,
         ),
         offloaded: AtomicBool::new(false),
         stopped: AtomicBool::new(false),
         failure: Mutex::new(None),
     };
     transfer
-        .run(workers)
+        .run(alone)
         .and_then(|()| source.refuse_change())
         .map_err(|error| error.after(control.copied()))?;
 
@@ -133,9 +130,10 @@ struct Transfer<'a> {
 }
 
 impl Transfer<'_> {
-    /// Works the plan off, on the calling thread and at most one other.
-    fn run(&self, workers: usize) -> Result<(), CopyError> {
-        if workers.min(MOST_WORKERS) < 2 {
+    /// Works the plan off, on the calling thread, and unless `alone` on one more. A third would gain
+    /// nothing: writes to one file take turns in the kernel.
+    fn run(&self, alone: bool) -> Result<(), CopyError> {
+        if alone {
             return self.work_off();
         }
         thread::scope(|scope| {

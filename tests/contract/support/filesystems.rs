@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::program::{run, try_run};
+use super::program::{administrators, run, try_run};
 
 /// A mounted file system.
 #[derive(Clone, Debug)]
@@ -139,13 +139,10 @@ pub fn make_file_system(name: &str, image: &Path) -> Result<(), String> {
         "ext4" => &["-q", "-F", "-m", "0", "-E", "nodiscard"],
         _ => &["-q", "-f", "-K"],
     };
-    // Debian keeps mkfs where only root's login has its PATH.
-    let path = std::env::var("PATH").unwrap_or_default();
     try_run(
-        Command::new(format!("mkfs.{name}"))
+        administrators(format!("mkfs.{name}"))
             .args(options)
-            .arg(image)
-            .env("PATH", format!("{path}:/usr/sbin:/sbin")),
+            .arg(image),
     )
 }
 

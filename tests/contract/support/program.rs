@@ -1,6 +1,15 @@
 //! Runs other programs that must succeed.
 
+use std::ffi::OsStr;
 use std::process::{Command, Stdio};
+
+/// A program for administrators: Debian keeps them where only root's login has its PATH.
+pub fn administrators(name: impl AsRef<OsStr>) -> Command {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = Command::new(name);
+    command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
+    command
+}
 
 /// Runs a program, or says why it failed.
 pub fn try_run(command: &mut Command) -> Result<(), String> {
