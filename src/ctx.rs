@@ -14,6 +14,7 @@ pub const DEFAULT_MAX_SIZE: u64 = 16 << 40;
 pub struct FastCopyCtx {
     pub(crate) max_size: u64,
     pub(crate) workers: Option<usize>,
+    pub(crate) allow_blocking_current_thread: bool,
 }
 
 impl FastCopyCtx {
@@ -36,6 +37,7 @@ impl FastCopyCtx {
         FastCopyCtxBuilder {
             max_size: DEFAULT_MAX_SIZE,
             workers: None,
+            allow_blocking_current_thread: false,
         }
     }
 }
@@ -52,6 +54,7 @@ impl Default for FastCopyCtx {
 pub struct FastCopyCtxBuilder {
     max_size: u64,
     workers: Option<usize>,
+    allow_blocking_current_thread: bool,
 }
 
 impl FastCopyCtxBuilder {
@@ -71,11 +74,27 @@ impl FastCopyCtxBuilder {
         self
     }
 
+    /// Lets the asynchronous form copy on the thread that polls the call, instead of one of the
+    /// runtime's blocking threads. Default: false. The synchronous form never changes threads.
+    ///
+    /// It saves the way to the other thread and back, which takes longer than a clone does:
+    /// `benches/README.md` has the figures. But nothing else runs on that thread until the copy
+    /// ends, and dropping the call's future can't stop a copy that no other thread makes. So it is
+    /// for hosts that give each guest a thread, as
+    /// [`WasiCtxBuilder::allow_blocking_current_thread`] is, which it doesn't depend on.
+    ///
+    /// [`WasiCtxBuilder::allow_blocking_current_thread`]: wasmtime_wasi::WasiCtxBuilder::allow_blocking_current_thread
+    pub fn allow_blocking_current_thread(mut self, allow: bool) -> Self {
+        self.allow_blocking_current_thread = allow;
+        self
+    }
+
     /// The context.
     pub fn build(self) -> FastCopyCtx {
         FastCopyCtx {
             max_size: self.max_size,
             workers: self.workers,
+            allow_blocking_current_thread: self.allow_blocking_current_thread,
         }
     }
 }

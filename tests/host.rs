@@ -6,7 +6,7 @@ use std::future::Future;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::pin::pin;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -137,6 +137,23 @@ async fn the_executor_goes_on_while_a_file_is_copied() {
     assert!(ticks > 0, "the copy ran on the executor's only thread");
 }
 
+#[test]
+fn a_host_that_allows_it_has_the_copy_made_on_the_polling_thread() {
+    let mut state = State::new();
+    state.ctx = FastCopyCtx::builder()
+        .allow_blocking_current_thread(true)
+        .build();
+    write_dense(&state.path("src"), 1 << 20);
+    let handle = state.handle;
+    let mut call = pin!(copy(&mut state, handle, "src", CopyFlags::empty()));
+    // No runtime, no other thread, and no second poll.
+    let mut context = Context::from_waker(Waker::noop());
+    match call.as_mut().poll(&mut context) {
+        Poll::Ready(answer) => assert_eq!(answer.unwrap().unwrap().size, 1 << 20),
+        Poll::Pending => panic!("the copy was left to another thread"),
+    }
+}
+
 #[tokio::test]
 async fn the_synchronous_form_works_inside_a_tokio_context() {
     let mut state = State::new();
@@ -163,7 +180,7 @@ fn the_asynchronous_form_works_outside_a_tokio_context() {
     let mut context = Context::from_waker(Waker::noop());
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
-        if let std::task::Poll::Ready(result) = call.as_mut().poll(&mut context) {
+        if let Poll::Ready(result) = call.as_mut().poll(&mut context) {
             assert_eq!(result.unwrap().unwrap().size, 4);
             return;
         }

@@ -19,6 +19,8 @@ struct Call {
     operands: Operands,
     sharing: Sharing,
     options: CopyOptions,
+    /// Whether the executor's thread may be blocked.
+    may_block_executor: bool,
 }
 
 impl Call {
@@ -34,9 +36,12 @@ impl Call {
         engine::copy(&source, &destination, self.sharing, &self.options)
     }
 
-    /// Makes the call on a blocking thread. Dropping the future stops it, and nothing is
-    /// published.
-    async fn make_elsewhere(mut self) -> Outcome {
+    /// Makes the call on a blocking thread, unless it may be made on this one. Dropping the future
+    /// stops it, and nothing is published.
+    async fn make_async(mut self) -> Outcome {
+        if self.may_block_executor {
+            return self.make();
+        }
         let control = CopyControl::new();
         let _cancel_on_drop = CancelOnDrop(control.clone());
         self.options = self.options.control(control);
@@ -78,6 +83,7 @@ impl FastCopyCtxView<'_> {
             },
             sharing,
             options: self.ctx.restrict(convert::options(flags)),
+            may_block_executor: self.ctx.allow_blocking_current_thread,
         })
     }
 }
@@ -94,7 +100,7 @@ impl copy::Host for FastCopyCtxView<'_> {
         options: CopyFlags,
     ) -> wasmtime::Result<Outcome> {
         let call = self.call(Sharing::Allowed, (src, src_path), (dst, dst_path), options)?;
-        Ok(call.make_elsewhere().await)
+        Ok(call.make_async().await)
     }
 
     async fn sparse_copy(
@@ -111,7 +117,7 @@ impl copy::Host for FastCopyCtxView<'_> {
             (dst, dst_path),
             options,
         )?;
-        Ok(call.make_elsewhere().await)
+        Ok(call.make_async().await)
     }
 }
 
