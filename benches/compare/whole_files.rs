@@ -1,6 +1,7 @@
 //! One large file, copied by everybody.
 
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -128,11 +129,9 @@ fn run(group: &Group, disks: &Disks, fs: &FileSystem, results: &mut Results) -> 
     // Who takes long has one round, the first, and no other: that is no close race.
     let mut slow = Vec::new();
     for round in 0..=ROUNDS {
-        // There and back, so that nobody always has the same one before it.
+        // In another order each time, the same in each run: nobody always has the same one before.
         let mut turns = contenders.clone();
-        if round % 2 == 1 {
-            turns.reverse();
-        }
+        turns.sort_by_cached_key(|contender| hash(&(round, contender.name)));
         for contender in turns {
             let name = contender.name;
             if slow.contains(&name) {
@@ -149,6 +148,12 @@ fn run(group: &Group, disks: &Disks, fs: &FileSystem, results: &mut Results) -> 
     }
     results.print(group.work, group.on, 1e3, "ms");
     Ok(())
+}
+
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }
 
 struct Place {

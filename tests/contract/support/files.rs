@@ -2,11 +2,12 @@
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
+use std::num::NonZero;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::SeekFrom;
+use rustix::fs::{Advice, SeekFrom, fadvise};
 
 pub const KIB: u64 = 1 << 10;
 pub const MIB: u64 = 1 << 20;
@@ -93,19 +94,30 @@ pub fn same_content(a: &Path, b: &Path) -> Result<(), String> {
         return Err(format!("sizes differ: {sizes:?}"));
     }
     let (mut bytes_a, mut bytes_b) = (vec![0; MIB as usize], vec![0; MIB as usize]);
-    for range in union(data_ranges(&a), data_ranges(&b)) {
-        let mut at = range.start;
-        while at < range.end {
-            let length = (range.end - at).min(MIB) as usize;
-            a.read_exact_at(&mut bytes_a[..length], at).unwrap();
-            b.read_exact_at(&mut bytes_b[..length], at).unwrap();
-            if bytes_a[..length] != bytes_b[..length] {
-                return Err(format!(
-                    "contents differ within {at}..{}",
-                    at + length as u64
-                ));
+    // Short ranges are read ahead: a disk that is asked for one after another takes a minute for
+    // 50,000 of them.
+    for ranges in union(data_ranges(&a), data_ranges(&b)).chunks(512) {
+        for range in ranges {
+            let length = NonZero::new((range.end - range.start).min(MIB));
+            for file in [&a, &b] {
+                // A hint; what can't be read is seen below.
+                let _ = fadvise(file, range.start, length, Advice::WillNeed);
             }
-            at += length as u64;
+        }
+        for range in ranges {
+            let mut at = range.start;
+            while at < range.end {
+                let length = (range.end - at).min(MIB) as usize;
+                a.read_exact_at(&mut bytes_a[..length], at).unwrap();
+                b.read_exact_at(&mut bytes_b[..length], at).unwrap();
+                if bytes_a[..length] != bytes_b[..length] {
+                    return Err(format!(
+                        "contents differ within {at}..{}",
+                        at + length as u64
+                    ));
+                }
+                at += length as u64;
+            }
         }
     }
     Ok(())
