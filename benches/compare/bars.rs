@@ -31,6 +31,7 @@ pub fn all(results: &Results) -> Vec<Bar> {
         bars.push(judge.more(work, on, calls::NATIVE, calls::BARE, 25.0));
         bars.push(judge.more(work, on, calls::GUEST_SYNC, calls::NATIVE, 60.0));
         bars.push(judge.more(work, on, calls::GUEST_ASYNC, calls::NATIVE, 60.0));
+        bars.push(judge.more(work, on, calls::GUEST_BLOCKING, calls::NATIVE, 60.0));
         bars.push(judge.ratio(CLONE_EXTENTS, on, FAST, &[FICLONE], 1.05));
     }
     bars.push(judge.times(DENSE, "ext4", FAST_DURABLE, CP_SYNC, 1.35));

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use wasmtime_fast_copy::{CopyMethod, CopyOptions};
+use wasmtime_fast_copy::{CopyMethod, CopyOptions, FastCopyCtx};
 use wasmtime_wasi::runtime::spawn_blocking;
 
 use crate::contenders::{fast_copy_no_sync, offload, staged, staged_ficlone};
@@ -26,6 +26,8 @@ pub const NATIVE_DURABLE: &str = "fast_copy";
 pub const NATIVE_SPARSE: &str = "sparse_copy, no-sync";
 pub const GUEST_SYNC: &str = "guest, sync linker: fast-copy, no-sync";
 pub const GUEST_ASYNC: &str = "guest, async linker: fast-copy, no-sync";
+pub const GUEST_BLOCKING: &str = "guest, async linker, blocking allowed: fast-copy, no-sync";
+pub const GUEST_STAT: &str = "guest, async linker: stat-at of wasi:filesystem";
 pub const HOP: &str = "tokio: spawn_blocking of nothing";
 pub const NATIVE_HOP: &str = "tokio: spawn_blocking of fast_copy, no-sync";
 pub const CP: &str = "cp --reflink=always, a process each";
@@ -53,7 +55,17 @@ pub fn groups() -> Vec<Group> {
 }
 
 /// Who takes part in cloning.
-const CONTENDERS: [&str; 7] = [BARE, NATIVE, GUEST_SYNC, GUEST_ASYNC, HOP, NATIVE_HOP, CP];
+const CONTENDERS: [&str; 9] = [
+    BARE,
+    NATIVE,
+    GUEST_SYNC,
+    GUEST_ASYNC,
+    GUEST_BLOCKING,
+    GUEST_STAT,
+    HOP,
+    NATIVE_HOP,
+    CP,
+];
 
 /// Calls in a turn.
 const TURN: usize = 25;
@@ -79,15 +91,22 @@ fn clones(group: &Group, _disks: &Disks, fs: &FileSystem, results: &mut Results)
             }
             inputs::settle(into)
         };
-        let guest = |form| guests::fast_copy(form, (dir.path(), "src"), (into, "{i}"), false, TURN);
+        let from = (dir.path(), "src");
+        let guest =
+            |form, copies| guests::fast_copy(form, copies, from, (into, "{i}"), false, TURN);
         for i in 0..CONTENDERS.len() {
             // Nobody is always the first in a new directory.
             let contender = CONTENDERS[(i + round) % CONTENDERS.len()];
             let times = match contender {
                 BARE => timed(TURN, |i| staged_ficlone(&src, &name(i)))?,
                 NATIVE => timed(TURN, |i| fast_copy_no_sync(&src, &name(i)))?,
-                GUEST_SYNC => guest(Form::Sync)?,
-                GUEST_ASYNC => guest(Form::Async)?,
+                GUEST_SYNC => guest(Form::Sync, FastCopyCtx::new())?,
+                GUEST_ASYNC => guest(Form::Async, FastCopyCtx::new())?,
+                GUEST_BLOCKING => {
+                    let copies = FastCopyCtx::builder().allow_blocking_current_thread(true);
+                    guest(Form::Async, copies.build())?
+                }
+                GUEST_STAT => guests::stat(Form::Async, from, TURN)?,
                 HOP => timed(TURN, |_| {
                     runtime.block_on(spawn_blocking(|| ()));
                     Ok(())
@@ -180,10 +199,11 @@ fn small_files(
             turn(name, timed(count, |i| one(&paths[i].0, &paths[i].1))?)?;
         }
         for (name, form) in [(GUEST_SYNC, Form::Sync), (GUEST_ASYNC, Form::Async)] {
-            let from = (dir.path(), "src-{i}");
+            let (from, to) = ((dir.path(), "src-{i}"), (into, "{i}"));
+            let copies = FastCopyCtx::new();
             turn(
                 name,
-                guests::fast_copy(form, from, (into, "{i}"), false, SMALL_FILES)?,
+                guests::fast_copy(form, copies, from, to, false, SMALL_FILES)?,
             )?;
         }
         let (from, to) = ("src-{i}", "{i}");

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
-use wasmtime_fast_copy::CopyOptions;
+use wasmtime_fast_copy::{CopyOptions, FastCopyCtx};
 
 use crate::guests::{self, Form};
 
@@ -204,6 +204,7 @@ pub fn fast_copy_no_sync(src: &Path, dst: &Path) -> Result<()> {
 fn in_guest(job: &Job<'_>, durable: bool) -> Result<Duration> {
     let times = guests::fast_copy(
         Form::Async,
+        FastCopyCtx::new(),
         dir_and_name(job.src)?,
         dir_and_name(job.dst)?,
         durable,

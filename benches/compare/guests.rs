@@ -27,18 +27,41 @@ fn component(name: &str) -> Component {
 /// the call.
 pub fn fast_copy(
     form: Form,
+    copies: FastCopyCtx,
     (src_dir, src): (&Path, &str),
     (dst_dir, dst): (&Path, &str),
     durable: bool,
     calls: usize,
 ) -> Result<Vec<Duration>> {
     let flags = if durable { "" } else { "no-sync" };
+    let args = ["fast-copy", "src", src, "dst", dst, flags];
+    probe(
+        form,
+        copies,
+        &[(src_dir, "src"), (dst_dir, "dst")],
+        &args,
+        calls,
+    )
+}
+
+/// `stat-at` of `wasi:filesystem`, so many times.
+pub fn stat(form: Form, (dir, name): (&Path, &str), calls: usize) -> Result<Vec<Duration>> {
+    let args = ["stat", "src", name, "src", "", ""];
+    probe(form, FastCopyCtx::new(), &[(dir, "src")], &args, calls)
+}
+
+fn probe(
+    form: Form,
+    copies: FastCopyCtx,
+    dirs: &[(&Path, &str)],
+    args: &[&str],
+    calls: usize,
+) -> Result<Vec<Duration>> {
     let calls = calls.to_string();
-    let args = ["fast-copy", "src", src, "dst", dst, flags, &calls];
-    let times = run(&PROBE, form, &[(src_dir, "src"), (dst_dir, "dst")], &args)?;
+    let args: Vec<&str> = args.iter().copied().chain([calls.as_str()]).collect();
+    let output = run(&PROBE, form, copies, dirs, &args)?;
     // The first line is the outcome of the first call.
-    let times = times.lines().nth(1).with_context(|| times.clone())?;
-    parse(times)
+    parse(output.lines().nth(1).with_context(|| output.clone())?)
 }
 
 /// What a guest can do without us: `std` is its `std::fs::copy`, `splice` a loop of
@@ -51,10 +74,17 @@ pub fn own_copy(
     calls: usize,
 ) -> Result<Vec<Duration>> {
     let args = [method, src, dst, &calls.to_string()];
-    parse(&run(&OWN_COPY, Form::Async, &[(dir, ".")], &args)?)
+    let copies = FastCopyCtx::new();
+    parse(&run(&OWN_COPY, Form::Async, copies, &[(dir, ".")], &args)?)
 }
 
-fn run(component: &Component, form: Form, dirs: &[(&Path, &str)], args: &[&str]) -> Result<String> {
+fn run(
+    component: &Component,
+    form: Form,
+    copies: FastCopyCtx,
+    dirs: &[(&Path, &str)],
+    args: &[&str],
+) -> Result<String> {
     let stdout = MemoryOutputPipe::new(1 << 20);
     let mut wasi = WasiCtx::builder();
     wasi.inherit_stderr()
@@ -64,7 +94,7 @@ fn run(component: &Component, form: Form, dirs: &[(&Path, &str)], args: &[&str])
     for (host, guest) in dirs {
         wasi.preopened_dir(host, guest, FsPerms::ReadWrite)?;
     }
-    let status = command::run(&ENGINE, component, wasi.build(), FastCopyCtx::new(), form)?;
+    let status = command::run(&ENGINE, component, wasi.build(), copies, form)?;
     let output = String::from_utf8(stdout.contents().to_vec())?;
     ensure!(
         status == 0 && !output.starts_with("err"),

@@ -2,16 +2,20 @@
 //!
 //! `probe FUNCTION SRC_DIR SRC_PATH DST_DIR DST_PATH FLAGS [REPEAT]`
 //!
+//! FUNCTION is `fast-copy`, `sparse-copy`, or, to see what a call of `wasi:filesystem` takes, `stat`:
+//! its `stat-at` of the source.
+//!
 //! A directory is a preopen's name; `file:PATH` is the descriptor of a file in the first preopen.
 //! In a path `\0` stands for NUL and `{i}` for the number of the call. Flags are named as in the
-//! WIT, with commas. Prints `ok METHOD SIZE COPIED ALLOCATED DURABLE` or `err CODE OPERAND`, and
-//! with REPEAT the nanoseconds of each call.
+//! WIT, with commas. Prints `ok METHOD SIZE COPIED ALLOCATED DURABLE` or `err CODE OPERAND`, for
+//! `stat` `ok` or `err CODE`, and with REPEAT the nanoseconds of each call.
 
 use std::time::Instant;
 
-use fast_copy::{CopyFlags, Descriptor, copy};
+use fast_copy::copy::{self, CopyError, CopyReport};
+use fast_copy::{CopyFlags, Descriptor};
 use wasip2::filesystem::preopens::get_directories;
-use wasip2::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
+use wasip2::filesystem::types::{DescriptorFlags, ErrorCode, OpenFlags, PathFlags};
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -27,13 +31,14 @@ fn main() {
     else {
         panic!("usage: probe FUNCTION SRC_DIR SRC_PATH DST_DIR DST_PATH FLAGS [REPEAT]");
     };
-    let call = match function.as_str() {
-        "fast-copy" => copy::fast_copy,
-        "sparse-copy" => copy::sparse_copy,
-        other => panic!("no function {other}"),
-    };
     let (src, dst) = (descriptor(src_dir), descriptor(dst_dir));
     let flags = parse_flags(flags);
+    let call = |src_path: &str, dst_path: &str| match function.as_str() {
+        "fast-copy" => Outcome::Copy(copy::fast_copy(&src, src_path, &dst, dst_path, flags)),
+        "sparse-copy" => Outcome::Copy(copy::sparse_copy(&src, src_path, &dst, dst_path, flags)),
+        "stat" => Outcome::Stat(src.stat_at(PathFlags::empty(), src_path).map(drop)),
+        other => panic!("no function {other}"),
+    };
     let calls: usize = repeat.first().map_or(1, |n| n.parse().expect("a number"));
 
     let mut times = Vec::with_capacity(calls);
@@ -41,22 +46,38 @@ fn main() {
         let src_path = unescape(src_path, i);
         let dst_path = unescape(dst_path, i);
         let start = Instant::now();
-        let result = call(&src, &src_path, &dst, &dst_path, flags);
+        let outcome = call(&src_path, &dst_path);
         times.push(start.elapsed().as_nanos().to_string());
-        match result {
-            Ok(report) if i == 0 => println!(
-                "ok {:?} {} {} {} {}",
-                report.method, report.size, report.copied, report.allocated, report.durable
-            ),
+        match outcome.in_words() {
+            Ok(words) if i == 0 => println!("{words}"),
             Ok(_) => {}
-            Err(error) => {
-                println!("err {:?} {:?}", error.code, error.operand);
+            Err(words) => {
+                println!("{words}");
                 return;
             }
         }
     }
     if !repeat.is_empty() {
         println!("{}", times.join(" "));
+    }
+}
+
+enum Outcome {
+    Copy(Result<CopyReport, CopyError>),
+    Stat(Result<(), ErrorCode>),
+}
+
+impl Outcome {
+    fn in_words(self) -> Result<String, String> {
+        match self {
+            Outcome::Copy(Ok(report)) => Ok(format!(
+                "ok {:?} {} {} {} {}",
+                report.method, report.size, report.copied, report.allocated, report.durable
+            )),
+            Outcome::Copy(Err(error)) => Err(format!("err {:?} {:?}", error.code, error.operand)),
+            Outcome::Stat(Ok(())) => Ok("ok".to_owned()),
+            Outcome::Stat(Err(code)) => Err(format!("err {code:?}")),
+        }
     }
 }
 
