@@ -45,6 +45,8 @@ pub fn all(results: &Results) -> Vec<Bar> {
     for (on, bar) in [("ext4", 0.9), ("tmpfs", 1.0), ("xfs", 1.0), ("btrfs", 1.0)] {
         bars.push(judge.ratio(EXTENTS, on, FAST, &NO_SYNC_PEERS, bar));
     }
+    // `std::fs::copy` fills the holes.
+    bars.push(judge.ratio(EXTENTS, "ext4", FAST, &SPARSE_PEERS, 0.9));
     for on in ["xfs", "btrfs"] {
         bars.push(judge.ratio(EXTENTS, on, SPARSE, &[CP_NEVER, QEMU_IMG, RSYNC], 1.0));
     }
@@ -97,6 +99,9 @@ impl Judge<'_> {
             what: format!("{work}, {on}: {ours}"),
             bar: match peers {
                 [one] => format!("at most {most} x {one}"),
+                peers if peers == SPARSE_PEERS => {
+                    format!("at most {most} x the best peer that keeps the holes")
+                }
                 _ => format!("at most {most} x the best peer"),
             },
             met: found.as_ref().is_some_and(|(ratio, _)| *ratio <= most),

@@ -24,6 +24,13 @@ pub fn describe() -> Vec<String> {
             env!("CARGO_PKG_VERSION")
         ),
     ];
+    // What it takes to wake a thread depends on this, where the kernel runs in a virtual machine.
+    if let Ok(nanos) = fs::read_to_string("/sys/module/haltpoll/parameters/guest_halt_poll_ns") {
+        lines.push(format!(
+            "an idle processor halts after {} ns (guest_halt_poll_ns)",
+            nanos.trim()
+        ));
+    }
     for (program, flag) in [
         ("rustc", "--version"),
         ("cp", "--version"),

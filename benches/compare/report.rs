@@ -155,7 +155,8 @@ fn markdown(results: &Results) -> Result<String> {
          Made by `cargo bench --bench compare`; [samples.tsv](samples.tsv) has every sample. In each\n\
          group all contenders take turns, round by round; figures are medians, and only those of one\n\
          group can be compared. Times of programs are from before their start to their end; guests\n\
-         are timed by their own clock. Every copy was compared with its source, byte by byte.\n\n",
+         are timed by their own clock. Every copy was compared with its source, byte by byte. Those\n\
+         in italics are no copiers, but what the kernel takes at least for a part of the work.\n\n",
     );
     for line in &results.machine {
         writeln!(text, "- {line}")?;

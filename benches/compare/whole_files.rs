@@ -84,6 +84,7 @@ fn takes_part(contender: &Contender, work: &str, on: &str) -> bool {
         _ if preallocated && contender.durable => false,
         ONE_PASS | ONE_PASS_SYNC => on == "ext4",
         READ_WRITE | READ_WRITE_SYNC => on != "ext4",
+        WRITING => matches!(on, "ext4" | "tmpfs") && matches!(work, DENSE | IMAGE | EXTENTS),
         GUEST_FAST_DURABLE => on == "ext4",
         GUEST_STD | GUEST_SPLICE => on == "ext4" && matches!(work, DENSE | IMAGE),
         STD => work != TERABYTE && (work != IMAGE || can_clone || on == "ext4"),
@@ -182,8 +183,10 @@ impl Place {
             contenders::PACKED | contenders::PACKED_DURABLE => &self.packed,
             _ => &self.src,
         };
-        same_content(src, &self.dst)
-            .map_err(|difference| anyhow!("{}: {difference}", contender.name))?;
+        if contender.name != contenders::WRITING {
+            same_content(src, &self.dst)
+                .map_err(|difference| anyhow!("{}: {difference}", contender.name))?;
+        }
         let taken = allocated(&self.dst);
         if contender.trait_of == Trait::Ours {
             // A clone has its source's blocks; bytes that were moved are the source's data, and
