@@ -94,9 +94,9 @@ impl CopyOptions {
         self
     }
 
-    /// How many threads may move bytes, the calling one among them. With 1 no thread is started;
-    /// with more it is always two, since a third gains nothing. By default a copy of 16 MiB of data
-    /// or more has two, on a machine with two processors or more. A clone moves nothing.
+    /// How many threads move bytes, the calling one among them. With 1 no thread is started; with
+    /// more it is always two. By default a copy of 16 MiB of data or more has two, as long as the
+    /// copies of this process have no more threads than there are processors. A clone moves nothing.
     ///
     /// Two threads always read and write. One lets `fast_copy` use `copy_file_range`, where the
     /// block map can be trusted: the better choice for large files on a network file system whose

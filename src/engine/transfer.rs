@@ -8,11 +8,14 @@
 //! extents, or waits, the other one moves bytes. Two of them always read and write, since that is
 //! where a second one helps: on ext4 (Linux 6.18, 2 processors) 1 GiB took them 0.23 s, and 0.29 s
 //! by `copy_file_range`, which for one worker is the faster way (0.32 s, and 0.49 s).
+//!
+//! Where many copies run at once, a second worker only takes a processor from another copy: so
+//! together they have no more workers than there are processors, or one each.
 
 use std::io::ErrorKind;
 use std::ops::Range;
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
@@ -65,7 +68,11 @@ pub(super) fn transfer(
     let empty = platform::status(&staged.file).map_err(at_destination)?;
     staged.file.set_len(size).map_err(at_destination)?;
 
-    let alone = options.workers.unwrap_or_else(|| enough_workers(source)) < 2;
+    let moving = Moving::begin();
+    let alone = match options.workers {
+        Some(workers) => workers < 2,
+        None => source.data_at_most() < WORTH_A_WORKER || !Moving::has_room_for_another(),
+    };
     let transfer = Transfer {
         source,
         staged,
@@ -75,16 +82,18 @@ pub(super) fn transfer(
         write_back: !options.no_sync,
         block: zero_block(empty.block_size),
         plan: Mutex::new(Plan::new(&source.file, size)),
-        may_offload: AtomicBool::new(
-            sharing == Sharing::Allowed && alone && source.data_at_most() >= WORTH_OFFLOADING,
-        ),
+        offload_alone: sharing == Sharing::Allowed && source.data_at_most() >= WORTH_OFFLOADING,
+        may_offload: AtomicBool::new(false),
         offloaded: AtomicBool::new(false),
         stopped: AtomicBool::new(false),
         failure: Mutex::new(None),
     };
-    transfer
-        .run(alone)
-        .and_then(|()| source.refuse_change())
+    let run = match alone {
+        true => transfer.run_alone(),
+        false => transfer.run_by_two(options.workers.is_none()),
+    };
+    drop(moving);
+    run.and_then(|()| source.refuse_change())
         .map_err(|error| error.after(control.copied()))?;
 
     let result = platform::status(&staged.file).map_err(at_destination)?;
@@ -100,13 +109,37 @@ pub(super) fn transfer(
     })
 }
 
-/// How many workers a copy gets unless its caller says so.
-fn enough_workers(source: &Source) -> usize {
+/// A thread that moves bytes, of all copies of this process.
+struct Moving;
+
+static MOVING: AtomicUsize = AtomicUsize::new(0);
+
+impl Moving {
+    fn begin() -> Self {
+        MOVING.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+
+    /// Whether one more thread would find a processor.
+    fn has_room_for_another() -> bool {
+        MOVING.load(Ordering::Relaxed) < processors()
+    }
+
+    /// Whether there are more threads than processors.
+    fn is_crowded() -> bool {
+        MOVING.load(Ordering::Relaxed) > processors()
+    }
+}
+
+impl Drop for Moving {
+    fn drop(&mut self) {
+        MOVING.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn processors() -> usize {
     // Asking the system takes longer than copying a small file.
     static PROCESSORS: OnceLock<usize> = OnceLock::new();
-    if source.data_at_most() < WORTH_A_WORKER {
-        return 1;
-    }
     *PROCESSORS.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
 }
 
@@ -120,7 +153,9 @@ struct Transfer<'a> {
     /// Zeros are left out in blocks of this many bytes: what the destination allocates at once.
     block: usize,
     plan: Mutex<Plan<'a>>,
-    /// What the kernel has refused once, nobody tries again.
+    /// Whether a worker that is alone lets the kernel move bytes.
+    offload_alone: bool,
+    /// Whether it does now. What the kernel has refused once, nobody tries again.
     may_offload: AtomicBool,
     offloaded: AtomicBool,
     /// Set by a worker that fails or panics, so that the other one stops too.
@@ -130,17 +165,24 @@ struct Transfer<'a> {
 }
 
 impl Transfer<'_> {
-    /// Works the plan off, on the calling thread, and unless `alone` on one more. A third would gain
-    /// nothing: writes to one file take turns in the kernel.
-    fn run(&self, alone: bool) -> Result<(), CopyError> {
-        if alone {
-            return self.work_off();
-        }
+    /// Works the plan off on the calling thread.
+    fn run_alone(&self) -> Result<(), CopyError> {
+        self.offload_from_now_on();
+        self.work_off(|| false)
+    }
+
+    /// Works the plan off on the calling thread and on one more, which may leave where it is
+    /// `optional`. A third wouldn't help: two keep a file's writes going.
+    fn run_by_two(&self, optional: bool) -> Result<(), CopyError> {
+        let other_moves = Moving::begin();
         thread::scope(|scope| {
             // Where no thread is to be had, this one does it alone.
             let name = thread::Builder::new().name("fast-copy".to_owned());
-            let other = name.spawn_scoped(scope, || self.work());
-            self.work();
+            let other = name.spawn_scoped(scope, move || {
+                let _moves = other_moves;
+                self.work(|| optional && Moving::is_crowded());
+            });
+            self.work(|| false);
             if let Ok(Err(panic)) = other.map(|thread| thread.join()) {
                 resume_unwind(panic);
             }
@@ -151,16 +193,22 @@ impl Transfer<'_> {
         }
     }
 
+    fn offload_from_now_on(&self) {
+        self.may_offload
+            .store(self.offload_alone, Ordering::Relaxed);
+    }
+
     /// Works with another one: what ends this worker early ends both.
-    fn work(&self) {
+    fn work(&self, leaves: impl Fn() -> bool) {
         let _stop = StopIfPanicking(&self.stopped);
-        if let Err(error) = self.work_off() {
+        if let Err(error) = self.work_off(leaves) {
             lock(&self.failure).get_or_insert(error);
             self.stopped.store(true, Ordering::Relaxed);
         }
     }
 
-    fn work_off(&self) -> Result<(), CopyError> {
+    /// Takes batch after batch until nothing is left, or this worker `leaves` the rest to the other.
+    fn work_off(&self, leaves: impl Fn() -> bool) -> Result<(), CopyError> {
         let mut worker = Worker {
             transfer: self,
             written: WrittenMap::new(&self.source.file),
@@ -168,6 +216,10 @@ impl Transfer<'_> {
         };
         let mut batch = Vec::new();
         loop {
+            if leaves() {
+                self.offload_from_now_on();
+                return Ok(());
+            }
             lock(&self.plan).take(&mut batch, || {
                 self.control.is_cancelled() || self.is_stopped()
             });

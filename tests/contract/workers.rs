@@ -9,16 +9,18 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use wasmtime_fast_copy::{CopyControl, CopyErrorKind, CopyOptions};
+use wasmtime_fast_copy::{CopyControl, CopyErrorKind, CopyMethod, CopyOptions};
 
 use crate::child::{Copy, Function, Outcome};
 use crate::files::*;
-use crate::filesystems::{FileSystem, has_disk};
+use crate::filesystems::{FileSystem, has_disk, is_ext4};
 
 crate::tests![
     a_large_copy_has_two_threads_and_a_small_one_has_one,
     a_caller_chooses_how_many,
     a_copy_is_made_alone_where_no_thread_can_be_had,
+    copies_at_once_have_no_second_thread_each where is_ext4,
+    a_second_thread_leaves_when_others_copy where is_ext4,
     a_fault_in_either_thread_ends_the_copy,
     a_fault_in_the_other_thread_alone_ends_the_copy,
     no_fault_makes_a_wrong_copy,
@@ -92,6 +94,63 @@ fn a_copy_is_made_alone_where_no_thread_can_be_had(fs: &FileSystem) {
     assert!(started(&calls) > 0, "no thread was asked for");
     assert_eq!(writers(&calls).len(), 1);
     assert_same(&src, &dst);
+}
+
+/// One thread alone lets the kernel move the bytes, two don't: so the method tells.
+fn copies_at_once_have_no_second_thread_each(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = large(dir.path());
+    let options = CopyOptions::new().replace(true).no_sync(true);
+    let copies = 3 * thread::available_parallelism().unwrap().get();
+    // They may happen to come one after another.
+    let seen = (0..50).any(|_| {
+        let methods: Vec<CopyMethod> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..copies)
+                .map(|i| {
+                    let (dst, src) = (dir.path().join(i.to_string()), &src);
+                    let options = &options;
+                    scope.spawn(move || options.fast_copy(src, dst).unwrap().method)
+                })
+                .collect();
+            threads.into_iter().map(|t| t.join().unwrap()).collect()
+        });
+        methods.contains(&CopyMethod::Offload)
+    });
+    assert!(seen, "each of many copies had two threads");
+    for i in 0..copies {
+        assert_same(&src, &dir.path().join(i.to_string()));
+    }
+}
+
+/// And then the first one lets the kernel move what is left.
+fn a_second_thread_leaves_when_others_copy(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    dense_file(&src, 512 * MIB);
+    File::open(&src).unwrap().sync_all().unwrap();
+    let others = thread::available_parallelism().unwrap().get();
+    let left = (0..20).any(|_| {
+        let control = CopyControl::new();
+        let options = CopyOptions::new().replace(true).no_sync(true);
+        let first = options.clone().control(control.clone());
+        let method = thread::scope(|scope| {
+            let (src, dst) = (&src, &dst);
+            let first = scope.spawn(move || first.fast_copy(src, dst).unwrap().method);
+            while control.copied() == 0 && !first.is_finished() {
+                std::hint::spin_loop();
+            }
+            let two_at_first = !first.is_finished();
+            for i in 0..others {
+                let (options, dst) = (options.clone().workers(2), dir.path().join(i.to_string()));
+                scope.spawn(move || options.sparse_copy(src, dst).unwrap());
+            }
+            let method = first.join().unwrap();
+            two_at_first.then_some(method)
+        });
+        assert_same(&src, &dst);
+        method == Some(CopyMethod::Offload)
+    });
+    assert!(left, "the second thread stayed");
 }
 
 fn a_fault_in_either_thread_ends_the_copy(fs: &FileSystem) {
