@@ -189,7 +189,7 @@ fn lines(results: &Results, work: &str, file: &str, title: &str, axis: &str) -> 
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
+        .position(SeriesLabelPosition::LowerRight)
         .background_style(WHITE)
         .border_style(FAINT)
         .label_font((FONT, 12).into_font().color(&INK))
