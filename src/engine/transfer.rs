@@ -68,10 +68,11 @@ pub(super) fn transfer(
     let empty = platform::status(&staged.file).map_err(at_destination)?;
     staged.file.set_len(size).map_err(at_destination)?;
 
-    let moving = Moving::begin();
+    // A small copy is over before it could be in anybody's way.
+    let moving = (source.data_at_most() >= WORTH_A_WORKER).then(Moving::begin);
     let alone = match options.workers {
         Some(workers) => workers < 2,
-        None => source.data_at_most() < WORTH_A_WORKER || !Moving::has_room_for_another(),
+        None => moving.is_none() || !Moving::has_room_for_another(),
     };
     let transfer = Transfer {
         source,
@@ -109,7 +110,7 @@ pub(super) fn transfer(
     })
 }
 
-/// A thread that moves bytes, of all copies of this process.
+/// A thread that moves bytes, of all large copies of this process.
 struct Moving;
 
 static MOVING: AtomicUsize = AtomicUsize::new(0);
