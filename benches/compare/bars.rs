@@ -28,10 +28,10 @@ pub fn all(results: &Results) -> Vec<Bar> {
     let judge = Judge { results };
     for on in ["xfs", "btrfs"] {
         let work = calls::CLONE;
-        bars.push(judge.more(work, on, calls::NATIVE, calls::BARE, 25.0));
-        bars.push(judge.more(work, on, calls::GUEST_SYNC, calls::NATIVE, 60.0));
-        bars.push(judge.more(work, on, calls::GUEST_ASYNC, calls::NATIVE, 60.0));
-        bars.push(judge.more(work, on, calls::GUEST_BLOCKING, calls::NATIVE, 60.0));
+        bars.push(judge.more(work, on, FAST, FICLONE, 25.0));
+        bars.push(judge.more(work, on, calls::GUEST_SYNC, FAST, 60.0));
+        bars.push(judge.more(work, on, calls::GUEST_ASYNC, FAST, 60.0));
+        bars.push(judge.more(work, on, calls::GUEST_BLOCKING, FAST, 60.0));
         bars.push(judge.ratio(CLONE_EXTENTS, on, FAST, &[FICLONE], 1.05));
     }
     bars.push(judge.times(DENSE, "ext4", FAST_DURABLE, CP_SYNC, 1.35));
@@ -62,7 +62,7 @@ pub fn all(results: &Results) -> Vec<Bar> {
         }
     }
     for on in ["ext4", "xfs", "btrfs", "tmpfs"] {
-        bars.push(judge.more(calls::SMALL, on, calls::NATIVE, calls::STD, 30.0));
+        bars.push(judge.more(calls::SMALL, on, FAST, STD, 30.0));
     }
     bars.push(judge.times(DENSE, "ext4", GUEST_FAST, GUEST_STD, 5.0));
     bars.push(judge.times(IMAGE, "ext4", GUEST_FAST, GUEST_STD, 20.0));

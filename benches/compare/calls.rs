@@ -9,7 +9,10 @@ use anyhow::{Result, ensure};
 use wasmtime_fast_copy::{CopyMethod, CopyOptions, FastCopyCtx};
 use wasmtime_wasi::runtime::spawn_blocking;
 
-use crate::contenders::{fast_copy_no_sync, offload, staged, staged_ficlone};
+use crate::contenders::{
+    FAST, FAST_DURABLE, FICLONE, GUEST_STD, SPARSE, STD, fast_copy_no_sync, offload, staged,
+    staged_ficlone,
+};
 use crate::disks::Disks;
 use crate::files::GIB;
 use crate::filesystems::{FileSystem, has_disk};
@@ -20,10 +23,6 @@ use crate::{Group, ROUNDS, inputs};
 pub const CLONE: &str = "clone-1-extent";
 pub const SMALL: &str = "small-files";
 
-pub const BARE: &str = "bare calls: open, O_TMPFILE, FICLONE, link";
-pub const NATIVE: &str = "fast_copy, no-sync";
-pub const NATIVE_DURABLE: &str = "fast_copy";
-pub const NATIVE_SPARSE: &str = "sparse_copy, no-sync";
 pub const GUEST_SYNC: &str = "guest, sync linker: fast-copy, no-sync";
 pub const GUEST_ASYNC: &str = "guest, async linker: fast-copy, no-sync";
 pub const GUEST_BLOCKING: &str = "guest, async linker, blocking allowed: fast-copy, no-sync";
@@ -31,8 +30,6 @@ pub const GUEST_STAT: &str = "guest, async linker: stat-at of wasi:filesystem";
 pub const HOP: &str = "tokio: spawn_blocking of nothing";
 pub const NATIVE_HOP: &str = "tokio: spawn_blocking of fast_copy, no-sync";
 pub const CP: &str = "cp --reflink=always, a process each";
-pub const STD: &str = "std::fs::copy";
-pub const GUEST_STD: &str = "guest: std::fs::copy";
 pub const BARE_COPY: &str = "bare calls: open, O_TMPFILE, copy_file_range, link";
 pub const BARE_CREATE: &str = "bare calls: open, creat, copy_file_range";
 
@@ -56,8 +53,8 @@ pub fn groups() -> Vec<Group> {
 
 /// Who takes part in cloning.
 const CONTENDERS: [&str; 9] = [
-    BARE,
-    NATIVE,
+    FICLONE,
+    FAST,
     GUEST_SYNC,
     GUEST_ASYNC,
     GUEST_BLOCKING,
@@ -98,8 +95,8 @@ fn clones(group: &Group, _disks: &Disks, fs: &FileSystem, results: &mut Results)
             // Nobody is always the first in a new directory.
             let contender = CONTENDERS[(i + round) % CONTENDERS.len()];
             let times = match contender {
-                BARE => timed(TURN, |i| staged_ficlone(&src, &name(i)))?,
-                NATIVE => timed(TURN, |i| fast_copy_no_sync(&src, &name(i)))?,
+                FICLONE => timed(TURN, |i| staged_ficlone(&src, &name(i)))?,
+                FAST => timed(TURN, |i| fast_copy_no_sync(&src, &name(i)))?,
                 GUEST_SYNC => guest(Form::Sync, FastCopyCtx::new())?,
                 GUEST_ASYNC => guest(Form::Async, FastCopyCtx::new())?,
                 GUEST_BLOCKING => {
@@ -166,8 +163,8 @@ fn small_files(
         };
         type One = fn(&Path, &Path) -> Result<()>;
         let mut contenders: Vec<(&str, usize, One)> = vec![
-            (NATIVE, SMALL_FILES, fast_copy_no_sync),
-            (NATIVE_SPARSE, SMALL_FILES, |src, dst| {
+            (FAST, SMALL_FILES, fast_copy_no_sync),
+            (SPARSE, SMALL_FILES, |src, dst| {
                 CopyOptions::new().no_sync(true).sparse_copy(src, dst)?;
                 Ok(())
             }),
@@ -183,7 +180,7 @@ fn small_files(
             }),
         ];
         if has_disk(group.on) {
-            contenders.push((NATIVE_DURABLE, DURABLE_FILES, |src, dst| {
+            contenders.push((FAST_DURABLE, DURABLE_FILES, |src, dst| {
                 CopyOptions::new().fast_copy(src, dst)?;
                 Ok(())
             }));

@@ -153,7 +153,7 @@ fn lines(results: &Results, work: &str, file: &str, title: &str, axis: &str) -> 
             .collect()
     };
     let both = [
-        (scaling::OURS, series(scaling::OURS), OURS),
+        (FAST, series(FAST), OURS),
         (scaling::CP, series(scaling::CP), THEIRS),
     ];
     let points = || both.iter().flat_map(|(_, points, _)| points);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use crate::contenders::fast_copy_no_sync;
+use crate::contenders::{FAST, fast_copy_no_sync};
 use crate::disks::Disks;
 use crate::files::{GIB, KIB, MIB, assert_same};
 use crate::filesystems::FileSystem;
@@ -22,7 +22,6 @@ pub const BY_DATA: &str = "scaling-data";
 pub const BY_EXTENTS: &str = "scaling-extents";
 pub const BY_COPIES: &str = "scaling-copies-at-once";
 
-pub const OURS: &str = "fast_copy, no-sync";
 pub const CP: &str = "cp";
 
 pub fn groups() -> Vec<Group> {
@@ -63,7 +62,7 @@ fn run(group: &Group, _disks: &Disks, fs: &FileSystem, results: &mut Results) ->
     for round in 0..=ROUNDS {
         for &point in points(group.work) {
             let mut contenders = [
-                (OURS, fast_copy_no_sync as fn(&Path, &Path) -> Result<()>),
+                (FAST, fast_copy_no_sync as fn(&Path, &Path) -> Result<()>),
                 (CP, cp),
             ];
             if round % 2 == 1 {
