@@ -139,13 +139,13 @@ fn a_second_thread_leaves_when_others_copy(fs: &FileSystem) {
             while control.copied() == 0 && !first.is_finished() {
                 std::hint::spin_loop();
             }
-            let two_at_first = !first.is_finished();
+            let in_time = !first.is_finished();
             for i in 0..others {
                 let (options, dst) = (options.clone().workers(2), dir.path().join(i.to_string()));
                 scope.spawn(move || options.sparse_copy(src, dst).unwrap());
             }
             let method = first.join().unwrap();
-            two_at_first.then_some(method)
+            in_time.then_some(method)
         });
         assert_same(&src, &dst);
         method == Some(CopyMethod::Offload)
