@@ -74,21 +74,8 @@ pub(super) fn transfer(
         Some(workers) => workers < 2,
         None => moving.is_none() || !Moving::has_room_for_another(),
     };
-    let transfer = Transfer {
-        source,
-        staged,
-        control,
-        dig_holes: options.dig_holes,
-        // Only who waits for the disk in the end gains by its early start.
-        write_back: !options.no_sync,
-        block: zero_block(empty.block_size),
-        plan: Mutex::new(Plan::new(&source.file, size)),
-        offload_alone: sharing == Sharing::Allowed && source.data_at_most() >= WORTH_OFFLOADING,
-        may_offload: AtomicBool::new(false),
-        offloaded: AtomicBool::new(false),
-        stopped: AtomicBool::new(false),
-        failure: Mutex::new(None),
-    };
+    let block = zero_block(empty.block_size);
+    let transfer = Transfer::new(source, staged, sharing, options, control, block);
     let run = match alone {
         true => transfer.run_alone(),
         false => transfer.run_by_two(options.workers.is_none()),
@@ -165,7 +152,32 @@ struct Transfer<'a> {
     failure: Mutex<Option<CopyError>>,
 }
 
-impl Transfer<'_> {
+impl<'a> Transfer<'a> {
+    fn new(
+        source: &'a Source,
+        staged: &'a Staged<'a>,
+        sharing: Sharing,
+        options: &CopyOptions,
+        control: &'a CopyControl,
+        block: usize,
+    ) -> Self {
+        Self {
+            source,
+            staged,
+            control,
+            dig_holes: options.dig_holes,
+            // Only who waits for the disk in the end gains by its early start.
+            write_back: !options.no_sync,
+            block,
+            plan: Mutex::new(Plan::new(&source.file, source.size())),
+            offload_alone: sharing == Sharing::Allowed && source.data_at_most() >= WORTH_OFFLOADING,
+            may_offload: AtomicBool::new(false),
+            offloaded: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+            failure: Mutex::new(None),
+        }
+    }
+
     /// Works the plan off on the calling thread.
     fn run_alone(&self) -> Result<(), CopyError> {
         self.offload_from_now_on();
@@ -513,7 +525,34 @@ fn is_zero(block: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
     use super::*;
+    use crate::engine::destination::Destination;
+
+    /// A panic can only come of a defect, so no copy from outside shows this.
+    #[test]
+    fn a_worker_that_panics_stops_the_other_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let src = dir.path().join("src");
+        std::fs::write(&src, "text").unwrap();
+        let source = Source::open(&src, true).unwrap();
+        let destination = Destination::open(&dir.path().join("dst")).unwrap();
+        let staged = Staged::create(&destination, false).unwrap();
+        let (options, control) = (CopyOptions::new(), CopyControl::new());
+        let transfer = Transfer::new(
+            &source,
+            &staged,
+            Sharing::Forbidden,
+            &options,
+            &control,
+            4096,
+        );
+        let panicking = || transfer.work(|| panic!("a defect"));
+        assert!(catch_unwind(AssertUnwindSafe(panicking)).is_err());
+        transfer.work(|| false);
+        assert_eq!(control.copied(), 0);
+    }
 
     #[test]
     fn runs_are_whole_blocks_of_the_file() {

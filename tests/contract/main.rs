@@ -12,6 +12,7 @@
 
 mod allocation;
 mod cancel;
+mod crowded;
 mod fallback;
 mod faults;
 mod guest;
@@ -73,6 +74,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("guest", guest::TESTS),
     ("without_openat2", without_openat2::TESTS),
     ("workers", workers::TESTS),
+    ("crowded", crowded::TESTS),
 ];
 
 fn main() -> ExitCode {

@@ -20,9 +20,9 @@ crate::tests![
     a_caller_chooses_how_many,
     a_copy_is_made_alone_where_no_thread_can_be_had,
     copies_at_once_have_no_second_thread_each where is_ext4,
-    a_second_thread_leaves_when_others_copy where is_ext4,
     a_fault_in_either_thread_ends_the_copy,
     a_fault_in_the_other_thread_alone_ends_the_copy,
+    of_two_faults_the_first_is_told,
     no_fault_makes_a_wrong_copy,
     a_source_changed_under_two_threads_is_an_error,
     a_copy_by_two_that_is_killed_leaves_nothing,
@@ -122,37 +122,6 @@ fn copies_at_once_have_no_second_thread_each(fs: &FileSystem) {
     }
 }
 
-/// And then the first one lets the kernel move what is left.
-fn a_second_thread_leaves_when_others_copy(fs: &FileSystem) {
-    let dir = fs.dir();
-    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
-    dense_file(&src, 512 * MIB);
-    File::open(&src).unwrap().sync_all().unwrap();
-    let others = thread::available_parallelism().unwrap().get();
-    let left = (0..20).any(|_| {
-        let control = CopyControl::new();
-        let options = CopyOptions::new().replace(true).no_sync(true);
-        let first = options.clone().control(control.clone());
-        let method = thread::scope(|scope| {
-            let (src, dst) = (&src, &dst);
-            let first = scope.spawn(move || first.fast_copy(src, dst).unwrap().method);
-            while control.copied() == 0 && !first.is_finished() {
-                std::hint::spin_loop();
-            }
-            let in_time = !first.is_finished();
-            for i in 0..others {
-                let (options, dst) = (options.clone().workers(2), dir.path().join(i.to_string()));
-                scope.spawn(move || options.sparse_copy(src, dst).unwrap());
-            }
-            let method = first.join().unwrap();
-            in_time.then_some(method)
-        });
-        assert_same(&src, &dst);
-        method == Some(CopyMethod::Offload)
-    });
-    assert!(left, "the second thread stayed");
-}
-
 fn a_fault_in_either_thread_ends_the_copy(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (large(dir.path()), dir.path().join("dst"));
@@ -186,6 +155,28 @@ fn a_fault_in_the_other_thread_alone_ends_the_copy(fs: &FileSystem) {
     let held = "clone3:delay_exit=2000000";
     // The calling thread never comes to so many.
     let outcome = copy.run_injected(&[held, "pwrite64:error=ENOSPC:when=100"]);
+    outcome.assert_errno(libc::ENOSPC);
+    assert_eq!(names(dir.path()), ["src"]);
+}
+
+/// The calling thread's first read is held back, and fails behind the other thread's first write.
+fn of_two_faults_the_first_is_told(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (large(dir.path()), dir.path().join("dst"));
+    let copy = Copy::new(Function::SparseByTwo, &src, &dst);
+    // strace counts each thread's calls, and the calling one has made some to load the program.
+    let loading = copy.calls_before("pread64");
+    assert!(loading > 0, "both threads' first reads would fail");
+    fs::remove_file(&dst).unwrap();
+    let second = format!("pread64:error=EIO:delay_enter=500000:when={}", loading + 1);
+    let (outcome, calls) = copy.trace_injected(&["pwrite64:error=ENOSPC:when=1", &second]);
+    assert_eq!(
+        calls
+            .iter()
+            .filter(|call| call.contains("(INJECTED)"))
+            .count(),
+        2
+    );
     outcome.assert_errno(libc::ENOSPC);
     assert_eq!(names(dir.path()), ["src"]);
 }

@@ -7,12 +7,18 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use wasmtime_fast_copy::{CopyError, CopyErrorKind, CopyOptions, CopyReport};
+use wasmtime_fast_copy::{CopyControl, CopyError, CopyErrorKind, CopyOptions, CopyReport};
 
 pub const FLAG: &str = "--copy-in-child";
+
+/// After how many bytes a copy is crowded by others, where a test asks for it: what two threads have
+/// moved when each has made two full writes.
+const CROWD_AFTER: u64 = 4 * (256 << 10);
 
 /// Which of the two functions, and by how many threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,8 +92,11 @@ pub fn main(args: &[String]) -> ExitCode {
     let [function, src, dst, options @ ..] = args else {
         panic!("{FLAG} FUNCTION SRC DST [OPTION...]");
     };
-    let mut copy = CopyOptions::new();
+    let control = CopyControl::new();
+    let mut copy = CopyOptions::new().control(control.clone());
     let mut show_memory = false;
+    let mut crowded_by = None;
+    let mut cancel_after = None;
     for option in options {
         copy = match option.as_str() {
             "replace" => copy.replace(true),
@@ -101,6 +110,14 @@ pub fn main(args: &[String]) -> ExitCode {
             other => match other.split_once('=') {
                 Some(("workers", count)) => copy.workers(count.parse().unwrap()),
                 Some(("max-size", bytes)) => copy.max_size(bytes.parse().unwrap()),
+                Some(("crowded-by", neighbour)) => {
+                    crowded_by = Some(PathBuf::from(neighbour));
+                    copy
+                }
+                Some(("cancel-after", bytes)) => {
+                    cancel_after = Some(bytes.parse().unwrap());
+                    copy
+                }
                 Some(("as", uid)) => {
                     become_user(uid.parse().unwrap());
                     copy
@@ -114,7 +131,33 @@ pub fn main(args: &[String]) -> ExitCode {
         .into_iter()
         .find(|known| format!("{known:?}") == *function);
     let function = function.expect("a function's name");
-    let result = function.call(&copy, src.as_ref(), dst.as_ref());
+    let ended = AtomicBool::new(false);
+    let wait_for = |bytes| {
+        while control.copied() < bytes && !ended.load(Ordering::Relaxed) {
+            thread::sleep(Duration::from_millis(1));
+        }
+    };
+    let result = thread::scope(|scope| {
+        if let Some(neighbour) = &crowded_by {
+            for i in 0..thread::available_parallelism().unwrap().get() {
+                let (ended, wait_for) = (&ended, &wait_for);
+                scope.spawn(move || {
+                    wait_for(CROWD_AFTER);
+                    copy_again_and_again(neighbour, i, ended);
+                });
+            }
+        }
+        if let Some(bytes) = cancel_after {
+            let (control, wait_for) = (&control, &wait_for);
+            scope.spawn(move || {
+                wait_for(bytes);
+                control.cancel();
+            });
+        }
+        let result = function.call(&copy, src.as_ref(), dst.as_ref());
+        ended.store(true, Ordering::Relaxed);
+        result
+    });
     match result {
         Ok(report) => println!("ok {:?} {}", report.method, report.copied),
         Err(error) => {
@@ -132,6 +175,18 @@ pub fn main(args: &[String]) -> ExitCode {
         println!("memory {}", peak_memory().saturating_sub(before));
     }
     ExitCode::SUCCESS
+}
+
+/// Copies what is to be no more than in another copy's way. Only that one's errors matter.
+fn copy_again_and_again(src: &Path, i: usize, ended: &AtomicBool) {
+    let dst = src.with_extension(i.to_string());
+    let options = CopyOptions::new()
+        .replace(true)
+        .no_sync(true)
+        .dig_holes(true);
+    while !ended.load(Ordering::Relaxed) {
+        let _ = options.sparse_copy(src, &dst);
+    }
 }
 
 /// Done by the child itself: another user may not even reach the program's folder.
