@@ -7,7 +7,6 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -131,33 +130,23 @@ pub fn main(args: &[String]) -> ExitCode {
         .into_iter()
         .find(|known| format!("{known:?}") == *function);
     let function = function.expect("a function's name");
-    let ended = AtomicBool::new(false);
-    let wait_for = |bytes| {
-        while control.copied() < bytes && !ended.load(Ordering::Relaxed) {
-            thread::sleep(Duration::from_millis(1));
-        }
-    };
-    let result = thread::scope(|scope| {
-        if let Some(neighbour) = &crowded_by {
-            for i in 0..thread::available_parallelism().unwrap().get() {
-                let (ended, wait_for) = (&ended, &wait_for);
-                scope.spawn(move || {
-                    wait_for(CROWD_AFTER);
-                    copy_again_and_again(neighbour, i, ended);
-                });
-            }
-        }
-        if let Some(bytes) = cancel_after {
-            let (control, wait_for) = (&control, &wait_for);
-            scope.spawn(move || {
-                wait_for(bytes);
-                control.cancel();
+    if let Some(neighbour) = crowded_by {
+        // One more than it takes: each of them is for an instant between two copies.
+        for i in 0..=thread::available_parallelism().unwrap().get() {
+            let (control, neighbour) = (control.clone(), neighbour.clone());
+            thread::spawn(move || {
+                wait_for(CROWD_AFTER, &control);
+                copy_again_and_again(&neighbour, i)
             });
         }
-        let result = function.call(&copy, src.as_ref(), dst.as_ref());
-        ended.store(true, Ordering::Relaxed);
-        result
-    });
+    }
+    if let Some(bytes) = cancel_after {
+        thread::spawn(move || {
+            wait_for(bytes, &control);
+            control.cancel()
+        });
+    }
+    let result = function.call(&copy, src.as_ref(), dst.as_ref());
     match result {
         Ok(report) => println!("ok {:?} {}", report.method, report.copied),
         Err(error) => {
@@ -177,14 +166,20 @@ pub fn main(args: &[String]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Copies what is to be no more than in another copy's way. Only that one's errors matter.
-fn copy_again_and_again(src: &Path, i: usize, ended: &AtomicBool) {
+fn wait_for(copied: u64, control: &CopyControl) {
+    while control.copied() < copied {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Is in another copy's way until the process ends. Only that copy's errors matter.
+fn copy_again_and_again(src: &Path, i: usize) -> ! {
     let dst = src.with_extension(i.to_string());
     let options = CopyOptions::new()
         .replace(true)
         .no_sync(true)
         .dig_holes(true);
-    while !ended.load(Ordering::Relaxed) {
+    loop {
         let _ = options.sparse_copy(src, &dst);
     }
 }
