@@ -98,6 +98,6 @@ pub use ctx::{
     DEFAULT_MAX_SIZE, FastCopy, FastCopyCtx, FastCopyCtxBuilder, FastCopyCtxView, FastCopyView,
 };
 pub use engine::{
-    CopyControl, CopyError, CopyErrorKind, CopyMethod, CopyOptions, CopyReport, CopyStep, Operand,
-    STAGING_PREFIX, fast_copy, sparse_copy,
+    CopyControl, CopyError, CopyErrorKind, CopyMethod, CopyOptions, CopyQuota, CopyRate,
+    CopyReport, CopyStep, FreeSpaceFloor, Operand, STAGING_PREFIX, fast_copy, sparse_copy,
 };

@@ -1,7 +1,7 @@
 //! What a copy shares with whoever watches or stops it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// A handle on a copy that runs on another thread: cancels it and shows how far it is.
 ///
@@ -19,12 +19,14 @@ pub struct CopyControl {
 struct Shared {
     phase: AtomicU8,
     copied: AtomicU64,
+    total: OnceLock<u64>,
 }
 
 const IDLE: u8 = 0;
 const RUNNING: u8 = 1;
 const CANCELLED: u8 = 2;
 const PUBLISHING: u8 = 3;
+const ENDED: u8 = 4;
 
 impl CopyControl {
     /// A handle for one copy, to be given to [`CopyOptions::control`](crate::CopyOptions::control).
@@ -34,8 +36,8 @@ impl CopyControl {
 
     /// Asks the copy to stop. True: it will not be published, and its call returns with
     /// [`Cancelled`](crate::CopyErrorKind::Cancelled) at the next chunk (at most 16 MiB) or system
-    /// call; a clone and an `fsync` are one call each. False: the copy is being published, or is
-    /// done, and stays.
+    /// call; a clone and an `fsync` are one call each. False: the copy is being published or has
+    /// ended, well or not, and nothing changes.
     pub fn cancel(&self) -> bool {
         [IDLE, RUNNING]
             .into_iter()
@@ -53,13 +55,29 @@ impl CopyControl {
         self.shared.copied.load(Ordering::Relaxed)
     }
 
+    /// An estimate of the bytes to be moved, from what the file system has allocated for the source:
+    /// holes are no part of it, preallocated blocks are. Where blocks are compressed or allocated late,
+    /// more may be moved. None until the copy has begun.
+    pub fn total(&self) -> Option<u64> {
+        self.shared.total.get().copied()
+    }
+
     pub(super) fn add_copied(&self, bytes: u64) {
         self.shared.copied.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Takes the handle for a copy, unless it was taken or cancelled before.
-    pub(super) fn begin(&self) -> bool {
-        self.pass(IDLE, RUNNING)
+    /// Takes the handle for a copy of so many bytes, unless it was taken or cancelled before.
+    pub(super) fn begin(&self, total: u64) -> bool {
+        let begun = self.pass(IDLE, RUNNING);
+        if begun {
+            let _ = self.shared.total.set(total);
+        }
+        begun
+    }
+
+    /// Lets a cancel come too late, whatever became of the copy.
+    pub(super) fn end(&self) {
+        self.pass(RUNNING, ENDED);
     }
 
     /// Passes the point of no return, unless a cancel came first.
@@ -82,7 +100,7 @@ mod tests {
     #[test]
     fn a_cancel_before_publishing_wins() {
         let control = CopyControl::new();
-        assert!(control.begin());
+        assert!(control.begin(7));
         assert!(control.cancel());
         assert!(control.is_cancelled());
         assert!(!control.begin_publishing());
@@ -91,8 +109,17 @@ mod tests {
     #[test]
     fn a_cancel_after_publishing_is_ignored() {
         let control = CopyControl::new();
-        assert!(control.begin());
+        assert!(control.begin(7));
         assert!(control.begin_publishing());
+        assert!(!control.cancel());
+        assert!(!control.is_cancelled());
+    }
+
+    #[test]
+    fn a_cancel_after_the_end_is_ignored() {
+        let control = CopyControl::new();
+        assert!(control.begin(7));
+        control.end();
         assert!(!control.cancel());
         assert!(!control.is_cancelled());
     }
@@ -100,10 +127,10 @@ mod tests {
     #[test]
     fn a_control_is_taken_once() {
         let control = CopyControl::new();
-        assert!(control.begin());
-        assert!(!control.begin());
+        assert!(control.begin(7));
+        assert!(!control.begin(7));
         let cancelled = CopyControl::new();
         assert!(cancelled.cancel());
-        assert!(!cancelled.begin());
+        assert!(!cancelled.begin(7));
     }
 }

@@ -40,7 +40,7 @@ pub enum CopyErrorKind {
     #[error("is a directory")]
     IsDirectory,
     /// The source is a symbolic link, and following it was not asked for;
-    /// [`io::ErrorKind::InvalidInput`].
+    /// [`io::ErrorKind::InvalidInput`]. Elsewhere than on Linux it is an error of the system's.
     #[error("is a symbolic link; ask for it to be followed, or name its target")]
     SymbolicLink,
     /// Source and destination are the same file, by whatever names;
@@ -59,6 +59,13 @@ pub enum CopyErrorKind {
         /// The smaller of the two limits in bytes.
         limit: u64,
     },
+    /// A limit of the caller's leaves no room for the copy; [`io::ErrorKind::StorageFull`]. A disk
+    /// that is full is an error of the system's.
+    #[error("{0}")]
+    InsufficientSpace(&'static str),
+    /// The caller's policy doesn't allow the copy; [`io::ErrorKind::PermissionDenied`].
+    #[error("{0}")]
+    NotPermitted(&'static str),
     /// Options or a path that make no sense; [`io::ErrorKind::InvalidInput`].
     #[error("{0}")]
     Invalid(&'static str),
@@ -68,10 +75,17 @@ pub enum CopyErrorKind {
     /// The copy was cancelled; [`io::ErrorKind::Other`].
     #[error("the copy was cancelled")]
     Cancelled,
+    /// The copy wasn't complete at its deadline; [`io::ErrorKind::TimedOut`].
+    #[error("the copy took longer than it may")]
+    TimedOut,
+    /// Too many copies wait already; [`io::ErrorKind::ResourceBusy`].
+    #[error("too many copies are waiting; try again when one of them has ended")]
+    Busy,
 }
 
 /// One of the two files of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Operand {
     /// The file that is read.
     Source,
@@ -180,14 +194,8 @@ impl fmt::Display for CopyError {
     }
 }
 
-impl std::error::Error for CopyError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.kind {
-            CopyErrorKind::Os(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+/// The system's error is in the text already, so it is no source: [`CopyError::kind`] has it.
+impl std::error::Error for CopyError {}
 
 impl From<CopyError> for io::Error {
     fn from(error: CopyError) -> Self {
@@ -202,6 +210,10 @@ impl From<CopyError> for io::Error {
             (NotRegularFile | IsDirectory | SymbolicLink | SameFile | Invalid(_), _) => {
                 io::ErrorKind::InvalidInput
             }
+            (InsufficientSpace(_), _) => io::ErrorKind::StorageFull,
+            (NotPermitted(_), _) => io::ErrorKind::PermissionDenied,
+            (TimedOut, _) => io::ErrorKind::TimedOut,
+            (Busy, _) => io::ErrorKind::ResourceBusy,
             (FileTooLarge { .. }, _) => io::ErrorKind::FileTooLarge,
             (Unsupported(_), _) => io::ErrorKind::Unsupported,
             // Not `Interrupted`: generic loops take that for a reason to try again at once.

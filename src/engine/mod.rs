@@ -2,15 +2,20 @@
 //!
 //! [`copy`] is the whole way, top to bottom: check, stage, clone or else transfer, finish, publish.
 
+mod bounds;
 mod control;
 mod destination;
 mod error;
 mod extents;
+mod lock;
 mod options;
 mod plan;
 mod platform;
+mod quota;
+mod rate;
 mod reflink;
 mod report;
+mod room;
 mod source;
 mod staging;
 mod transfer;
@@ -30,10 +35,14 @@ pub(crate) use platform::handle_id;
 pub(crate) use platform::open_entry_handle;
 #[cfg(feature = "p2")]
 pub(crate) use platform::{Directory, FileId, SourceHandle};
+pub use quota::CopyQuota;
+pub use rate::CopyRate;
 pub use report::{CopyMethod, CopyReport};
+pub use room::FreeSpaceFloor;
 pub(crate) use source::Source;
 pub use staging::STAGING_PREFIX;
 
+use bounds::Bounds;
 use reflink::CloneOutcome;
 use staging::Staged;
 use transfer::Transferred;
@@ -91,34 +100,82 @@ pub(crate) fn copy(
     destination.admit(source, options.replace)?;
     refuse_too_large(source.size(), options.max_size, CopyStep::Open)?;
     let control = options.control_or_new();
-    if !control.begin() {
-        check_cancelled(&control, CopyStep::Open)?;
+    let bounds = Bounds::new(options, &control);
+    if !control.begin(source.data_at_most()) {
+        bounds.check(CopyStep::Open)?;
         return Err(CopyError::new(
             CopyStep::Open,
             CopyErrorKind::Invalid("a control is for one copy; make a new one for the next"),
         ));
     }
+    let result = make(source, destination, sharing, options, bounds, &control);
+    control.end();
+    result
+}
 
+/// The way itself, for a copy that has begun.
+fn make(
+    source: &Source,
+    destination: &Destination,
+    sharing: Sharing,
+    options: &CopyOptions,
+    bounds: Bounds<'_>,
+    control: &CopyControl,
+) -> Result<CopyReport, CopyError> {
+    bounds.check(CopyStep::Open)?;
+    // A clone takes nothing yet, and is charged all the same.
+    bounds.reserve(source.allocated(), CopyStep::Open)?;
     let durable = !options.no_sync;
     let mut staged = Staged::create(destination, durable)?;
-    let (method, copied) = fill(source, &mut staged, sharing, options, &control)?;
-    staged.finish(source.permissions()?)?;
+    bounds.leave_room(0, &staged.file, CopyStep::Stage)?;
+    let Filled {
+        method,
+        copied,
+        clone_error,
+    } = fill(source, &mut staged, sharing, options, &bounds)?;
+    bounds
+        .check(CopyStep::Finish)
+        .map_err(|error| error.after(copied))?;
+    staged.finish(source.permissions()? & options.permissions_mask)?;
     let result = platform::status(&staged.file)
         .map_err(|error| CopyError::destination(CopyStep::Finish, error))?;
     // A clone has the size that the source had at that instant.
     refuse_too_large(result.size, options.max_size, CopyStep::Finish)?;
+    // A file system that allocates late says less than it will take.
+    let takes = result.allocated.max(copied);
+    bounds.reserve(takes, CopyStep::Finish)?;
+    bounds
+        .check(CopyStep::Publish)
+        .map_err(|error| error.after(copied))?;
 
     if !control.begin_publishing() {
-        return Err(cancelled(CopyStep::Publish).after(copied));
+        return Err(CopyError::new(CopyStep::Publish, CopyErrorKind::Cancelled).after(copied));
     }
-    staged.publish(options.replace)?;
+    let published = staged.publish(options.replace);
+    // A directory that can't be synchronised leaves the copy where it is.
+    let in_place = match &published {
+        Ok(()) => true,
+        Err(error) => error.step() == CopyStep::SyncDirectory,
+    };
+    if in_place {
+        bounds.charge(takes);
+    }
+    published?;
     Ok(CopyReport {
         method,
         size: result.size,
         copied,
         allocated: result.allocated,
         durable,
+        clone_error,
     })
+}
+
+/// How the staged file came by its content.
+struct Filled {
+    method: CopyMethod,
+    copied: u64,
+    clone_error: Option<i32>,
 }
 
 /// The tiers: a clone, else a transfer.
@@ -127,31 +184,55 @@ fn fill(
     staged: &mut Staged<'_>,
     sharing: Sharing,
     options: &CopyOptions,
-    control: &CopyControl,
-) -> Result<(CopyMethod, u64), CopyError> {
+    bounds: &Bounds<'_>,
+) -> Result<Filled, CopyError> {
+    let mut clone_error = None;
     if sharing == Sharing::Allowed {
-        match reflink::clone(source, staged)? {
-            CloneOutcome::Done => return Ok((CopyMethod::Reflink, 0)),
-            CloneOutcome::Refused if options.require_reflink => {
+        let too_many = source.has_more_extents_than(options.max_clone_extents, bounds)?;
+        bounds.check(CopyStep::Clone)?;
+        let outcome = match too_many {
+            true => CloneOutcome::Refused(None),
+            false => reflink::clone(source, staged)?,
+        };
+        match outcome {
+            CloneOutcome::Done => {
+                return Ok(Filled {
+                    method: CopyMethod::Reflink,
+                    copied: 0,
+                    clone_error,
+                });
+            }
+            CloneOutcome::Refused(_) if options.require_reflink => {
                 return Err(CopyError::new(
                     CopyStep::Clone,
-                    CopyErrorKind::Unsupported(
-                        "these two files can't share blocks, and a reflink is required",
-                    ),
+                    CopyErrorKind::Unsupported(match too_many {
+                        true => {
+                            "the source has too many extents for a clone, and a reflink is required"
+                        }
+                        false => "these two files can't share blocks, and a reflink is required",
+                    }),
                 ));
             }
-            CloneOutcome::Refused => staged.reset()?,
+            CloneOutcome::Refused(error) => {
+                clone_error = error;
+                staged.reset()?;
+            }
         }
-        check_cancelled(control, CopyStep::Clone)?;
+        bounds.check(CopyStep::Clone)?;
     }
+    bounds.leave_room(source.data_at_most(), &staged.file, CopyStep::Transfer)?;
     let Transferred { copied, offloaded } =
-        transfer::transfer(source, staged, sharing, options, control)?;
+        transfer::transfer(source, staged, sharing, options, bounds)?;
     let method = if offloaded {
         CopyMethod::Offload
     } else {
         CopyMethod::Copy
     };
-    Ok((method, copied))
+    Ok(Filled {
+        method,
+        copied,
+        clone_error,
+    })
 }
 
 /// The process's limit is looked at before a file is grown: to pass it raises `SIGXFSZ`, which kills
@@ -165,17 +246,6 @@ fn refuse_too_large(size: u64, max_size: u64, step: CopyStep) -> Result<(), Copy
         step,
         CopyErrorKind::FileTooLarge { size, limit },
     ))
-}
-
-fn check_cancelled(control: &CopyControl, step: CopyStep) -> Result<(), CopyError> {
-    if control.is_cancelled() {
-        return Err(cancelled(step));
-    }
-    Ok(())
-}
-
-fn cancelled(step: CopyStep) -> CopyError {
-    CopyError::new(step, CopyErrorKind::Cancelled)
 }
 
 #[cfg(all(test, unix))]
@@ -199,8 +269,8 @@ mod tests {
         staged.file.set_len(3 << 20).unwrap();
 
         let (options, control) = (CopyOptions::new(), CopyControl::new());
-        assert!(control.begin());
-        fill(&source, &mut staged, Sharing::Allowed, &options, &control).unwrap();
+        let bounds = Bounds::new(&options, &control);
+        fill(&source, &mut staged, Sharing::Allowed, &options, &bounds).unwrap();
         let mut copy = vec![2; (1 << 20) + 7];
         staged.file.read_exact_at(&mut copy, 0).unwrap();
         assert_eq!(copy.len() as u64, staged.file.metadata().unwrap().len());

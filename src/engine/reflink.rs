@@ -12,8 +12,9 @@ use super::staging::Staged;
 pub(super) enum CloneOutcome {
     /// The staged file shares all blocks of its source.
     Done,
-    /// This pair of files can't share blocks. The staged file may hold anything.
-    Refused,
+    /// This pair of files can't share blocks, as the system says by this error number. The staged file
+    /// may hold anything.
+    Refused(Option<i32>),
 }
 
 /// Clones `source` into the staged file.
@@ -28,7 +29,7 @@ pub(super) fn clone(source: &Source, staged: &mut Staged<'_>) -> Result<CloneOut
         Err(error) if platform::is_terminal(&error) => {
             return Err(CopyError::new(CopyStep::Clone, CopyErrorKind::Os(error)));
         }
-        Err(_) => return Ok(CloneOutcome::Refused),
+        Err(error) => return Ok(CloneOutcome::Refused(error.raw_os_error())),
     }
     let size = platform::status(&staged.file)
         .map_err(|error| CopyError::destination(CopyStep::Clone, error))?
@@ -38,6 +39,6 @@ pub(super) fn clone(source: &Source, staged: &mut Staged<'_>) -> Result<CloneOut
     if size == before || size == source.size_now(CopyStep::Clone)? {
         Ok(CloneOutcome::Done)
     } else {
-        Ok(CloneOutcome::Refused)
+        Ok(CloneOutcome::Refused(None))
     }
 }

@@ -20,10 +20,16 @@ pub struct CopyReport {
     /// [`no_sync`](crate::CopyOptions::no_sync). On macOS the drive's own cache is not emptied, and on
     /// Windows the directory is left to the file system's log.
     pub durable: bool,
+    /// Why the bytes were moved though a clone was tried: the error number with which the system
+    /// refused it, as [`io::Error::raw_os_error`](std::io::Error::raw_os_error) has it. None where no
+    /// clone was tried (`sparse_copy`, too many extents), and where one of another size was made, which
+    /// was thrown away.
+    pub clone_error: Option<i32>,
 }
 
 /// How the bytes came into a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CopyMethod {
     /// The copy shares all blocks of its source, copy-on-write.
     Reflink,

@@ -4,8 +4,20 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use super::bounds::Bounds;
 use super::error::{CopyError, CopyErrorKind, CopyStep};
 use super::platform::{self, FileId, Kind, Status};
+
+/// Refuses what is no regular file.
+pub(super) fn refuse_irregular(kind: Kind) -> Result<(), CopyError> {
+    let refusal = match kind {
+        Kind::Regular => return Ok(()),
+        Kind::Directory => CopyErrorKind::IsDirectory,
+        Kind::Symlink => CopyErrorKind::SymbolicLink,
+        Kind::Other => CopyErrorKind::NotRegularFile,
+    };
+    Err(CopyError::source(CopyStep::Open, refusal))
+}
 
 /// An open regular file, with what it was when it was opened.
 #[derive(Debug)]
@@ -28,15 +40,7 @@ impl Source {
     pub(crate) fn from_handle(handle: platform::SourceHandle) -> Result<Self, CopyError> {
         let os = |error| CopyError::source(CopyStep::Open, CopyErrorKind::Os(error));
         let found = platform::handle_status(&handle).map_err(os)?;
-        let refused = match found.kind {
-            Kind::Regular => None,
-            Kind::Directory => Some(CopyErrorKind::IsDirectory),
-            Kind::Symlink => Some(CopyErrorKind::SymbolicLink),
-            Kind::Other => Some(CopyErrorKind::NotRegularFile),
-        };
-        if let Some(kind) = refused {
-            return Err(CopyError::source(CopyStep::Open, kind));
-        }
+        refuse_irregular(found.kind)?;
         let file = platform::reopen_for_reading(handle).map_err(os)?;
         let opened_as = platform::status_now(&file).map_err(os)?;
         if opened_as.id != found.id {
@@ -77,6 +81,26 @@ impl Source {
     /// The apparent size in bytes when the source was opened.
     pub(crate) fn size(&self) -> u64 {
         self.opened_as.size
+    }
+
+    /// What the file system had allocated for it when it was opened, in bytes.
+    pub(crate) fn allocated(&self) -> u64 {
+        self.opened_as.allocated
+    }
+
+    /// Whether the source is known to have more extents than so many.
+    pub(super) fn has_more_extents_than(
+        &self,
+        extents: u64,
+        bounds: &Bounds<'_>,
+    ) -> Result<bool, CopyError> {
+        let allocated = self.opened_as.allocated;
+        // Each extent has a block at least: a small file isn't asked.
+        if allocated / 512 <= extents {
+            return Ok(false);
+        }
+        let go_on = || bounds.check(CopyStep::Clone);
+        platform::has_more_extents_than(&self.file, extents, allocated, go_on)
     }
 
     /// How many bytes of data there can be, by what is allocated. A guess, where blocks are

@@ -14,7 +14,8 @@ use super::destination::Destination;
 use super::error::{CopyError, CopyErrorKind, CopyStep};
 use super::platform::{self, DirectorySync, Status};
 
-/// How the names of staged files begin. 32 hexadecimal digits follow.
+/// How the names of staged files begin. 32 hexadecimal digits follow. For hosts that hide or sweep what
+/// a kill has left.
 pub const STAGING_PREFIX: &str = ".fast-copy-";
 
 /// A file that is being built for a destination.

@@ -16,17 +16,19 @@ use std::io::ErrorKind;
 use std::ops::Range;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::thread;
 
+use super::Sharing;
+use super::bounds::Bounds;
 use super::error::{CopyError, CopyErrorKind, CopyStep};
 use super::extents::Extent;
+use super::lock::lock;
 use super::options::CopyOptions;
 use super::plan::Plan;
 use super::platform::{self, WrittenMap};
 use super::source::Source;
 use super::staging::Staged;
-use super::{CopyControl, Sharing};
 
 /// 256 KiB is where GNU cp's measurements on 11 machines level off (coreutils, `ioblksize.h`). Each
 /// worker has one buffer.
@@ -59,7 +61,7 @@ pub(super) fn transfer(
     staged: &Staged<'_>,
     sharing: Sharing,
     options: &CopyOptions,
-    control: &CopyControl,
+    bounds: &Bounds<'_>,
 ) -> Result<Transferred, CopyError> {
     let size = source.size();
     let at_destination =
@@ -75,14 +77,14 @@ pub(super) fn transfer(
         None => moving.is_none() || !Moving::has_room_for_another(),
     };
     let block = zero_block(empty.block_size);
-    let transfer = Transfer::new(source, staged, sharing, options, control, block);
+    let transfer = Transfer::new(source, staged, sharing, options, bounds, block);
     let run = match alone {
         true => transfer.run_alone(),
         false => transfer.run_by_two(options.workers.is_none()),
     };
     drop(moving);
     run.and_then(|()| source.refuse_change())
-        .map_err(|error| error.after(control.copied()))?;
+        .map_err(|error| error.after(bounds.copied()))?;
 
     let result = platform::status(&staged.file).map_err(at_destination)?;
     if result.size != size {
@@ -92,7 +94,7 @@ pub(super) fn transfer(
         ));
     }
     Ok(Transferred {
-        copied: control.copied(),
+        copied: bounds.copied(),
         offloaded: transfer.offloaded.into_inner(),
     })
 }
@@ -135,7 +137,7 @@ fn processors() -> usize {
 struct Transfer<'a> {
     source: &'a Source,
     staged: &'a Staged<'a>,
-    control: &'a CopyControl,
+    bounds: &'a Bounds<'a>,
     dig_holes: bool,
     write_back: bool,
     /// Zeros are left out in blocks of this many bytes: what the destination allocates at once.
@@ -158,13 +160,13 @@ impl<'a> Transfer<'a> {
         staged: &'a Staged<'a>,
         sharing: Sharing,
         options: &CopyOptions,
-        control: &'a CopyControl,
+        bounds: &'a Bounds,
         block: usize,
     ) -> Self {
         Self {
             source,
             staged,
-            control,
+            bounds,
             dig_holes: options.dig_holes,
             // Only who waits for the disk in the end gains by its early start.
             write_back: !options.no_sync,
@@ -234,9 +236,9 @@ impl<'a> Transfer<'a> {
                 return Ok(());
             }
             lock(&self.plan).take(&mut batch, || {
-                self.control.is_cancelled() || self.is_stopped()
+                self.bounds.check(CopyStep::Transfer).is_err() || self.is_stopped()
             });
-            self.check_cancelled()?;
+            self.bounds.check(CopyStep::Transfer)?;
             if batch.is_empty() || self.is_stopped() {
                 return Ok(());
             }
@@ -258,10 +260,6 @@ impl<'a> Transfer<'a> {
     fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
     }
-
-    fn check_cancelled(&self) -> Result<(), CopyError> {
-        super::check_cancelled(self.control, CopyStep::Transfer)
-    }
 }
 
 /// A worker that panics leaves its batch undone: the copy is lost, so the other one needn't go on.
@@ -273,10 +271,6 @@ impl Drop for StopIfPanicking<'_> {
             self.0.store(true, Ordering::Relaxed);
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What to do with blocks of zeros among the data.
@@ -352,13 +346,18 @@ impl Worker<'_, '_> {
         let (src, dst) = (&transfer.source.file, &transfer.staged.file);
         let mut at = range.start;
         while at < range.end {
-            transfer.check_cancelled()?;
-            match platform::offload(src, dst, at, range.end - at) {
+            let length = range.end - at;
+            transfer.bounds.pace(length)?;
+            transfer.bounds.admit(length, dst)?;
+            let result = platform::offload(src, dst, at, length);
+            let moved = *result.as_ref().unwrap_or(&0);
+            transfer.bounds.give_back(length.saturating_sub(moved));
+            match result {
                 Ok(0) => break,
                 Ok(moved) => {
                     at += moved;
                     transfer.offloaded.store(true, Ordering::Relaxed);
-                    transfer.control.add_copied(moved);
+                    transfer.bounds.add_copied(moved);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
@@ -436,8 +435,9 @@ impl Worker<'_, '_> {
         let room = (self.buffer.len() - misaligned) as u64;
         let wanted = room.min(range.end - range.start) as usize;
         let mut filled = 0;
+        self.transfer.bounds.pace(wanted as u64)?;
         while filled < wanted {
-            self.transfer.check_cancelled()?;
+            self.transfer.bounds.check(CopyStep::Transfer)?;
             let rest = &mut self.buffer[filled..wanted];
             match platform::read_at(&source.file, rest, range.start + filled as u64) {
                 Ok(0) => return Err(self.ended_early()),
@@ -465,15 +465,18 @@ impl Worker<'_, '_> {
     /// Writes a part of the buffer at an offset of the staged file.
     fn write(&self, mut at: u64, mut part: Range<usize>) -> Result<(), CopyError> {
         let transfer = self.transfer;
+        transfer
+            .bounds
+            .admit(part.len() as u64, &transfer.staged.file)?;
         while !part.is_empty() {
-            transfer.check_cancelled()?;
+            transfer.bounds.check(CopyStep::Transfer)?;
             let result = platform::write_at(&transfer.staged.file, &self.buffer[part.clone()], at);
             let error = match result {
                 Ok(0) => ErrorKind::WriteZero.into(),
                 Ok(written) => {
                     at += written as u64;
                     part.start += written;
-                    transfer.control.add_copied(written as u64);
+                    transfer.bounds.add_copied(written as u64);
                     continue;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -528,6 +531,7 @@ mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use super::*;
+    use crate::engine::CopyControl;
     use crate::engine::destination::Destination;
 
     /// A panic can only come of a defect, so no copy from outside shows this.
@@ -540,12 +544,13 @@ mod tests {
         let destination = Destination::open(&dir.path().join("dst")).unwrap();
         let staged = Staged::create(&destination, false).unwrap();
         let (options, control) = (CopyOptions::new(), CopyControl::new());
+        let bounds = Bounds::new(&options, &control);
         let transfer = Transfer::new(
             &source,
             &staged,
             Sharing::Forbidden,
             &options,
-            &control,
+            &bounds,
             4096,
         );
         let panicking = || transfer.work(|| panic!("a defect"));

@@ -60,8 +60,12 @@ fn error_code(error: &CopyError) -> types::ErrorCode {
         CopyErrorKind::SameFile => ErrorCode::SameFile,
         CopyErrorKind::SourceChanged => ErrorCode::SourceChanged,
         CopyErrorKind::FileTooLarge { .. } => ErrorCode::FileTooLarge,
+        CopyErrorKind::InsufficientSpace(_) => ErrorCode::InsufficientSpace,
+        CopyErrorKind::NotPermitted(_) => ErrorCode::NotPermitted,
         CopyErrorKind::Unsupported(_) => ErrorCode::Unsupported,
         CopyErrorKind::Cancelled => ErrorCode::Cancelled,
+        CopyErrorKind::TimedOut => ErrorCode::Timeout,
+        CopyErrorKind::Busy => ErrorCode::Busy,
     }
 }
 

@@ -1,10 +1,13 @@
 //! Contract line 9: where a tier fails, the next one goes on at the exact next byte.
 
+use wasmtime_fast_copy::CopyOptions;
+
 use crate::child::{BOTH, Copy, Function, Outcome};
 use crate::files::*;
 use crate::filesystems::{FileSystem, has_fiemap};
 
 crate::tests![
+    a_report_tells_why_a_clone_was_refused,
     a_refused_clone_becomes_a_copy,
     a_refused_clone_that_left_nothing_is_not_emptied,
     a_clone_that_fails_for_good_is_an_error,
@@ -29,6 +32,18 @@ fn offloadable(dir: &std::path::Path) -> std::path::PathBuf {
     dense_file(&src, 40 * MIB);
     std::fs::File::open(&src).unwrap().sync_all().unwrap();
     src
+}
+
+fn a_report_tells_why_a_clone_was_refused(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    four_extents(&src);
+    let options = CopyOptions::new().replace(true);
+    let report = options.fast_copy(&src, &dst).unwrap();
+    let expected = (!fs.reflinks()).then_some(libc::EOPNOTSUPP);
+    assert_eq!(report.clone_error, expected);
+    // Nobody has tried one.
+    assert_eq!(options.sparse_copy(&src, &dst).unwrap().clone_error, None);
 }
 
 fn a_refused_clone_becomes_a_copy(fs: &FileSystem) {

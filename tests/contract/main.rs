@@ -11,6 +11,7 @@
 )]
 
 mod allocation;
+mod bounds;
 mod cancel;
 mod crowded;
 mod fallback;
@@ -70,6 +71,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("fallback", fallback::TESTS),
     ("faults", faults::TESTS),
     ("limits", limits::TESTS),
+    ("bounds", bounds::TESTS),
     ("cancel", cancel::TESTS),
     ("guest", guest::TESTS),
     ("without_openat2", without_openat2::TESTS),

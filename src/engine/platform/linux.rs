@@ -17,7 +17,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 pub(crate) use super::unix::*;
 use super::{FileId, Status};
-pub(crate) use fiemap::WrittenMap;
+pub(crate) use fiemap::{WrittenMap, has_more_extents_than};
 pub(crate) use writeback::start_writing_back;
 
 /// `O_PATH` neither waits at a FIFO nor touches a device.

@@ -8,7 +8,9 @@ use rustix::fs::{CloneFlags, Mode, OFlags, fclonefileat};
 
 use super::Status;
 
-pub(crate) use super::portable::{WrittenMap, offload, read_ahead, start_writing_back};
+pub(crate) use super::portable::{
+    WrittenMap, has_more_extents_than, offload, read_ahead, start_writing_back,
+};
 pub(crate) use super::unix::*;
 
 /// There is no `O_PATH`; `O_NONBLOCK` keeps a FIFO from making us wait.

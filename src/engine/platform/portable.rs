@@ -18,6 +18,16 @@ pub(crate) fn start_writing_back(_: &File, _: Range<u64>) -> io::Result<()> {
 /// The system's own read-ahead is all there is.
 pub(crate) fn read_ahead(_: &File, _: Range<u64>) {}
 
+/// There is no `FIEMAP`: nobody can tell.
+pub(crate) fn has_more_extents_than<E>(
+    _: &File,
+    _: u64,
+    _: u64,
+    _: impl Fn() -> Result<(), E>,
+) -> Result<bool, E> {
+    Ok(false)
+}
+
 /// There is no `FIEMAP`: nothing counts as surely written.
 pub(crate) struct WrittenMap<'a>(PhantomData<&'a File>);
 

@@ -13,6 +13,7 @@ use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RenameFlags, SeekFrom};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::{Entry, FileId, HANDLE, Kind, Status};
+use crate::engine::room::Room;
 
 /// An open directory.
 pub(crate) type Directory = OwnedFd;
@@ -222,6 +223,15 @@ pub(crate) fn process_file_size_limit() -> u64 {
     rustix::process::getrlimit(rustix::process::Resource::Fsize)
         .current
         .unwrap_or(u64::MAX)
+}
+
+/// The room on a file's file system, for a process without privileges (`statvfs(3)`).
+pub(crate) fn room(file: &File) -> io::Result<Room> {
+    let stat = retry_on_intr(|| fs::fstatvfs(file))?;
+    Ok(Room {
+        size: stat.f_blocks.saturating_mul(stat.f_frsize),
+        free: stat.f_bavail.saturating_mul(stat.f_frsize),
+    })
 }
 
 /// Errors that another tier would meet just the same.

@@ -10,8 +10,11 @@ use std::io;
 use std::os::windows::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-pub(crate) use super::portable::{WrittenMap, offload, read_ahead, start_writing_back};
+pub(crate) use super::portable::{
+    WrittenMap, has_more_extents_than, offload, read_ahead, start_writing_back,
+};
 use super::{Entry, FileId, Kind, Status};
+use crate::engine::room::Room;
 pub(crate) use handle::{prepare_sparse, status};
 
 pub(crate) type Directory = PathBuf;
@@ -156,6 +159,11 @@ pub(crate) fn write_at(file: &File, buffer: &[u8], offset: u64) -> io::Result<us
 
 pub(crate) fn process_file_size_limit() -> u64 {
     u64::MAX
+}
+
+/// Not looked at: as if the file system didn't say.
+pub(crate) fn room(_file: &File) -> io::Result<Room> {
+    Ok(Room { size: 0, free: 0 })
 }
 
 pub(crate) fn is_terminal(error: &io::Error) -> bool {

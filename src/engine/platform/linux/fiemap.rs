@@ -49,6 +49,31 @@ struct Request {
     extents: [RawExtent; BATCH],
 }
 
+impl Request {
+    /// Asks for all extents from `start` on, or for the first of them.
+    fn new(start: u64, extent_count: u32) -> Self {
+        let empty = RawExtent {
+            logical: 0,
+            physical: 0,
+            length: 0,
+            reserved64: [0; 2],
+            flags: 0,
+            reserved: [0; 3],
+        };
+        Self {
+            header: Header {
+                start,
+                length: u64::MAX - start,
+                flags: 0,
+                mapped_extents: 0,
+                extent_count: extent_count.min(BATCH as u32),
+                reserved: 0,
+            },
+            extents: [empty; BATCH],
+        }
+    }
+}
+
 /// `FS_IOC_FIEMAP`, whose number has the size of the header alone in it.
 const FS_IOC_FIEMAP: ioctl::Opcode = ioctl::opcode::read_write::<Header>(b'f', 11);
 
@@ -119,39 +144,99 @@ impl<'a> WrittenMap<'a> {
     }
 }
 
-#[expect(unsafe_code, reason = "no crate wraps this ioctl")]
+/// With no more allocated than this, in bytes, a file's extents are counted in one call, which can't be
+/// stopped: two million of them at most, in blocks of 4 KiB.
+const COUNTED_AT_ONCE: u64 = 8 << 30;
+
+/// Whether a file that has so many bytes allocated has more extents than `limit`, as far as the file
+/// system can tell. `go_on` is asked between two calls, and its error ends it.
+pub(crate) fn has_more_extents_than<E>(
+    file: &File,
+    limit: u64,
+    allocated: u64,
+    go_on: impl Fn() -> Result<(), E>,
+) -> Result<bool, E> {
+    if allocated <= COUNTED_AT_ONCE {
+        // With room for none the kernel only counts them; btrfs then doesn't look who shares them.
+        let mut request = Request::new(0, 0);
+        let counted = call(file, &mut request).is_some();
+        return Ok(counted && u64::from(request.header.mapped_extents) > limit);
+    }
+    let mut count = 0;
+    walk(file, go_on, |_| {
+        count += 1;
+        count <= limit
+    })?;
+    Ok(count > limit)
+}
+
+/// Visits a file's extents until `visit` says that it is enough. False: the file system can't tell, or
+/// not all of them.
+fn walk<E>(
+    file: &File,
+    go_on: impl Fn() -> Result<(), E>,
+    mut visit: impl FnMut(&RawExtent) -> bool,
+) -> Result<bool, E> {
+    let mut offset = 0;
+    loop {
+        go_on()?;
+        let Some(batch) = fetch(file, offset) else {
+            return Ok(false);
+        };
+        let mut last = true;
+        for extent in &batch {
+            if !visit(extent) {
+                return Ok(true);
+            }
+            let after = extent.logical.saturating_add(extent.length);
+            last = extent.flags & LAST != 0 || after <= offset;
+            offset = after;
+        }
+        if last {
+            return Ok(true);
+        }
+    }
+}
+
 fn fetch(file: &File, offset: u64) -> Option<Vec<RawExtent>> {
-    let empty = RawExtent {
-        logical: 0,
-        physical: 0,
-        length: 0,
-        reserved64: [0; 2],
-        flags: 0,
-        reserved: [0; 3],
-    };
-    let mut request = Request {
-        header: Header {
-            start: offset,
-            length: u64::MAX - offset,
-            flags: 0,
-            mapped_extents: 0,
-            extent_count: BATCH as u32,
-            reserved: 0,
-        },
-        extents: [empty; BATCH],
-    };
-    // SAFETY: the kernel reads the header and writes to it and to at most `extent_count` extents
-    // behind it, which is how many there are; every bit pattern is valid in them.
-    let call = unsafe { ioctl::Updater::<FS_IOC_FIEMAP, Request>::new(&mut request) };
-    // SAFETY: the number and the type above are those of one ioctl, which does nothing else.
-    unsafe { ioctl::ioctl(file, call) }.ok()?;
+    let mut request = Request::new(offset, BATCH as u32);
+    call(file, &mut request)?;
     let mapped = (request.header.mapped_extents as usize).min(BATCH);
     Some(request.extents[..mapped].to_vec())
+}
+
+#[expect(unsafe_code, reason = "no crate wraps this ioctl")]
+fn call(file: &File, request: &mut Request) -> Option<()> {
+    // SAFETY: the kernel reads the header and writes to it and to at most `extent_count` extents
+    // behind it, of which `Request::new` asks for no more than there are; every bit pattern is valid
+    // in them.
+    let call = unsafe { ioctl::Updater::<FS_IOC_FIEMAP, Request>::new(request) };
+    // SAFETY: the number and the type above are those of one ioctl, which does nothing else.
+    unsafe { ioctl::ioctl(file, call) }.ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Where the file system can tell at all, and then for files of more than one batch too.
+    #[test]
+    fn one_call_and_many_count_the_same() {
+        use std::os::unix::fs::FileExt;
+        let file = tempfile::tempfile().unwrap();
+        for i in 0..300 {
+            file.write_all_at(&[1; 4096], i * 8192).unwrap();
+        }
+        file.sync_all().unwrap();
+        for limit in [0, 1, 127, 128, 129, 299, 300, 301] {
+            let [one, many] = [0, u64::MAX].map(|allocated| {
+                has_more_extents_than(&file, limit, allocated, || Ok::<(), ()>(())).unwrap()
+            });
+            assert_eq!(one, many, "{limit}");
+        }
+        let stopped = has_more_extents_than(&file, 0, u64::MAX, || Err(()));
+        assert_eq!(stopped, Err(()));
+    }
 
     #[test]
     fn the_structures_are_the_kernels() {

@@ -1,0 +1,316 @@
+//! What a caller bounds: quota, free space, time, speed, the extents of a clone, permission bits.
+
+use std::fs;
+use std::num::NonZero;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use wasmtime_fast_copy::{
+    CopyControl, CopyErrorKind, CopyMethod, CopyOptions, CopyQuota, CopyRate, CopyStep,
+    FreeSpaceFloor,
+};
+
+use crate::child::{ALL, Function};
+use crate::files::*;
+use crate::filesystems::{FileSystem, Small, is_ext4, reflinks, smallest};
+
+crate::tests![
+    a_quota_is_charged_what_complete_copies_allocate,
+    a_quota_has_room_up_to_its_edge_and_not_beyond,
+    a_copy_that_takes_more_than_its_source_is_charged_for_it where is_ext4,
+    what_fails_is_not_charged,
+    copies_at_the_same_time_never_take_more_than_the_quota,
+    a_floor_of_free_space_stays_free,
+    a_floor_is_looked_at_while_bytes_move,
+    a_copy_that_comes_too_late_is_not_published,
+    a_rate_holds_for_all_its_copies_together,
+    a_clone_of_too_many_extents_is_a_copy where reflinks,
+    a_mask_takes_permission_bits_away,
+];
+
+/// Data of which no two file systems make less than is written, and a hole.
+fn source(dir: &Path) -> std::path::PathBuf {
+    let src = dir.join("src");
+    sparse_file(&src, 4 * MIB, &[0..MIB, 2 * MIB..2 * MIB + 64 * KIB]);
+    fs::File::open(&src).unwrap().sync_all().unwrap();
+    src
+}
+
+fn a_quota_is_charged_what_complete_copies_allocate(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = source(dir.path());
+    let quota = CopyQuota::new(u64::MAX);
+    let options = CopyOptions::new().quota(quota.clone()).replace(true);
+    let mut charged = 0;
+    for function in ALL {
+        // The second one replaces the first, which gives nothing back.
+        for _ in 0..2 {
+            let dst = dir.path().join(format!("{function:?}"));
+            let report = function.call(&options, &src, &dst).unwrap();
+            assert!(report.allocated >= MIB, "a clone is charged too");
+            charged += report.allocated;
+            assert_eq!((quota.used(), quota.reserved()), (charged, 0));
+        }
+    }
+    quota.reset();
+    assert_eq!(quota.used(), 0);
+}
+
+fn a_quota_has_room_up_to_its_edge_and_not_beyond(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = source(dir.path());
+    let needed = allocated(&src);
+    for function in ALL {
+        let dst = dir.path().join(format!("{function:?}"));
+        let quota = CopyQuota::new(needed - 1);
+        let options = CopyOptions::new().quota(quota.clone());
+        let error = function.call(&options, &src, &dst).unwrap_err();
+        assert!(matches!(error.kind(), CopyErrorKind::InsufficientSpace(_)));
+        assert_eq!(error.step(), CopyStep::Open, "nothing was written");
+        assert!(!exists(&dst));
+        assert_eq!((quota.used(), quota.reserved()), (0, 0));
+
+        quota.set_limit(needed);
+        let report = function.call(&options, &src, &dst).unwrap();
+        assert!(report.allocated <= needed);
+        assert_eq!((quota.used(), quota.reserved()), (report.allocated, 0));
+    }
+}
+
+/// ext4 has one block more for a map of more than four extents, and tmpfs has none.
+fn a_copy_that_takes_more_than_its_source_is_charged_for_it(fs: &FileSystem) {
+    let elsewhere = Small::new("tmpfs", 16 * MIB);
+    let (dir, src) = (fs.dir(), elsewhere.root.join("src"));
+    let dst = dir.path().join("dst");
+    let extents: Vec<_> = (0..10).map(|i| i * MIB..i * MIB + 4 * KIB).collect();
+    sparse_file(&src, 10 * MIB, &extents);
+    let needed = allocated(&src);
+    for function in ALL {
+        let quota = CopyQuota::new(needed);
+        let options = CopyOptions::new().quota(quota.clone());
+        let error = function.call(&options, &src, &dst).unwrap_err();
+        assert!(matches!(error.kind(), CopyErrorKind::InsufficientSpace(_)));
+        assert_eq!(error.step(), CopyStep::Finish);
+        assert_eq!((quota.used(), quota.reserved()), (0, 0));
+        assert!(!exists(&dst));
+
+        quota.set_limit(needed + 4 * KIB);
+        function.call(&options, &src, &dst).unwrap();
+        assert_eq!((quota.used(), quota.reserved()), (needed + 4 * KIB, 0));
+        fs::remove_file(&dst).unwrap();
+    }
+}
+
+fn what_fails_is_not_charged(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = source(dir.path());
+    let dst = text_file(dir.path(), "dst", "old");
+    let quota = CopyQuota::new(u64::MAX);
+    for function in ALL {
+        let cancelled = CopyControl::new();
+        cancelled.cancel();
+        for options in [
+            CopyOptions::new(),
+            CopyOptions::new().replace(true).max_size(1),
+            CopyOptions::new().replace(true).deadline(Instant::now()),
+            CopyOptions::new().replace(true).control(cancelled),
+        ] {
+            let options = options.quota(quota.clone());
+            function.call(&options, &src, &dst).unwrap_err();
+            assert_eq!((quota.used(), quota.reserved()), (0, 0));
+            assert_text(&dst, "old");
+        }
+    }
+}
+
+fn copies_at_the_same_time_never_take_more_than_the_quota(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = source(dir.path());
+    let needed = allocated(&src);
+    let quota = CopyQuota::new(3 * needed);
+    let options = CopyOptions::new().quota(quota.clone()).no_sync(true);
+    let results: Vec<_> = std::thread::scope(|scope| {
+        let copies: Vec<_> = (0..12)
+            .map(|i| {
+                let (options, src) = (&options, &src);
+                let dst = dir.path().join(format!("dst-{i}"));
+                scope.spawn(move || ALL[i % ALL.len()].call(options, src, &dst))
+            })
+            .collect();
+        copies
+            .into_iter()
+            .map(|copy| copy.join().unwrap())
+            .collect()
+    });
+    let complete: u64 = results
+        .iter()
+        .flatten()
+        .map(|report| report.allocated)
+        .sum();
+    assert_eq!((quota.used(), quota.reserved()), (complete, 0));
+    assert!(quota.used() <= quota.limit());
+    assert!(results.iter().any(|result| result.is_ok()));
+    for error in results.iter().filter_map(|result| result.as_ref().err()) {
+        assert!(matches!(error.kind(), CopyErrorKind::InsufficientSpace(_)));
+    }
+}
+
+/// Somebody else fills the file system while a copy is made.
+fn a_floor_is_looked_at_while_bytes_move(fs: &FileSystem) {
+    let small = Small::new(fs.name, smallest(fs.name) + 400 * MIB);
+    let (src, dst) = (small.root.join("src"), small.root.join("dst"));
+    dense_file(&src, 64 * MIB);
+    fs::File::open(&src).unwrap().sync_all().unwrap();
+    let stat = rustix::fs::statvfs(&small.root).unwrap();
+    let free = stat.f_bavail * stat.f_frsize;
+    let floor = FreeSpaceFloor {
+        percent: 100,
+        bytes: free - 80 * MIB,
+    };
+    let control = CopyControl::new();
+    let options = CopyOptions::new()
+        .free_space_floor(floor)
+        .rate(CopyRate::new(NonZero::new(20 * MIB).unwrap()))
+        .control(control.clone());
+    let error = std::thread::scope(|scope| {
+        let copying = scope.spawn(|| options.sparse_copy(&src, &dst).unwrap_err());
+        while control.copied() == 0 && !copying.is_finished() {
+            std::thread::yield_now();
+        }
+        let filler = fs::File::create(small.root.join("filler")).unwrap();
+        let flags = rustix::fs::FallocateFlags::empty();
+        rustix::fs::fallocate(&filler, flags, 0, 200 * MIB).unwrap();
+        // btrfs tells of it when it is committed.
+        rustix::fs::syncfs(&filler).unwrap();
+        copying.join().unwrap()
+    });
+    assert!(matches!(error.kind(), CopyErrorKind::InsufficientSpace(_)));
+    assert!(error.copied() > 0 && error.copied() < 64 * MIB);
+    assert!(!exists(&dst));
+}
+
+fn a_floor_of_free_space_stays_free(fs: &FileSystem) {
+    let small = Small::new(fs.name, smallest(fs.name) + 128 * MIB);
+    let (src, dst) = (small.root.join("src"), small.root.join("dst"));
+    dense_file(&src, 48 * MIB);
+    fs::File::open(&src).unwrap().sync_all().unwrap();
+    let stat = rustix::fs::statvfs(&small.root).unwrap();
+    let free = stat.f_bavail * stat.f_frsize;
+    let floor = |bytes| FreeSpaceFloor {
+        percent: 100,
+        bytes,
+    };
+    for function in ALL {
+        let clones = function == Function::Fast && fs.reflinks();
+        // Room for half of the bytes; a clone takes none.
+        let options = CopyOptions::new().free_space_floor(floor(free - 24 * MIB));
+        let result = function.call(&options, &src, &dst);
+        if clones {
+            assert_eq!(result.unwrap().method, CopyMethod::Reflink);
+            fs::remove_file(&dst).unwrap();
+        } else {
+            let error = result.unwrap_err();
+            assert!(matches!(error.kind(), CopyErrorKind::InsufficientSpace(_)));
+            assert_eq!(error.copied(), 0, "it was known before");
+        }
+        assert_eq!(
+            names(&small.root)
+                .iter()
+                .filter(|name| *name != "lost+found")
+                .count(),
+            1
+        );
+
+        // Less than the floor is free already.
+        let options = CopyOptions::new().free_space_floor(floor(free + 64 * MIB));
+        let error = function.call(&options, &src, &dst).unwrap_err();
+        assert!(matches!(error.kind(), CopyErrorKind::InsufficientSpace(_)));
+        assert!(!exists(&dst));
+    }
+    // Room for all of them.
+    let options = CopyOptions::new().free_space_floor(floor(free - 64 * MIB));
+    Function::Sparse.call(&options, &src, &dst).unwrap();
+}
+
+fn a_copy_that_comes_too_late_is_not_published(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    dense_file(&src, 64 * MIB);
+    // Too slow by far for its deadline; it ends there all the same.
+    let rate = CopyRate::new(NonZero::new(MIB).unwrap());
+    for function in ALL {
+        if function == Function::Fast && fs.reflinks() {
+            continue;
+        }
+        let options = CopyOptions::new()
+            .rate(rate.clone())
+            .deadline(Instant::now() + Duration::from_millis(200));
+        let error = function.call(&options, &src, &dst).unwrap_err();
+        assert!(matches!(error.kind(), CopyErrorKind::TimedOut), "{error}");
+        assert!(error.copied() < 64 * MIB);
+        assert_eq!(names(dir.path()), ["src"]);
+    }
+    for function in ALL {
+        let options = CopyOptions::new().deadline(Instant::now());
+        let error = function.call(&options, &src, &dst).unwrap_err();
+        assert!(matches!(error.kind(), CopyErrorKind::TimedOut), "{error}");
+        assert_eq!(names(dir.path()), ["src"]);
+    }
+}
+
+/// Slower than the rate is no fault, faster is one.
+fn a_rate_holds_for_all_its_copies_together(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = dir.path().join("src");
+    dense_file(&src, 4 * MIB);
+    let rate = CopyRate::new(NonZero::new(16 * MIB).unwrap());
+    let options = CopyOptions::new().rate(rate).no_sync(true).workers(2);
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        for name in ["a", "b"] {
+            let dst = dir.path().join(name);
+            let (options, src) = (&options, &src);
+            scope.spawn(move || Function::Sparse.call(options, src, &dst).unwrap());
+        }
+    });
+    // All but the last chunk had to wait for the one before.
+    let least = Duration::from_secs_f64((8.0 - 0.25) / 16.0);
+    assert!(start.elapsed() >= least, "{:?}", start.elapsed());
+}
+
+fn a_clone_of_too_many_extents_is_a_copy(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    let extents: Vec<_> = (0..10)
+        .map(|i| i * 128 * KIB..i * 128 * KIB + 64 * KIB)
+        .collect();
+    sparse_file(&src, 2 * MIB, &extents);
+    fs::File::open(&src).unwrap().sync_all().unwrap();
+    let options = CopyOptions::new().replace(true);
+    let at_most = |extents| options.clone().max_clone_extents(extents);
+    let report = at_most(10).fast_copy(&src, &dst).unwrap();
+    assert_eq!(report.method, CopyMethod::Reflink);
+    let report = at_most(9).fast_copy(&src, &dst).unwrap();
+    assert_ne!(report.method, CopyMethod::Reflink);
+    assert_same(&src, &dst);
+    let error = at_most(9).require_reflink(true).fast_copy(&src, &dst);
+    assert!(matches!(
+        error.unwrap_err().kind(),
+        CopyErrorKind::Unsupported(_)
+    ));
+}
+
+fn a_mask_takes_permission_bits_away(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = text_file(dir.path(), "src", "text");
+    fs::set_permissions(&src, PermissionsExt::from_mode(0o6755)).unwrap();
+    for function in ALL {
+        for (mask, mode) in [(0o700, 0o700), (0o666, 0o644), (0, 0), (!0, 0o755)] {
+            let dst = dir.path().join("dst");
+            let options = CopyOptions::new().replace(true).permissions_mask(mask);
+            function.call(&options, &src, &dst).unwrap();
+            assert_eq!(fs::metadata(&dst).unwrap().mode() & 0o7777, mode);
+        }
+    }
+}
