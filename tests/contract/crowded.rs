@@ -25,10 +25,11 @@ crate::tests![
 
 const SIZE: u64 = 48 * MIB;
 
-/// Holds both threads in their first batch, behind two writes each, until the neighbours are there.
-const HOLD: &str = "pwrite64:delay_enter=200000:when=3";
+/// Holds both threads in each batch, behind two writes: in the first one until the neighbours are
+/// there, and later so that neither of them gets far ahead of the other.
+const HOLD: &str = "pwrite64:delay_enter=150000:when=3+32";
 
-/// A source, and a neighbour's: of zeros, which cost the neighbour no write.
+/// A source, and a neighbour's, of zeros, just large enough to be in somebody's way.
 struct Crowd {
     dir: TempDir,
     src: PathBuf,
@@ -40,8 +41,8 @@ struct Crowd {
 impl Crowd {
     fn new(fs: &FileSystem) -> Self {
         let (dir, elsewhere) = (fs.dir(), fs.dir());
-        let zeros = elsewhere.path().join("zeros");
-        fs::write(&zeros, vec![0; 128 << 20]).unwrap();
+        let neighbour = elsewhere.path().join("neighbour");
+        fs::write(&neighbour, vec![0; 16 << 20]).unwrap();
         let src = dir.path().join("src");
         dense_file(&src, SIZE);
         File::open(&src).unwrap().sync_all().unwrap();
@@ -49,7 +50,7 @@ impl Crowd {
             src,
             dst: dir.path().join("dst"),
             dir,
-            crowded_by: format!("crowded-by={}", zeros.display()),
+            crowded_by: format!("crowded-by={}", neighbour.display()),
             _elsewhere: elsewhere,
         }
     }

@@ -4,6 +4,7 @@
 //! The child is this same program.
 
 use std::fs;
+use std::num::NonZero;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -11,7 +12,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use wasmtime_fast_copy::{CopyControl, CopyError, CopyErrorKind, CopyOptions, CopyReport};
+use wasmtime_fast_copy::{
+    CopyControl, CopyError, CopyErrorKind, CopyOptions, CopyRate, CopyReport,
+};
 
 pub const FLAG: &str = "--copy-in-child";
 
@@ -131,12 +134,11 @@ pub fn main(args: &[String]) -> ExitCode {
         .find(|known| format!("{known:?}") == *function);
     let function = function.expect("a function's name");
     if let Some(neighbour) = crowded_by {
-        // One more than it takes: each of them is for an instant between two copies.
-        for i in 0..=thread::available_parallelism().unwrap().get() {
+        for i in 0..thread::available_parallelism().unwrap().get() {
             let (control, neighbour) = (control.clone(), neighbour.clone());
             thread::spawn(move || {
                 wait_for(CROWD_AFTER, &control);
-                copy_again_and_again(&neighbour, i)
+                copy_for_ever(&neighbour, i)
             });
         }
     }
@@ -172,16 +174,13 @@ fn wait_for(copied: u64, control: &CopyControl) {
     }
 }
 
-/// Is in another copy's way until the process ends. Only that copy's errors matter.
-fn copy_again_and_again(src: &Path, i: usize) -> ! {
-    let dst = src.with_extension(i.to_string());
-    let options = CopyOptions::new()
-        .replace(true)
-        .no_sync(true)
-        .dig_holes(true);
-    loop {
-        let _ = options.sparse_copy(src, &dst);
-    }
+/// Is in another copy's way until the process ends: after its first chunk it waits for the next one's
+/// turn, and costs nobody anything.
+fn copy_for_ever(src: &Path, i: usize) {
+    let rate = CopyRate::new(NonZero::new(1).unwrap());
+    let options = CopyOptions::new().dig_holes(true).rate(rate);
+    let result = options.sparse_copy(src, src.with_extension(i.to_string()));
+    panic!("a byte a second, and it has ended: {result:?}");
 }
 
 /// Done by the child itself: another user may not even reach the program's folder.
