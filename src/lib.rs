@@ -44,8 +44,18 @@
 //! # linker(&Engine::default()).unwrap();
 //! ```
 //!
-//! [`FastCopyCtx::builder`] has the limits, [`p2::add_to_linker_sync`] the synchronous form, and
-//! [`FastCopy`] is for frameworks that own the store's data.
+//! [`p2::add_to_linker_sync`] is the synchronous form, and [`FastCopy`] is for frameworks that own the
+//! store's data.
+//!
+//! # What a guest may take
+//!
+//! [`FastCopyCtx::builder`] has the limits and the policy. Limits that have a default apply unless they
+//! are changed; a quota ([`CopyQuota`]) and a rate ([`CopyRate`]) are the host's to set, and
+//! [`CopySlots`] is how stores share the number of copies at once. [`CopyHooks`] asks the host about
+//! each copy, and tells it of its start and end. Each copy is a span named `copy` of the crate `tracing`,
+//! with the target `wasmtime_fast_copy` and the level `DEBUG`: `src`, `dst` (the guest's paths),
+//! `function`, `flags`, `size`, `method`, `copied`, `allocated`, `clone_error` (why bytes were moved),
+//! `error`, `waited`, `worked`. A look at a file is one named `inspect`, with `path` and `error`.
 //!
 //! # Natively
 //!
@@ -89,15 +99,27 @@ struct Readme;
 mod ctx;
 mod engine;
 #[cfg(feature = "p2")]
+mod hooks;
+#[cfg(feature = "p2")]
 pub mod p2;
 #[cfg(feature = "p2")]
+mod runtime;
+#[cfg(feature = "p2")]
 mod sandbox;
+#[cfg(feature = "p2")]
+mod slots;
 
 #[cfg(feature = "p2")]
 pub use ctx::{
-    DEFAULT_MAX_SIZE, FastCopy, FastCopyCtx, FastCopyCtxBuilder, FastCopyCtxView, FastCopyView,
+    DEFAULT_MAX_CLONE_EXTENTS, DEFAULT_MAX_COPIES, DEFAULT_MAX_JOBS, DEFAULT_MAX_PATH,
+    DEFAULT_MAX_SIZE, DEFAULT_MAX_WAITING, DEFAULT_TIMEOUT, Durability, FastCopy, FastCopyCtx,
+    FastCopyCtxBuilder, FastCopyCtxView, FastCopyView,
 };
 pub use engine::{
     CopyControl, CopyError, CopyErrorKind, CopyMethod, CopyOptions, CopyQuota, CopyRate,
     CopyReport, CopyStep, FreeSpaceFloor, Operand, STAGING_PREFIX, fast_copy, sparse_copy,
 };
+#[cfg(feature = "p2")]
+pub use hooks::{CopyHooks, CopyRequest, CopyTimes};
+#[cfg(feature = "p2")]
+pub use slots::{CopySlots, DEFAULT_SLOTS};

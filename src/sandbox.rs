@@ -21,14 +21,54 @@ use unsupported as resolve;
 use std::io;
 use std::path::Path;
 
+use wasmtime_wasi::FsPerms;
 use wasmtime_wasi::filesystem::{Descriptor, Dir};
 
-use crate::engine::{CopyError, CopyErrorKind, CopyOptions, CopyStep, Destination, Source};
+use crate::engine::{
+    CopyError, CopyErrorKind, CopyOptions, CopyStep, Destination, Source, SourceHandle,
+};
 
 /// A path relative to a guest's descriptor.
 pub(crate) struct PathAt {
-    pub(crate) descriptor: Descriptor,
-    pub(crate) path: String,
+    descriptor: Descriptor,
+    path: String,
+}
+
+impl PathAt {
+    /// Refuses what can't be a path, before anything of it is looked at or kept.
+    pub(crate) fn new(descriptor: &Descriptor, path: String, max_path: usize) -> io::Result<Self> {
+        if path.len() > max_path {
+            return Err(io::ErrorKind::InvalidFilename.into());
+        }
+        if path.contains('\0') {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        Ok(Self {
+            descriptor: descriptor.clone(),
+            path,
+        })
+    }
+
+    /// As the guest gave it.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What the guest may do beneath the descriptor.
+    pub(crate) fn perms(&self) -> FsPerms {
+        match &self.descriptor {
+            Descriptor::Dir(dir) => dir.perms,
+            Descriptor::File(file) => file.perms,
+        }
+    }
+
+    /// Opens a handle on what the path leads to, whatever it is, without following a symbolic link as
+    /// the last component.
+    pub(crate) fn resolve(&self) -> Result<SourceHandle, CopyError> {
+        directory(self)
+            .and_then(|dir| resolve::source(dir, &self.path, false))
+            .map_err(at_source)
+    }
 }
 
 /// Both sides of a guest's call.
@@ -77,10 +117,10 @@ fn not_permitted() -> io::Error {
     io::Error::from_raw_os_error(libc::EPERM)
 }
 
-fn at_source(error: io::Error) -> CopyError {
+pub(crate) fn at_source(error: io::Error) -> CopyError {
     CopyError::source(CopyStep::Open, CopyErrorKind::Os(error))
 }
 
-fn at_destination(error: io::Error) -> CopyError {
+pub(crate) fn at_destination(error: io::Error) -> CopyError {
     CopyError::destination(CopyStep::Open, CopyErrorKind::Os(error))
 }

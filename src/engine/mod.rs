@@ -19,6 +19,8 @@ mod room;
 mod source;
 mod staging;
 mod transfer;
+#[cfg(feature = "p2")]
+mod usage;
 
 use std::io;
 use std::path::Path;
@@ -41,6 +43,8 @@ pub use report::{CopyMethod, CopyReport};
 pub use room::FreeSpaceFloor;
 pub(crate) use source::Source;
 pub use staging::STAGING_PREFIX;
+#[cfg(feature = "p2")]
+pub(crate) use usage::{ExtentSummary, FileUsage, disk_usage, summarize_extents};
 
 use bounds::Bounds;
 use reflink::CloneOutcome;

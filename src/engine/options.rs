@@ -167,6 +167,11 @@ impl CopyOptions {
         self
     }
 
+    #[cfg(feature = "p2")]
+    pub(crate) fn deadline_or_none(&self) -> Option<Instant> {
+        self.deadline
+    }
+
     /// Lets `control` watch and cancel the copy made with these options. A control is for one copy:
     /// a second one with the same is refused.
     pub fn control(mut self, control: CopyControl) -> Self {

@@ -5,8 +5,12 @@ mod generated {
     wasmtime::component::bindgen!({
         path: "wit/p2",
         world: "sandbox:fast-copy/imports",
-        imports: { default: async | trappable },
-        with: { "wasi": wasmtime_wasi::p2::bindings },
+        imports: { default: async | tracing | trappable },
+        with: {
+            "wasi": wasmtime_wasi::p2::bindings,
+            "sandbox:fast-copy/jobs.copy-job": crate::p2::CopyJob,
+        },
+        additional_derives: [PartialEq],
         require_store_data_send: true,
     });
 }
@@ -20,11 +24,13 @@ pub mod sync {
         wasmtime::component::bindgen!({
             path: "wit/p2",
             world: "sandbox:fast-copy/imports",
-            imports: { default: trappable },
+            imports: { default: tracing | trappable },
             with: {
                 "wasi": wasmtime_wasi::p2::bindings,
+                "sandbox:fast-copy/jobs.copy-job": crate::p2::CopyJob,
                 "sandbox:fast-copy/types": crate::p2::bindings::types,
             },
+            additional_derives: [PartialEq],
             require_store_data_send: true,
         });
     }

@@ -4,7 +4,8 @@ use std::io;
 
 use super::bindings::types;
 use crate::engine::{
-    CopyError, CopyErrorKind, CopyMethod, CopyOptions, CopyReport, CopyStep, Operand,
+    CopyError, CopyErrorKind, CopyMethod, CopyOptions, CopyReport, CopyStep, ExtentSummary,
+    FileUsage, Operand,
 };
 
 impl From<CopyReport> for types::CopyReport {
@@ -20,6 +21,18 @@ impl From<CopyReport> for types::CopyReport {
             allocated: report.allocated,
             durable: report.durable,
         }
+    }
+}
+
+impl From<FileUsage> for types::FileUsage {
+    fn from(FileUsage { size, allocated }: FileUsage) -> Self {
+        Self { size, allocated }
+    }
+}
+
+impl From<ExtentSummary> for types::ExtentSummary {
+    fn from(ExtentSummary { extents, shared }: ExtentSummary) -> Self {
+        Self { extents, shared }
     }
 }
 

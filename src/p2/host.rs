@@ -1,57 +1,144 @@
 //! The calls of a guest, in both forms.
 
+use std::future::{Future, pending};
+use std::time::Instant;
+
+use tracing::Span;
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::runtime::spawn_blocking;
 
-use super::bindings::types::{CopyError, CopyFlags, CopyReport};
+use super::bindings::types::{CopyFlags, CopyReport};
 use super::bindings::{copy, sync, types};
-use super::convert;
-use crate::FastCopyCtxView;
-use crate::engine::{self, CopyControl, CopyOptions, Sharing};
-use crate::sandbox::{Operands, PathAt};
+use super::{convert, log};
+use crate::engine::{
+    self, CopyControl, CopyError, CopyErrorKind, CopyOptions, CopyStep, Sharing, Source,
+};
+use crate::hooks::{CopyRequest, CopyTimes};
+use crate::sandbox::{Operands, PathAt, at_destination, at_source};
+use crate::slots::Permit;
+use crate::{FastCopyCtx, FastCopyCtxView};
 
 /// What a guest gets.
-type Outcome = Result<CopyReport, CopyError>;
+pub(super) type Outcome = Result<CopyReport, types::CopyError>;
 
 /// One call of a guest, decoded; it can be made on any thread.
-struct Call {
+pub(super) struct Call {
     operands: Operands,
     sharing: Sharing,
     options: CopyOptions,
-    /// Whether the executor's thread may be blocked.
-    may_block_executor: bool,
+    control: CopyControl,
+    ctx: FastCopyCtx,
+    called: Instant,
+    span: Span,
 }
 
 impl Call {
-    /// Blocks the calling thread.
-    fn make(self) -> Outcome {
-        let report = self.try_make()?;
+    /// Waits for a turn and makes the call. Blocks the calling thread.
+    fn make_blocking(self) -> Outcome {
+        let permit = self.ctx.permit_blocking(&self.options);
+        self.make(permit)
+    }
+
+    /// Waits for a turn and makes the call, on this thread if it may be blocked, else on another.
+    async fn make_async(self) -> Outcome {
+        match self.ctx.may_block_executor() {
+            true => {
+                let permit = self.ctx.permit(&self.options, pending()).await;
+                self.make(permit)
+            }
+            false => self.make_elsewhere(pending()).await,
+        }
+    }
+
+    /// Waits for a turn, and then makes the call on a blocking thread. Dropping the future stops it,
+    /// and nothing is published. `given_up` is ready when the call was cancelled.
+    pub(super) async fn make_elsewhere(self, given_up: impl Future<Output = ()>) -> Outcome {
+        let _cancel_on_drop = CancelOnDrop(self.control.clone());
+        let permit = self.ctx.permit(&self.options, given_up).await;
+        match permit {
+            Ok(_) => spawn_blocking(move || self.make(permit)).await,
+            Err(kind) => Err(self.refuse(kind)),
+        }
+    }
+
+    /// What the guest gets for a call that isn't made.
+    pub(super) fn refuse(&self, kind: CopyErrorKind) -> types::CopyError {
+        log::refused(&self.span, kind)
+    }
+
+    pub(super) fn control(&self) -> &CopyControl {
+        &self.control
+    }
+
+    /// Makes the call, and gives the permit back when its work has ended. Blocks the calling thread.
+    fn make(self, permit: Result<Permit, CopyErrorKind>) -> Outcome {
+        let permit = permit.map_err(|kind| self.refuse(kind))?;
+        let _entered = self.span.enter();
+        let result = self.try_make(&permit);
+        log::times(&self.span, self.times(&permit));
+        drop(permit);
+        let report = result.map_err(|error| log::failed(&self.span, error))?;
+        log::report(&self.span, &report);
         Ok(report.into())
     }
 
-    fn try_make(&self) -> Result<engine::CopyReport, engine::CopyError> {
-        self.options.check(self.sharing)?;
-        let (source, destination) = self.operands.resolve(&self.options)?;
-        engine::copy(&source, &destination, self.sharing, &self.options)
+    fn times(&self, permit: &Permit) -> CopyTimes {
+        CopyTimes {
+            waited: permit.given - self.called,
+            worked: permit.given.elapsed(),
+        }
     }
 
-    /// Makes the call on a blocking thread, unless it may be made on this one. Dropping the future
-    /// stops it, and nothing is published.
-    async fn make_async(mut self) -> Outcome {
-        if self.may_block_executor {
-            return self.make();
+    fn try_make(&self, permit: &Permit) -> Result<engine::CopyReport, engine::CopyError> {
+        let Self {
+            operands,
+            options,
+            sharing,
+            ..
+        } = self;
+        if self.control.is_cancelled() {
+            return Err(CopyError::new(CopyStep::Open, CopyErrorKind::Cancelled));
         }
-        let control = CopyControl::new();
-        let _cancel_on_drop = CancelOnDrop(control.clone());
-        self.options = self.options.control(control);
-        spawn_blocking(move || self.make()).await
+        let (source, destination) = operands.resolve(options)?;
+        log::opened(&self.span, source.size());
+        let copy = || engine::copy(&source, &destination, *sharing, options);
+        let Some(hooks) = self.ctx.hooks() else {
+            return copy();
+        };
+        let request = self.request(&source);
+        if !hooks.authorize(&request) {
+            return Err(CopyError::new(
+                CopyStep::Open,
+                CopyErrorKind::NotPermitted("the host doesn't allow this copy"),
+            ));
+        }
+        hooks.started(&request, &self.control);
+        let result = copy();
+        hooks.ended(&request, result.as_ref(), self.times(permit));
+        result
+    }
+
+    /// What the host's hooks are asked about.
+    fn request(&self, source: &Source) -> CopyRequest<'_> {
+        let (src, dst) = (&self.operands.source, &self.operands.destination);
+        CopyRequest {
+            may_share: self.sharing == Sharing::Allowed,
+            src_path: src.path(),
+            src_perms: src.perms(),
+            dst_path: dst.path(),
+            dst_perms: dst.perms(),
+            size: source.size(),
+            allocated: source.allocated(),
+            replace: self.options.replace,
+            durable: !self.options.no_sync,
+        }
     }
 }
 
 /// Cancels a copy whose caller has gone. The thread that copies can't be stopped from outside, so
 /// it looks at the control itself.
-struct CancelOnDrop(CopyControl);
+pub(super) struct CancelOnDrop(pub(super) CopyControl);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
@@ -61,30 +148,38 @@ impl Drop for CancelOnDrop {
 
 impl FastCopyCtxView<'_> {
     /// Decodes a call. An unknown handle is a trap, as in `wasmtime-wasi`.
-    fn call(
+    pub(super) fn call(
         &self,
         sharing: Sharing,
         (src, src_path): (Resource<Descriptor>, String),
         (dst, dst_path): (Resource<Descriptor>, String),
         flags: CopyFlags,
-    ) -> wasmtime::Result<Call> {
-        let source = PathAt {
-            descriptor: self.table.get(&src)?.clone(),
-            path: src_path,
+    ) -> wasmtime::Result<Result<Call, types::CopyError>> {
+        let (src, dst) = (self.table.get(&src)?, self.table.get(&dst)?);
+        let span = log::copy(&src_path, &dst_path, sharing, flags);
+        let max_path = self.ctx.max_path();
+        let decode = || {
+            let (sharing, options) = self.ctx.restrict(sharing, convert::options(flags))?;
+            let operands = Operands {
+                source: PathAt::new(src, src_path, max_path).map_err(at_source)?,
+                destination: PathAt::new(dst, dst_path, max_path).map_err(at_destination)?,
+            };
+            Ok((operands, sharing, options))
         };
-        let destination = PathAt {
-            descriptor: self.table.get(&dst)?.clone(),
-            path: dst_path,
+        let (operands, sharing, options) = match decode() {
+            Ok(decoded) => decoded,
+            Err(error) => return Ok(Err(log::failed(&span, error))),
         };
-        Ok(Call {
-            operands: Operands {
-                source,
-                destination,
-            },
+        let control = CopyControl::new();
+        Ok(Ok(Call {
+            operands,
             sharing,
-            options: self.ctx.restrict(convert::options(flags)),
-            may_block_executor: self.ctx.allow_blocking_current_thread,
-        })
+            options: options.control(control.clone()),
+            control,
+            ctx: self.ctx.clone(),
+            called: Instant::now(),
+            span,
+        }))
     }
 }
 
@@ -100,7 +195,10 @@ impl copy::Host for FastCopyCtxView<'_> {
         options: CopyFlags,
     ) -> wasmtime::Result<Outcome> {
         let call = self.call(Sharing::Allowed, (src, src_path), (dst, dst_path), options)?;
-        Ok(call.make_async().await)
+        Ok(match call {
+            Ok(call) => call.make_async().await,
+            Err(refused) => Err(refused),
+        })
     }
 
     async fn sparse_copy(
@@ -117,7 +215,10 @@ impl copy::Host for FastCopyCtxView<'_> {
             (dst, dst_path),
             options,
         )?;
-        Ok(call.make_async().await)
+        Ok(match call {
+            Ok(call) => call.make_async().await,
+            Err(refused) => Err(refused),
+        })
     }
 }
 
@@ -131,7 +232,7 @@ impl sync::copy::Host for FastCopyCtxView<'_> {
         options: CopyFlags,
     ) -> wasmtime::Result<Outcome> {
         let call = self.call(Sharing::Allowed, (src, src_path), (dst, dst_path), options)?;
-        Ok(call.make())
+        Ok(call.and_then(Call::make_blocking))
     }
 
     fn sparse_copy(
@@ -148,6 +249,6 @@ impl sync::copy::Host for FastCopyCtxView<'_> {
             (dst, dst_path),
             options,
         )?;
-        Ok(call.make())
+        Ok(call.and_then(Call::make_blocking))
     }
 }

@@ -6,6 +6,11 @@
 pub mod bindings;
 mod convert;
 mod host;
+mod inspect;
+mod jobs;
+mod log;
+
+pub use jobs::CopyJob;
 
 use crate::ctx::{FastCopy, FastCopyView};
 use wasmtime::component::Linker;
@@ -13,8 +18,10 @@ use wasmtime::component::Linker;
 /// Adds `sandbox:fast-copy` to a linker whose components run asynchronously.
 ///
 /// The copies run on the blocking threads of the tokio runtime, or of `wasmtime-wasi`'s own where
-/// there is none; the executor never waits. Dropping the future of a guest's call stops its copy
-/// at the next chunk, and nothing is published.
+/// there is none; the executor never waits, unless
+/// [`allow_blocking_current_thread`](crate::FastCopyCtxBuilder::allow_blocking_current_thread) is set.
+/// Dropping the future of a guest's call stops its copy at the next chunk, and nothing is published.
+/// Jobs run on the blocking threads of `wasmtime-wasi`'s own runtime.
 ///
 /// It adds nothing of `wasi:*`: call
 /// [`wasmtime_wasi::p2::add_to_linker_async`] too.
@@ -27,12 +34,16 @@ where
     T: FastCopyView + 'static,
 {
     bindings::types::add_to_linker::<T, FastCopy>(linker, T::fast_copy)?;
-    bindings::copy::add_to_linker::<T, FastCopy>(linker, T::fast_copy)
+    bindings::copy::add_to_linker::<T, FastCopy>(linker, T::fast_copy)?;
+    bindings::jobs::add_to_linker::<T, FastCopy>(linker, T::fast_copy)?;
+    bindings::inspect::add_to_linker::<T, FastCopy>(linker, T::fast_copy)
 }
 
 /// Adds `sandbox:fast-copy` to a linker whose components run synchronously.
 ///
-/// The copies run on the calling thread, inside and outside a tokio context alike.
+/// The copies run on the calling thread, inside and outside a tokio context alike; those of jobs as in
+/// the asynchronous form. A call that waits for its slot blocks the calling thread: so don't run guests
+/// of both forms on one single-threaded runtime, or one may wait for a slot that the other was given.
 ///
 /// It adds nothing of `wasi:*`: call [`wasmtime_wasi::p2::add_to_linker_sync`] too.
 ///
@@ -44,5 +55,7 @@ where
     T: FastCopyView + 'static,
 {
     bindings::types::add_to_linker::<T, FastCopy>(linker, T::fast_copy)?;
-    bindings::sync::copy::add_to_linker::<T, FastCopy>(linker, T::fast_copy)
+    bindings::sync::copy::add_to_linker::<T, FastCopy>(linker, T::fast_copy)?;
+    bindings::sync::jobs::add_to_linker::<T, FastCopy>(linker, T::fast_copy)?;
+    bindings::sync::inspect::add_to_linker::<T, FastCopy>(linker, T::fast_copy)
 }

@@ -17,6 +17,8 @@ use rustix::io::{Errno, retry_on_intr};
 
 pub(crate) use super::unix::*;
 use super::{FileId, Status};
+#[cfg(feature = "p2")]
+pub(crate) use fiemap::summarize_extents;
 pub(crate) use fiemap::{WrittenMap, has_more_extents_than};
 pub(crate) use writeback::start_writing_back;
 

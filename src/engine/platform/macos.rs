@@ -8,6 +8,8 @@ use rustix::fs::{CloneFlags, Mode, OFlags, fclonefileat};
 
 use super::Status;
 
+#[cfg(feature = "p2")]
+pub(crate) use super::portable::summarize_extents;
 pub(crate) use super::portable::{
     WrittenMap, has_more_extents_than, offload, read_ahead, start_writing_back,
 };

@@ -28,6 +28,15 @@ pub(crate) fn has_more_extents_than<E>(
     Ok(false)
 }
 
+/// There is no `FIEMAP`: nobody can tell.
+#[cfg(feature = "p2")]
+pub(crate) fn summarize_extents<E>(
+    _: &File,
+    _: impl Fn() -> Result<(), E>,
+) -> Result<Option<(u64, u64)>, E> {
+    Ok(None)
+}
+
 /// There is no `FIEMAP`: nothing counts as surely written.
 pub(crate) struct WrittenMap<'a>(PhantomData<&'a File>);
 

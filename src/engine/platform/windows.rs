@@ -10,6 +10,8 @@ use std::io;
 use std::os::windows::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "p2")]
+pub(crate) use super::portable::summarize_extents;
 pub(crate) use super::portable::{
     WrittenMap, has_more_extents_than, offload, read_ahead, start_writing_back,
 };

@@ -14,6 +14,9 @@ use rustix::ioctl;
 
 /// `FIEMAP_EXTENT_LAST`.
 const LAST: u32 = 0x1;
+/// `FIEMAP_EXTENT_SHARED`.
+#[cfg(feature = "p2")]
+const SHARED: u32 = 0x2000;
 /// `FIEMAP_EXTENT_UNKNOWN`, `_DELALLOC` and `_UNWRITTEN`: nothing is on the disk yet.
 const NOT_SURELY_WRITTEN: u32 = 0x2 | 0x4 | 0x800;
 
@@ -168,6 +171,24 @@ pub(crate) fn has_more_extents_than<E>(
         count <= limit
     })?;
     Ok(count > limit)
+}
+
+/// How many extents a file has, and how many bytes are in those that belong to other files too. None
+/// where the file system can't tell. `go_on` is asked between two calls, and its error ends it.
+#[cfg(feature = "p2")]
+pub(crate) fn summarize_extents<E>(
+    file: &File,
+    go_on: impl Fn() -> Result<(), E>,
+) -> Result<Option<(u64, u64)>, E> {
+    let (mut extents, mut shared) = (0, 0);
+    let can_tell = walk(file, go_on, |extent| {
+        extents += 1;
+        if extent.flags & SHARED != 0 {
+            shared += extent.length;
+        }
+        true
+    })?;
+    Ok(can_tell.then_some((extents, shared)))
 }
 
 /// Visits a file's extents until `visit` says that it is enough. False: the file system can't tell, or

@@ -1,82 +1,19 @@
-//! The host's side of a call, without a guest: what the executor, the table and a caller who goes
-//! away see.
+//! One call: what the executor, the table and a caller who goes away see.
 
-use std::fs::{self, File};
+use std::fs;
 use std::future::Future;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
-use wasmtime::component::{Resource, ResourceTable};
-use wasmtime_fast_copy::p2::bindings::copy::Host;
+use wasmtime::component::Resource;
+use wasmtime_fast_copy::FastCopyCtx;
 use wasmtime_fast_copy::p2::bindings::sync::copy::Host as SyncHost;
-use wasmtime_fast_copy::p2::bindings::types::{CopyError, CopyFlags, CopyReport};
-use wasmtime_fast_copy::{FastCopyCtx, FastCopyCtxView};
-use wasmtime_wasi::filesystem::{Descriptor, Dir};
-use wasmtime_wasi::{FsPerms, OpenMode};
+use wasmtime_fast_copy::p2::bindings::types::CopyFlags;
+use wasmtime_wasi::filesystem::Descriptor;
 
-/// A store's data, with one directory open in its table.
-struct State {
-    ctx: FastCopyCtx,
-    table: ResourceTable,
-    dir: TempDir,
-    handle: u32,
-}
-
-impl State {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let mut table = ResourceTable::new();
-        let mode = OpenMode::READ | OpenMode::WRITE;
-        let descriptor = Descriptor::Dir(Dir::new(
-            File::open(dir.path()).unwrap(),
-            FsPerms::ReadWrite,
-            mode,
-            false,
-        ));
-        let handle = table.push(descriptor).unwrap().rep();
-        Self {
-            ctx: FastCopyCtx::new(),
-            table,
-            dir,
-            handle,
-        }
-    }
-
-    fn view(&mut self) -> FastCopyCtxView<'_> {
-        FastCopyCtxView {
-            ctx: &mut self.ctx,
-            table: &mut self.table,
-        }
-    }
-
-    fn borrow(&self) -> Resource<Descriptor> {
-        Resource::new_borrow(self.handle)
-    }
-
-    fn path(&self, name: &str) -> std::path::PathBuf {
-        self.dir.path().join(name)
-    }
-}
-
-/// What a guest gets, or a trap.
-type Answer = wasmtime::Result<Result<CopyReport, CopyError>>;
-
-/// Copies to `dst` in the directory of this handle, in the asynchronous form.
-async fn copy(state: &mut State, handle: u32, src: &str, flags: CopyFlags) -> Answer {
-    let (src_dir, dst_dir) = (Resource::new_borrow(handle), state.borrow());
-    let mut view = state.view();
-    Host::sparse_copy(&mut view, src_dir, src.into(), dst_dir, "dst".into(), flags).await
-}
-
-/// A file without holes.
-fn write_dense(path: &Path, size: usize) {
-    let bytes: Vec<u8> = (0..size).map(|i| (i % 251) as u8 + 1).collect();
-    fs::write(path, bytes).unwrap();
-}
+use crate::state::{State, copy, write_dense};
 
 /// The blocks of this process's file that has no name and this size, in bytes.
 fn staged(size: u64) -> Option<u64> {

@@ -1,0 +1,52 @@
+//! Hooks that tell what they see, and hold copies back.
+
+use std::sync::{Mutex, mpsc};
+
+use wasmtime_fast_copy::{CopyControl, CopyError, CopyHooks, CopyReport, CopyRequest, CopyTimes};
+
+/// Tells what it sees, and lets a copy begin only when it is told to.
+pub struct Gate {
+    seen: mpsc::Sender<String>,
+    go: Mutex<mpsc::Receiver<()>>,
+    refuse: Option<&'static str>,
+}
+
+impl Gate {
+    /// The hooks, what they see, and the way to let a copy begin.
+    pub fn new(refuse: Option<&'static str>) -> (Self, mpsc::Receiver<String>, mpsc::Sender<()>) {
+        let (seen, seen_here) = mpsc::channel();
+        let (go_here, go) = mpsc::channel();
+        let gate = Self {
+            seen,
+            go: Mutex::new(go),
+            refuse,
+        };
+        (gate, seen_here, go_here)
+    }
+}
+
+impl CopyHooks for Gate {
+    fn authorize(&self, request: &CopyRequest<'_>) -> bool {
+        let text = format!(
+            "asked {} -> {}, {}",
+            request.src_path, request.dst_path, request.size
+        );
+        self.seen.send(text).unwrap();
+        self.refuse != Some(request.src_path)
+    }
+
+    fn started(&self, _: &CopyRequest<'_>, control: &CopyControl) {
+        self.seen
+            .send(format!("started, {}", control.copied()))
+            .unwrap();
+        let _ = self.go.lock().unwrap().recv();
+    }
+
+    fn ended(&self, _: &CopyRequest<'_>, result: Result<&CopyReport, &CopyError>, _: CopyTimes) {
+        let text = match result {
+            Ok(report) => format!("ended, {}", report.size),
+            Err(error) => format!("ended: {error}"),
+        };
+        self.seen.send(text).unwrap();
+    }
+}

@@ -1,0 +1,114 @@
+//! What a guest is told of files.
+
+use std::fs::{self, File};
+use std::future::Future;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::task::{Context, Waker};
+
+use wasmtime_fast_copy::p2::bindings::inspect::Host;
+use wasmtime_fast_copy::p2::bindings::sync::inspect::Host as SyncHost;
+use wasmtime_fast_copy::p2::bindings::types::{CopyFlags, ErrorCode, Operand};
+use wasmtime_fast_copy::{CopySlots, FastCopyCtx};
+
+use crate::gate::Gate;
+use crate::state::{State, copy, write_dense};
+
+/// Asks in both forms, which must answer in the same way.
+async fn disk_usage(state: &mut State, path: &str) -> Result<(u64, u64), ErrorCode> {
+    let dir = || wasmtime::component::Resource::new_borrow(state.handle);
+    let (first, second) = (dir(), dir());
+    let mut view = state.view();
+    let a = Host::disk_usage(&mut view, first, path.into()).await;
+    let b = SyncHost::disk_usage(&mut view, second, path.into());
+    let [a, b] = [a, b].map(|answer| answer.unwrap());
+    assert_eq!(format!("{a:?}"), format!("{b:?}"));
+    a.map(|usage| (usage.size, usage.allocated))
+        .map_err(|error| {
+            assert!(matches!(error.operand, Some(Operand::Source)));
+            error.code
+        })
+}
+
+#[tokio::test]
+async fn a_guest_is_told_what_a_file_takes() {
+    let mut state = State::new();
+    let path = state.path("sparse");
+    write_dense(&path, 300_000);
+    File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(1 << 40)
+        .unwrap();
+    let blocks = fs::metadata(&path).unwrap().blocks();
+    let usage = disk_usage(&mut state, "sparse").await.unwrap();
+    assert_eq!(usage, (1 << 40, blocks * 512));
+    assert!(usage.1 >= 300_000);
+}
+
+#[tokio::test]
+async fn only_regular_files_inside_are_told_of() {
+    let mut state = State::new();
+    fs::write(state.path("file"), "text").unwrap();
+    fs::create_dir(state.path("dir")).unwrap();
+    symlink("file", state.path("link")).unwrap();
+    symlink("/etc/passwd", state.path("out")).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        state.path("fifo"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR,
+        0,
+    )
+    .unwrap();
+    use ErrorCode::*;
+    let long = "x".repeat(5000);
+    for (path, expected) in [
+        ("none", NoEntry),
+        ("", NoEntry),
+        ("dir", IsDirectory),
+        (".", IsDirectory),
+        ("link", Loop),
+        ("out", Loop),
+        ("out/", NotPermitted),
+        ("fifo", Invalid),
+        ("file/", NotDirectory),
+        ("../x", NotPermitted),
+        ("/etc/passwd", NotPermitted),
+        ("a\0b", Invalid),
+        (long.as_str(), NameTooLong),
+    ] {
+        let code = disk_usage(&mut state, path).await.unwrap_err();
+        assert_eq!(format!("{code:?}"), format!("{expected:?}"), "{path:?}");
+    }
+}
+
+/// It may take long, so it waits for its turn as a copy does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_through_all_extents_takes_a_slot() {
+    let slots = CopySlots::new(1);
+    let (gate, seen, go) = Gate::new(None);
+    let builder = FastCopyCtx::builder().slots(slots.clone());
+    let mut holder = State::new().with(builder.clone().hooks(gate));
+    fs::write(holder.path("src"), "text").unwrap();
+    let handle = holder.handle;
+    let mut held = Box::pin(copy(&mut holder, handle, "src", CopyFlags::empty()));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(held.as_mut().poll(&mut context).is_pending());
+    while seen.recv().unwrap() != "started, 0" {}
+
+    let mut state = State::new().with(builder);
+    write_dense(&state.path("file"), 100_000);
+    File::open(state.path("file")).unwrap().sync_all().unwrap();
+    let dir = state.borrow();
+    let mut view = state.view();
+    let mut call = Box::pin(Host::summarize_extents(&mut view, dir, "file".into()));
+    assert!(call.as_mut().poll(&mut context).is_pending());
+    drop(go);
+    assert!(held.await.unwrap().is_ok());
+    match call.await.unwrap() {
+        Ok(summary) => assert!(summary.extents > 0),
+        Err(error) => assert!(matches!(error.code, ErrorCode::Unsupported)),
+    }
+    assert_eq!(slots.free(), 1);
+}

@@ -1,0 +1,271 @@
+//! Copies in the background.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use wasmtime::component::Resource;
+use wasmtime_fast_copy::p2::CopyJob;
+use wasmtime_fast_copy::p2::bindings::jobs::{Host, HostCopyJob};
+use wasmtime_fast_copy::p2::bindings::sync::jobs::{Host as SyncHost, HostCopyJob as SyncCopyJob};
+use wasmtime_fast_copy::p2::bindings::types::{CopyError, CopyFlags, CopyReport, ErrorCode};
+use wasmtime_fast_copy::{CopySlots, FastCopyCtx};
+use wasmtime_wasi::p2::bindings::io::poll::HostPollable;
+
+use crate::gate::Gate;
+use crate::state::{State, write_dense};
+
+type Started = Result<Resource<CopyJob>, CopyError>;
+
+async fn start(state: &mut State, src: &str, dst: &str) -> Started {
+    let (src_dir, dst_dir) = (state.borrow(), state.borrow());
+    let mut view = state.view();
+    let flags = CopyFlags::empty();
+    Host::start_sparse_copy(&mut view, src_dir, src.into(), dst_dir, dst.into(), flags)
+        .await
+        .unwrap()
+}
+
+async fn finish(state: &mut State, job: Resource<CopyJob>) -> Result<CopyReport, CopyError> {
+    HostCopyJob::finish(&mut state.view(), job).await.unwrap()
+}
+
+fn again(job: &Resource<CopyJob>) -> Resource<CopyJob> {
+    Resource::new_borrow(job.rep())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_ends_as_its_call_would_have() {
+    let mut state = State::new();
+    write_dense(&state.path("src"), 1 << 20);
+    let job = start(&mut state, "src", "dst").await.unwrap();
+    let report = finish(&mut state, job).await.unwrap();
+    assert_eq!((report.size, report.durable), (1 << 20, true));
+    assert_eq!(
+        fs::read(state.path("src")).unwrap(),
+        fs::read(state.path("dst")).unwrap()
+    );
+    for (src, dst, expected) in [
+        ("src", "dst", ErrorCode::Exist),
+        ("none", "dst", ErrorCode::NoEntry),
+        ("src", "../x", ErrorCode::NotPermitted),
+    ] {
+        let job = start(&mut state, src, dst).await.unwrap();
+        let error = finish(&mut state, job).await.unwrap_err();
+        assert_eq!(format!("{:?}", error.code), format!("{expected:?}"));
+    }
+}
+
+#[test]
+fn a_job_runs_without_a_runtime_of_the_hosts() {
+    let mut state = State::new();
+    write_dense(&state.path("src"), 1 << 20);
+    let (src, dst) = (state.borrow(), state.borrow());
+    let mut view = state.view();
+    let flags = CopyFlags::empty();
+    let job = SyncHost::start_fast_copy(&mut view, src, "src".into(), dst, "dst".into(), flags);
+    let job = job.unwrap().unwrap();
+    let report = SyncCopyJob::finish(&mut view, job).unwrap().unwrap();
+    assert_eq!(report.size, 1 << 20);
+}
+
+/// More often than tokio lets one task go on without a break.
+#[test]
+fn the_synchronous_form_has_jobs_in_any_runtime() {
+    async fn start_and_finish() {
+        let mut state = State::new();
+        fs::write(state.path("src"), "text").unwrap();
+        for i in 0..300 {
+            let (src, dst) = (state.borrow(), state.borrow());
+            let mut view = state.view();
+            let (flags, name) = (CopyFlags::NO_SYNC, i.to_string());
+            let job = SyncHost::start_fast_copy(&mut view, src, "src".into(), dst, name, flags);
+            let job = job.unwrap().unwrap();
+            assert!(SyncCopyJob::finish(&mut view, job).unwrap().is_ok());
+        }
+    }
+    let single = tokio::runtime::Builder::new_current_thread().build();
+    single.unwrap().block_on(start_and_finish());
+    let several = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+    // In a task, too.
+    several.block_on(async { tokio::spawn(start_and_finish()).await.unwrap() });
+}
+
+/// It is not asked for again when its turn comes, and doesn't wait for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_waits_is_cancelled_at_once() {
+    let (gate, seen, go) = Gate::new(None);
+    let ctx = FastCopyCtx::builder().slots(CopySlots::new(1)).hooks(gate);
+    let mut state = State::new().with(ctx.timeout(None));
+    fs::write(state.path("src"), "text").unwrap();
+    let first = start(&mut state, "src", "first").await.unwrap();
+    while seen.recv().unwrap() != "started, 0" {}
+    let second = start(&mut state, "src", "second").await.unwrap();
+    while state.ctx.waiting() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let mut view = state.view();
+    HostCopyJob::cancel(&mut view, again(&second))
+        .await
+        .unwrap();
+    let error = finish(&mut state, second).await.unwrap_err();
+    assert!(matches!(error.code, ErrorCode::Cancelled));
+    drop(go);
+    assert!(finish(&mut state, first).await.is_ok());
+    assert_eq!(seen.recv().unwrap(), "ended, 4");
+    assert!(
+        seen.try_recv().is_err(),
+        "the hooks have seen the second job"
+    );
+    assert_eq!((state.ctx.waiting(), state.ctx.jobs()), (0, 0));
+}
+
+/// A dropped job counts until nothing of it is left.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_tasks_than_jobs_are_left_by_dropping() {
+    let mut state = State::new().with(FastCopyCtx::builder().max_jobs(3));
+    fs::write(state.path("src"), "text").unwrap();
+    for i in 0..2000 {
+        match start(&mut state, "src", &i.to_string()).await {
+            Ok(job) => HostCopyJob::drop(&mut state.view(), job).await.unwrap(),
+            Err(error) => assert!(matches!(error.code, ErrorCode::Busy)),
+        }
+        assert!(state.ctx.jobs() <= 3);
+    }
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while state.ctx.jobs() > 0 {
+        assert!(
+            Instant::now() < deadline,
+            "{} jobs are left",
+            state.ctx.jobs()
+        );
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_shows_how_far_it_is() {
+    let (gate, seen, go) = Gate::new(None);
+    let mut state = State::new().with(FastCopyCtx::builder().hooks(gate));
+    write_dense(&state.path("src"), 1 << 20);
+    let job = start(&mut state, "src", "dst").await.unwrap();
+    while seen.recv().unwrap() != "started, 0" {}
+    let before = HostCopyJob::progress(&mut state.view(), again(&job)).await;
+    let before = before.unwrap();
+    assert_eq!((before.copied, before.ended), (0, false));
+    drop(go);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let after = loop {
+        let progress = HostCopyJob::progress(&mut state.view(), again(&job)).await;
+        let progress = progress.unwrap();
+        if progress.ended {
+            break progress;
+        }
+        assert!(Instant::now() < deadline, "the job never ends");
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(after.copied, 1 << 20);
+    assert!(after.total >= Some(1 << 20));
+    assert!(finish(&mut state, job).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_job_publishes_nothing() {
+    for drops in [false, true] {
+        let slots = CopySlots::new(1);
+        let (gate, seen, go) = Gate::new(None);
+        let builder = FastCopyCtx::builder().slots(slots.clone()).hooks(gate);
+        let mut state = State::new().with(builder);
+        write_dense(&state.path("src"), 1 << 20);
+        let job = start(&mut state, "src", "dst").await.unwrap();
+        while seen.recv().unwrap() != "started, 0" {}
+        if drops {
+            HostCopyJob::drop(&mut state.view(), job).await.unwrap();
+            drop(go);
+        } else {
+            let mut view = state.view();
+            HostCopyJob::cancel(&mut view, again(&job)).await.unwrap();
+            drop(go);
+            let error = finish(&mut state, job).await.unwrap_err();
+            assert!(matches!(error.code, ErrorCode::Cancelled));
+        }
+        assert_eq!(
+            seen.recv().unwrap(),
+            "ended: opening: the copy was cancelled"
+        );
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while slots.free() == 0 {
+            assert!(Instant::now() < deadline, "the slot is lost");
+            std::thread::yield_now();
+        }
+        assert!(!state.path("dst").exists());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_and_its_pollables_are_dropped_in_any_order() {
+    let mut state = State::new();
+    fs::write(state.path("src"), "text").unwrap();
+    for (i, job_first) in [false, true].into_iter().enumerate() {
+        let job = start(&mut state, "src", &i.to_string()).await.unwrap();
+        let mut pollables = Vec::new();
+        for _ in 0..3 {
+            let pollable = HostCopyJob::subscribe(&mut state.view(), again(&job)).await;
+            pollables.push(pollable.unwrap());
+        }
+        for pollable in &pollables {
+            let pollable = Resource::new_borrow(pollable.rep());
+            HostPollable::block(&mut state.table, pollable)
+                .await
+                .unwrap();
+        }
+        let progress = HostCopyJob::progress(&mut state.view(), again(&job)).await;
+        assert!(progress.unwrap().ended, "its pollable is ready");
+        if job_first {
+            HostCopyJob::drop(&mut state.view(), job).await.unwrap();
+            for pollable in pollables {
+                let still = Resource::new_borrow(pollable.rep());
+                assert!(HostPollable::ready(&mut state.table, still).await.unwrap());
+                HostPollable::drop(&mut state.table, pollable).unwrap();
+            }
+        } else {
+            for pollable in pollables {
+                HostPollable::drop(&mut state.table, pollable).unwrap();
+            }
+            assert!(finish(&mut state, job).await.is_ok());
+        }
+    }
+    // The directory is left.
+    let handle: Resource<wasmtime_wasi::filesystem::Descriptor> = Resource::new_own(state.handle);
+    state.table.delete(handle).unwrap();
+    assert!(state.table.is_empty());
+}
+
+#[tokio::test]
+async fn a_guest_has_no_more_jobs_than_it_may() {
+    let mut state = State::new().with(FastCopyCtx::builder().max_jobs(3));
+    fs::write(state.path("src"), "text").unwrap();
+    let mut jobs = Vec::new();
+    for i in 0..3 {
+        jobs.push(start(&mut state, "src", &i.to_string()).await.unwrap());
+    }
+    for _ in 0..1000 {
+        let busy = start(&mut state, "src", "more").await.unwrap_err();
+        assert!(matches!(busy.code, ErrorCode::Busy));
+    }
+    // One that has ended counts until it is taken.
+    let job = jobs.pop().unwrap();
+    assert!(finish(&mut state, job).await.is_ok());
+    // Its task lets go of it an instant later.
+    while state.ctx.jobs() == 3 {
+        tokio::task::yield_now().await;
+    }
+    jobs.push(start(&mut state, "src", "next").await.unwrap());
+    assert!(start(&mut state, "src", "more").await.is_err());
+    for job in jobs {
+        assert!(finish(&mut state, job).await.is_ok());
+    }
+    while state.ctx.jobs() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(start(&mut state, "src", "last").await.is_ok());
+}

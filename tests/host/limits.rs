@@ -1,0 +1,148 @@
+//! What a host allows, and what a guest sees of that.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::time::Duration;
+
+use wasmtime::component::Resource;
+use wasmtime_fast_copy::p2::bindings::copy::Host;
+use wasmtime_fast_copy::p2::bindings::sync::copy::Host as SyncHost;
+use wasmtime_fast_copy::p2::bindings::types::{CopyFlags, ErrorCode};
+use wasmtime_fast_copy::{CopyQuota, Durability, FastCopyCtx, FastCopyCtxBuilder, FreeSpaceFloor};
+
+use crate::state::{State, copy, write_dense};
+
+/// Copies in both forms, which must answer in the same way.
+async fn code_of(state: &mut State, src: &str, dst: &str, flags: CopyFlags) -> Option<ErrorCode> {
+    let mut codes = Vec::new();
+    let (dirs, borrow) = (state.handle, Resource::new_borrow);
+    let mut view = state.view();
+    for sync in [false, true] {
+        let (src_dir, dst_dir) = (borrow(dirs), borrow(dirs));
+        let answer = match sync {
+            false => {
+                Host::fast_copy(&mut view, src_dir, src.into(), dst_dir, dst.into(), flags).await
+            }
+            true => SyncHost::fast_copy(&mut view, src_dir, src.into(), dst_dir, dst.into(), flags),
+        };
+        codes.push(answer.unwrap().err().map(|error| error.code));
+    }
+    assert_eq!(format!("{:?}", codes[0]), format!("{:?}", codes[1]));
+    codes.pop().unwrap()
+}
+
+#[tokio::test]
+async fn each_limit_has_its_code() {
+    use ErrorCode::*;
+    let builder = FastCopyCtx::builder;
+    let everything = FreeSpaceFloor {
+        percent: 100,
+        bytes: u64::MAX,
+    };
+    type Case = (
+        FastCopyCtxBuilder,
+        CopyFlags,
+        &'static str,
+        Option<ErrorCode>,
+    );
+    let (none, replace) = (CopyFlags::empty(), CopyFlags::REPLACE);
+    let cases: [Case; 12] = [
+        (builder().max_size(3), none, "src", Some(FileTooLarge)),
+        (builder().max_size(4), replace, "src", None),
+        (builder().max_path(3), replace, "src", None),
+        (builder().max_path(2), none, "src", Some(NameTooLong)),
+        (
+            builder().quota(CopyQuota::new(0)),
+            none,
+            "src",
+            Some(InsufficientSpace),
+        ),
+        (
+            builder().quota(CopyQuota::new(1 << 20)),
+            replace,
+            "src",
+            None,
+        ),
+        (
+            builder().free_space_floor(everything),
+            none,
+            "src",
+            Some(InsufficientSpace),
+        ),
+        (
+            builder().free_space_floor(FreeSpaceFloor::NONE),
+            replace,
+            "src",
+            None,
+        ),
+        (
+            builder().timeout(Some(Duration::ZERO)),
+            none,
+            "src",
+            Some(Timeout),
+        ),
+        (builder().timeout(Some(Duration::MAX)), replace, "src", None),
+        (
+            builder().allow_replace(false),
+            replace,
+            "src",
+            Some(NotPermitted),
+        ),
+        (
+            builder().allow_sharing(false),
+            CopyFlags::REQUIRE_REFLINK,
+            "src",
+            Some(Unsupported),
+        ),
+    ];
+    for (ctx, flags, src, expected) in cases {
+        let text = format!("{ctx:?}");
+        let mut state = State::new().with(ctx);
+        fs::write(state.path("src"), "text").unwrap();
+        let code = code_of(&mut state, src, "dst", flags).await;
+        assert_eq!(format!("{code:?}"), format!("{expected:?}"), "{text}");
+        assert_eq!(state.path("dst").exists(), expected.is_none(), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_says_what_is_durable() {
+    for (durability, flags, durable) in [
+        (Durability::GuestsChoice, CopyFlags::empty(), true),
+        (Durability::GuestsChoice, CopyFlags::NO_SYNC, false),
+        (Durability::Always, CopyFlags::NO_SYNC, true),
+        (Durability::Never, CopyFlags::empty(), false),
+    ] {
+        let mut state = State::new().with(FastCopyCtx::builder().durability(durability));
+        fs::write(state.path("src"), "text").unwrap();
+        let handle = state.handle;
+        let report = copy(&mut state, handle, "src", flags).await;
+        assert_eq!(report.unwrap().unwrap().durable, durable, "{durability:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_hosts_mask_takes_permission_bits_away() {
+    let mut state = State::new().with(FastCopyCtx::builder().permissions_mask(0o640));
+    fs::write(state.path("src"), "text").unwrap();
+    fs::set_permissions(state.path("src"), PermissionsExt::from_mode(0o777)).unwrap();
+    assert!(
+        code_of(&mut state, "src", "dst", CopyFlags::REPLACE)
+            .await
+            .is_none()
+    );
+    let mode = fs::metadata(state.path("dst")).unwrap().mode();
+    assert_eq!(mode & 0o777, 0o640);
+}
+
+#[tokio::test]
+async fn a_store_reads_and_resets_its_quota() {
+    let mut state = State::new().with(FastCopyCtx::builder().quota(CopyQuota::new(1 << 30)));
+    write_dense(&state.path("src"), 1 << 20);
+    let handle = state.handle;
+    let report = copy(&mut state, handle, "src", CopyFlags::empty()).await;
+    let quota = state.ctx.quota().unwrap();
+    assert_eq!(quota.used(), report.unwrap().unwrap().allocated);
+    quota.reset();
+    assert_eq!((quota.used(), quota.reserved()), (0, 0));
+}

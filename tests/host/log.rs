@@ -1,0 +1,108 @@
+//! What a subscriber of `tracing` is told.
+
+use std::fs;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use tracing_subscriber::fmt::format::FmtSpan;
+use wasmtime_fast_copy::FastCopyCtx;
+use wasmtime_fast_copy::p2::bindings::inspect::Host as _;
+use wasmtime_fast_copy::p2::bindings::types::CopyFlags;
+
+use crate::state::{State, copy, write_dense};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The lines of the spans that were closed while `work` was done.
+fn lines_of(work: impl Future<Output = ()>) -> Vec<String> {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_span_events(FmtSpan::CLOSE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_all().build().unwrap();
+    tracing::subscriber::with_default(subscriber, || runtime.block_on(work));
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_copy_is_a_span_with_what_it_did() {
+    let mut state = State::new();
+    write_dense(&state.path("src"), 1 << 20);
+    let handle = state.handle;
+    let lines = lines_of(async {
+        let answer = copy(&mut state, handle, "src", CopyFlags::NO_SYNC).await;
+        assert!(answer.unwrap().is_ok());
+    });
+    let [line] = lines.as_slice() else {
+        panic!("one span: {lines:#?}");
+    };
+    for part in [
+        "wasmtime_fast_copy",
+        "copy{",
+        "src=\"src\"",
+        "dst=\"dst\"",
+        "function=\"sparse-copy\"",
+        "NO_SYNC",
+        "size=1048576",
+        "method=Copy",
+        "copied=1048576",
+        "allocated=",
+        "waited=",
+        "worked=",
+    ] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
+    assert!(!line.contains("error="), "{line}");
+    assert!(!line.contains(state.dir.path().to_str().unwrap()), "{line}");
+}
+
+#[test]
+fn a_failure_is_told_and_a_guests_text_makes_no_line_of_its_own() {
+    let mut state = State::new();
+    let handle = state.handle;
+    let lines = lines_of(async {
+        let path = "x\n2026-01-01 INFO all is well";
+        let answer = copy(&mut state, handle, path, CopyFlags::empty()).await;
+        assert!(answer.unwrap().is_err());
+        let dir = state.borrow();
+        let answer = state.view().disk_usage(dir, path.into()).await;
+        assert!(answer.unwrap().is_err());
+    });
+    let [copy, inspect] = lines.as_slice() else {
+        panic!("two spans: {lines:#?}");
+    };
+    for line in [copy, inspect] {
+        assert!(line.contains("error=opening (source): "), "{line}");
+        assert!(!line.contains(state.dir.path().to_str().unwrap()), "{line}");
+    }
+}
+
+#[test]
+fn what_is_refused_at_once_is_told_too() {
+    let mut state = State::new().with(FastCopyCtx::builder().allow_replace(false));
+    fs::write(state.path("src"), "text").unwrap();
+    let handle = state.handle;
+    let lines = lines_of(async {
+        let answer = copy(&mut state, handle, "src", CopyFlags::REPLACE).await;
+        assert!(answer.unwrap().is_err());
+    });
+    assert_eq!(lines.len(), 1);
+    assert!(lines[0].contains("error="), "{lines:?}");
+}

@@ -1,0 +1,13 @@
+//! The host's side of the interfaces, without a guest.
+
+mod calls;
+mod gate;
+mod hooks;
+mod inspect;
+mod jobs;
+mod limits;
+mod log;
+mod operands;
+mod quota;
+mod slots;
+mod state;

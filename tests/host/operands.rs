@@ -1,0 +1,155 @@
+//! Whatever a guest passes, it gets the answer that it knows from `wasi:filesystem`: for any two
+//! operands our calls fail as `open-at` fails on the same ones.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use proptest::prelude::*;
+use wasmtime::component::Resource;
+use wasmtime_fast_copy::p2::bindings::sync::copy::Host;
+use wasmtime_fast_copy::p2::bindings::types::{CopyFlags, Operand};
+use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemCtx, WasiFilesystemCtxView};
+use wasmtime_wasi::p2::bindings::filesystem::types::{
+    DescriptorFlags, HostDescriptor, OpenFlags, PathFlags,
+};
+
+use crate::state::State;
+
+/// What paths are made of. Everything is there, below the directory and in `dir` again, but `none`.
+const PARTS: [&str; 14] = [
+    "..", ".", "", "none", "file", "dir", "inside", "outside", "root", "dangling", "loop", "up",
+    "x\0y", "long",
+];
+
+fn path() -> impl Strategy<Value = String> {
+    let parts = prop::collection::vec(prop::sample::select(&PARTS[..]), 1..5);
+    parts.prop_map(|parts| parts.join("/").replace("long", &"l".repeat(256)))
+}
+
+/// A directory with everything in it that a path can lead to, but what can block.
+fn furnished() -> State {
+    let state = State::new();
+    fs::create_dir(state.path("dir")).unwrap();
+    for dir in [state.dir.path().to_owned(), state.path("dir")] {
+        fs::write(dir.join("file"), "text").unwrap();
+        symlink("file", dir.join("inside")).unwrap();
+        symlink("../../../../../../etc/hostname", dir.join("outside")).unwrap();
+        symlink("/", dir.join("root")).unwrap();
+        symlink("none", dir.join("dangling")).unwrap();
+        symlink("loop", dir.join("loop")).unwrap();
+        symlink("..", dir.join("up")).unwrap();
+    }
+    fs::create_dir(state.path("dir/dir")).unwrap();
+    state
+}
+
+/// What comes of opening: the code, or what the path leads to.
+fn open_at(
+    state: &mut State,
+    path: &str,
+    follow: bool,
+    create: bool,
+) -> Result<Descriptor, String> {
+    let path_flags = match follow {
+        false => PathFlags::empty(),
+        true => PathFlags::SYMLINK_FOLLOW,
+    };
+    let (open, access) = match create {
+        false => (OpenFlags::empty(), DescriptorFlags::READ),
+        true => (
+            OpenFlags::CREATE | OpenFlags::EXCLUSIVE,
+            DescriptorFlags::WRITE,
+        ),
+    };
+    let dir = state.borrow();
+    let mut view = WasiFilesystemCtxView {
+        ctx: &mut WasiFilesystemCtx::default(),
+        table: &mut state.table,
+    };
+    let call = HostDescriptor::open_at(&mut view, dir, path_flags, path.into(), open, access);
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.build().unwrap();
+    let opened = runtime.block_on(call);
+    match opened {
+        Ok(handle) => {
+            let handle: Resource<Descriptor> = Resource::new_own(handle.rep());
+            Ok(state.table.delete(handle).unwrap())
+        }
+        Err(error) => Err(format!("{:?}", error.downcast().unwrap())),
+    }
+}
+
+/// What our call should say of a source.
+fn of_source(state: &mut State, path: &str, follow: bool) -> Option<String> {
+    match open_at(state, path, follow, false) {
+        Ok(Descriptor::File(_)) => None,
+        Ok(Descriptor::Dir(_)) => Some("IsDirectory".into()),
+        Err(code) => Some(code),
+    }
+}
+
+/// What it should say of a destination that nothing may be replaced at.
+fn of_destination(state: &mut State, path: &str) -> Option<String> {
+    let name = path.rsplit('/').next().unwrap();
+    if !path.is_empty() && ["", ".", ".."].contains(&name) {
+        // Nobody can give a file such a name; `open-at` says so in one way or another.
+        return Some("Invalid".into());
+    }
+    let found = open_at(state, path, false, true);
+    if found.is_ok() {
+        fs::remove_file(state.dir.path().join(path)).unwrap();
+    }
+    found.err()
+}
+
+/// The name in what the generated `Debug`s print of an enumeration and of a variant.
+fn plain(code: String) -> String {
+    let name = match code.split_once("name: \"") {
+        Some((_, rest)) => rest.split('"').next().unwrap(),
+        None => code.rsplit("::").next().unwrap(),
+    };
+    name.replace('-', "").to_lowercase()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 2000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn a_copy_fails_as_opening_does(src in path(), dst in path(), follow: bool) {
+        let mut state = furnished();
+        let expected_source = of_source(&mut state, &src, follow).map(plain);
+        let expected_destination = of_destination(&mut state, &dst).map(plain);
+        let flags = match follow {
+            false => CopyFlags::NO_SYNC,
+            true => CopyFlags::NO_SYNC | CopyFlags::SYMLINK_FOLLOW,
+        };
+        let (src_dir, dst_dir) = (state.borrow(), state.borrow());
+        let answer = state
+            .view()
+            .fast_copy(src_dir, src.clone(), dst_dir, dst.clone(), flags)
+            .unwrap();
+        let found = answer.as_ref().err().map(|error| plain(format!("{:?}", error.code)));
+        let operand = answer.as_ref().err().and_then(|error| error.operand);
+        match (expected_source, expected_destination) {
+            (None, None) => prop_assert_eq!(found, None),
+            (Some(code), None) => prop_assert_eq!(found, Some(code)),
+            (None, Some(code)) if code == "exist" => {
+                // It may exist by being the source.
+                prop_assert!(["exist", "samefile"].contains(&found.unwrap().as_str()));
+            }
+            (None, Some(code)) => prop_assert_eq!(found, Some(code)),
+            (Some(a), Some(b)) => {
+                let expected = match operand {
+                    Some(Operand::Source) => Some(a),
+                    Some(Operand::Destination) => Some(b),
+                    None => None,
+                };
+                prop_assert_eq!(found, expected);
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Whatever is copied, in whatever order and at the same time: a quota has been charged what the
+//! complete copies have allocated, and nothing is reserved.
+
+use std::time::Instant;
+
+use proptest::prelude::*;
+use wasmtime_fast_copy::{CopyControl, CopyOptions, CopyQuota, CopyReport};
+
+use crate::state::write_dense;
+
+/// One copy, well or ill.
+#[derive(Clone, Debug)]
+struct Attempt {
+    source: usize,
+    destination: usize,
+    sparse: bool,
+    replace: bool,
+    end: End,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Free,
+    CancelledBefore,
+    CancelledAmid,
+    TooLate,
+    TooLarge,
+}
+
+/// In bytes; the last one has no data.
+const SOURCES: [usize; 4] = [1, 5000, 300_000, 0];
+
+fn attempt() -> impl Strategy<Value = Attempt> {
+    let end = prop_oneof![
+        4 => Just(End::Free),
+        1 => Just(End::CancelledBefore),
+        1 => Just(End::CancelledAmid),
+        1 => Just(End::TooLate),
+        1 => Just(End::TooLarge),
+    ];
+    let operands = (0..SOURCES.len(), 0..3_usize, any::<(bool, bool)>());
+    (operands, end).prop_map(|((source, destination, (sparse, replace)), end)| Attempt {
+        source,
+        destination,
+        sparse,
+        replace,
+        end,
+    })
+}
+
+fn make(attempt: &Attempt, dir: &std::path::Path, quota: &CopyQuota) -> Option<CopyReport> {
+    let control = CopyControl::new();
+    let mut options = CopyOptions::new()
+        .no_sync(true)
+        .replace(attempt.replace)
+        .quota(quota.clone())
+        .control(control.clone());
+    match attempt.end {
+        End::Free | End::CancelledAmid => {}
+        End::CancelledBefore => assert!(control.cancel()),
+        End::TooLate => options = options.deadline(Instant::now()),
+        End::TooLarge => options = options.max_size(100),
+    }
+    let src = dir.join(format!("src-{}", attempt.source));
+    let dst = dir.join(format!("dst-{}", attempt.destination));
+    std::thread::scope(|scope| {
+        if matches!(attempt.end, End::CancelledAmid) {
+            scope.spawn(move || control.cancel());
+        }
+        let result = match attempt.sparse {
+            false => options.fast_copy(src, dst),
+            true => options.sparse_copy(src, dst),
+        };
+        result.ok()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 200,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn what_is_charged_is_what_complete_copies_allocated(
+        threads in prop::collection::vec(prop::collection::vec(attempt(), 0..8), 1..4),
+        limit in prop_oneof![Just(u64::MAX), 0..2_000_000_u64],
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        for (i, size) in SOURCES.into_iter().enumerate() {
+            write_dense(&dir.path().join(format!("src-{i}")), size);
+        }
+        let quota = CopyQuota::new(limit);
+        let complete: u64 = std::thread::scope(|scope| {
+            let threads: Vec<_> = threads
+                .iter()
+                .map(|attempts| {
+                    let (dir, quota) = (dir.path(), &quota);
+                    scope.spawn(move || {
+                        let reports = attempts.iter().filter_map(|attempt| make(attempt, dir, quota));
+                        reports
+                            .map(|report| report.allocated.max(report.copied))
+                            .sum::<u64>()
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        prop_assert_eq!((quota.used(), quota.reserved()), (complete, 0));
+        prop_assert!(quota.used() <= limit);
+    }
+}

@@ -1,0 +1,191 @@
+//! How many copies run at once, and what waits.
+
+use std::fs;
+use std::future::Future;
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use wasmtime_fast_copy::p2::bindings::types::{CopyFlags, ErrorCode};
+use wasmtime_fast_copy::{CopySlots, FastCopyCtx};
+
+use crate::gate::Gate;
+use crate::state::{State, copy};
+
+/// Nobody waits for it any more, yet it occupies its thread: so it occupies its slot too.
+#[tokio::test(flavor = "multi_thread")]
+async fn abandoned_work_still_counts() {
+    let slots = CopySlots::new(1);
+    let (gate, seen, go) = Gate::new(None);
+    let mut state = State::new().with(FastCopyCtx::builder().slots(slots.clone()).hooks(gate));
+    fs::write(state.path("src"), "text").unwrap();
+    let handle = state.handle;
+    let mut call = Box::pin(copy(&mut state, handle, "src", CopyFlags::empty()));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(call.as_mut().poll(&mut context).is_pending());
+    while seen.recv().unwrap() != "started, 0" {}
+    drop(call);
+    assert_eq!(slots.free(), 0);
+
+    // Another store's call waits for as long.
+    let other = FastCopyCtx::builder()
+        .slots(slots.clone())
+        .timeout(Some(Duration::from_millis(20)));
+    let mut other = State::new().with(other);
+    fs::write(other.path("src"), "text").unwrap();
+    let handle = other.handle;
+    let answer = copy(&mut other, handle, "src", CopyFlags::empty()).await;
+    assert!(matches!(
+        answer.unwrap().unwrap_err().code,
+        ErrorCode::Timeout
+    ));
+
+    drop(go);
+    assert_eq!(
+        seen.recv().unwrap(),
+        "ended: opening: the copy was cancelled"
+    );
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while slots.free() == 0 {
+        assert!(Instant::now() < deadline, "the slot is lost");
+        std::thread::yield_now();
+    }
+    assert!(!state.path("dst").exists());
+}
+
+/// A call that waits takes no thread, and leaves the line when it is dropped.
+#[test]
+fn calls_wait_without_a_thread_and_too_many_are_busy() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime
+        .max_blocking_threads(2)
+        .enable_time()
+        .build()
+        .unwrap();
+    runtime.block_on(calls_wait());
+}
+
+async fn calls_wait() {
+    let slots = CopySlots::new(1);
+    let (gate, seen, go) = Gate::new(None);
+    let builder = FastCopyCtx::builder().slots(slots.clone()).max_waiting(3);
+    let mut holder = State::new().with(builder.clone().hooks(gate));
+    fs::write(holder.path("src"), "text").unwrap();
+    let handle = holder.handle;
+    let mut held = Box::pin(copy(&mut holder, handle, "src", CopyFlags::empty()));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(held.as_mut().poll(&mut context).is_pending());
+    while seen.recv().unwrap() != "started, 0" {}
+
+    let ctx = builder.build();
+    let mut stores: Vec<State> = (0..4)
+        .map(|_| {
+            let state = State {
+                ctx: ctx.clone(),
+                ..State::new()
+            };
+            fs::write(state.path("src"), "text").unwrap();
+            state
+        })
+        .collect();
+    let mut calls: Vec<_> = stores
+        .iter_mut()
+        .map(|state| {
+            let handle = state.handle;
+            Box::pin(copy(state, handle, "src", CopyFlags::empty()))
+        })
+        .collect();
+    let busy = calls.split_off(3).pop().unwrap();
+    for call in &mut calls {
+        assert!(call.as_mut().poll(&mut context).is_pending());
+    }
+    // One of the two blocking threads is held; were the other one taken by those who wait, this
+    // would never end.
+    tokio::task::spawn_blocking(|| ()).await.unwrap();
+    assert!(matches!(
+        busy.await.unwrap().unwrap_err().code,
+        ErrorCode::Busy
+    ));
+
+    // One of them goes away; the others get their turn.
+    drop(calls.remove(1));
+    drop(go);
+    assert!(held.await.unwrap().is_ok());
+    for call in calls {
+        assert!(call.await.unwrap().is_ok());
+    }
+    assert_eq!(slots.free(), 1);
+}
+
+/// A host's runtime need not have a timer, nor need its thread be free.
+#[test]
+fn calls_wait_in_a_runtime_that_has_no_timer() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(async {
+        let slots = CopySlots::new(1);
+        let (gate, seen, go) = Gate::new(None);
+        let builder = FastCopyCtx::builder().slots(slots.clone());
+        let mut holder = State::new().with(builder.clone().hooks(gate));
+        fs::write(holder.path("src"), "text").unwrap();
+        let handle = holder.handle;
+        let mut held = Box::pin(copy(&mut holder, handle, "src", CopyFlags::empty()));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(held.as_mut().poll(&mut context).is_pending());
+        while seen.recv().unwrap() != "started, 0" {}
+
+        let impatient = builder.timeout(Some(Duration::from_millis(20)));
+        let mut state = State::new().with(impatient);
+        fs::write(state.path("src"), "text").unwrap();
+        let handle = state.handle;
+        let answer = copy(&mut state, handle, "src", CopyFlags::empty()).await;
+        assert!(matches!(
+            answer.unwrap().unwrap_err().code,
+            ErrorCode::Timeout
+        ));
+        assert_eq!(state.ctx.waiting(), 0);
+        drop(go);
+        assert!(held.await.unwrap().is_ok());
+    });
+}
+
+/// None of them takes a thread, and none of them fails.
+#[test]
+fn a_thousand_stores_wait_without_a_thread() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(2)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let slots = CopySlots::new(1);
+        let (gate, seen, go) = Gate::new(None);
+        let builder = FastCopyCtx::builder().slots(slots.clone());
+        let mut holder = State::new().with(builder.clone().hooks(gate));
+        fs::write(holder.path("src"), "text").unwrap();
+        let handle = holder.handle;
+        let mut held = Box::pin(copy(&mut holder, handle, "src", CopyFlags::NO_SYNC));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(held.as_mut().poll(&mut context).is_pending());
+        while seen.recv().unwrap() != "started, 0" {}
+
+        let mut stores: Vec<State> = (0..1000)
+            .map(|_| State::new().with(builder.clone()))
+            .collect();
+        let mut calls: Vec<_> = stores
+            .iter_mut()
+            .map(|state| {
+                fs::write(state.path("src"), "text").unwrap();
+                let handle = state.handle;
+                Box::pin(copy(state, handle, "src", CopyFlags::NO_SYNC))
+            })
+            .collect();
+        for call in &mut calls {
+            assert!(call.as_mut().poll(&mut context).is_pending());
+        }
+        tokio::task::spawn_blocking(|| ()).await.unwrap();
+        drop(go);
+        assert!(held.await.unwrap().is_ok());
+        for call in calls {
+            assert!(call.await.unwrap().is_ok());
+        }
+        assert_eq!(slots.free(), 1);
+    });
+}
