@@ -24,7 +24,7 @@ mkdir -p "$out"
 out=$(cd "$out" && pwd)
 target_dir=$root/target/guest-build
 target=wasm32-wasip2
-components=(clone-disk own-copy probe)
+components=(clone-disk hostile own-copy probe)
 
 sysroot=$(rustc --print sysroot)
 host=$(rustc -vV | sed -n 's/^host: //p')

@@ -22,17 +22,32 @@ pub fn run(
     copies: FastCopyCtx,
     form: Form,
 ) -> Result<i32> {
-    let state = State {
-        wasi,
-        copies,
-        table: ResourceTable::new(),
-    };
-    let store = Store::new(engine, state);
-    let result = match form {
-        Form::Async => tokio::runtime::Runtime::new()?.block_on(run_async(store, component)),
-        Form::Sync => run_sync(store, component),
-    };
-    match result {
+    match form {
+        Form::Async => {
+            let runtime = tokio::runtime::Runtime::new()?;
+            runtime.block_on(run_async(engine, component, wasi, copies))
+        }
+        Form::Sync => {
+            let store = Store::new(engine, State::new(wasi, copies));
+            status(call_sync(store, component))
+        }
+    }
+}
+
+/// The same in the asynchronous form. Dropping the future ends the guest.
+pub async fn run_async(
+    engine: &Engine,
+    component: &Component,
+    wasi: WasiCtx,
+    copies: FastCopyCtx,
+) -> Result<i32> {
+    let store = Store::new(engine, State::new(wasi, copies));
+    status(call_async(store, component).await)
+}
+
+/// What a command's end means as an exit status, if it isn't a trap.
+fn status(end: wasmtime::Result<Result<(), ()>>) -> Result<i32> {
+    match end {
         Ok(Ok(())) => Ok(0),
         Ok(Err(())) => Ok(1),
         Err(error) => match error.downcast_ref::<I32Exit>() {
@@ -42,7 +57,7 @@ pub fn run(
     }
 }
 
-async fn run_async(
+async fn call_async(
     mut store: Store<State>,
     component: &Component,
 ) -> wasmtime::Result<Result<(), ()>> {
@@ -53,7 +68,7 @@ async fn run_async(
     command.wasi_cli_run().call_run(&mut store).await
 }
 
-fn run_sync(mut store: Store<State>, component: &Component) -> wasmtime::Result<Result<(), ()>> {
+fn call_sync(mut store: Store<State>, component: &Component) -> wasmtime::Result<Result<(), ()>> {
     let mut linker = Linker::new(store.engine());
     wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
     wasmtime_fast_copy::p2::add_to_linker_sync(&mut linker)?;
@@ -65,6 +80,16 @@ struct State {
     wasi: WasiCtx,
     copies: FastCopyCtx,
     table: ResourceTable,
+}
+
+impl State {
+    fn new(wasi: WasiCtx, copies: FastCopyCtx) -> Self {
+        Self {
+            wasi,
+            copies,
+            table: ResourceTable::new(),
+        }
+    }
 }
 
 impl WasiView for State {

@@ -16,6 +16,7 @@ use crate::{same_file, without_waiting};
 crate::tests![
     clone_disk_clones_and_verifies,
     clone_disk_makes_independent_copies,
+    clone_disk_shows_what_files_take,
     clone_disk_tells_what_is_wrong,
     a_guest_copies_within_its_directory_and_between_two,
     every_flag_reaches_the_engine,
@@ -140,6 +141,36 @@ fn clone_disk_makes_independent_copies(fs: &FileSystem) {
         assert!(output.stdout.contains("copy"), "{output:?}");
         assert!(output.stdout.contains(" no "), "{output:?}");
         assert_same(&dir.path().join("base.img"), &dir.path().join("a.img"));
+    }
+}
+
+fn clone_disk_shows_what_files_take(fs: &FileSystem) {
+    let dir = fs.dir();
+    let base = dir.path().join("base.img");
+    four_extents(&base);
+    fs::File::open(&base).unwrap().sync_all().unwrap();
+    wasmtime_fast_copy::CopyOptions::new()
+        .fast_copy(&base, dir.path().join("a.img"))
+        .unwrap();
+    for form in FORMS {
+        let dirs = [Preopen::writable(dir.path(), ".")];
+        let args = ["usage", "base.img", "a.img"];
+        let output = run(Guest::CloneDisk, form, &dirs, &args);
+        assert_eq!(output.status, 0, "{output:?}");
+        let lines: Vec<_> = output.stdout.lines().skip(1).collect();
+        for (line, name) in lines.into_iter().zip(["base.img", "a.img"]) {
+            let words: Vec<_> = line.split_whitespace().collect();
+            assert_eq!(words[..3], [name, "16.0", "MiB"], "{line}");
+            match (fs.has_fiemap(), fs.reflinks()) {
+                (false, _) => assert_eq!(words[5..], ["-", "-"], "{line}"),
+                (true, false) => assert_eq!(words[5..], ["0", "B", "4"], "{line}"),
+                // Shared is all that is allocated.
+                (true, true) => {
+                    assert_eq!(words[3..5], words[5..7], "{line}");
+                    assert_eq!(words[7], "4", "{line}");
+                }
+            }
+        }
     }
 }
 

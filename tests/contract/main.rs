@@ -17,6 +17,7 @@ mod crowded;
 mod fallback;
 mod faults;
 mod guest;
+mod hostile;
 mod limits;
 mod opening;
 mod power_cut;
@@ -74,6 +75,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("bounds", bounds::TESTS),
     ("cancel", cancel::TESTS),
     ("guest", guest::TESTS),
+    ("hostile", hostile::TESTS),
     ("without_openat2", without_openat2::TESTS),
     ("workers", workers::TESTS),
     ("crowded", crowded::TESTS),

@@ -9,6 +9,7 @@ Clone disk images at the speed of the host's file system.
 Usage:
   clone-disk clone [OPTIONS] BASE NAME...   make each NAME a copy of BASE
   clone-disk verify A B                     compare two files byte by byte
+  clone-disk usage FILE...                  show what each FILE takes, and shares
 
 Options of clone:
   --independent      share no block with BASE (sparse-copy instead of fast-copy)
@@ -23,6 +24,7 @@ pub enum Command {
     Help,
     Clone(CloneRequest),
     Verify { a: String, b: String },
+    Usage { files: Vec<String> },
 }
 
 pub struct CloneRequest {
@@ -37,6 +39,7 @@ pub fn parse() -> Result<Command, lexopt::Error> {
     match parser.next()? {
         Some(Value(command)) if command == "clone" => parse_clone(parser),
         Some(Value(command)) if command == "verify" => parse_verify(parser),
+        Some(Value(command)) if command == "usage" => parse_usage(parser),
         Some(Value(command)) => Err(format!("unknown command {command:?}").into()),
         Some(Short('h') | Long("help")) => Ok(Command::Help),
         Some(argument) => Err(argument.unexpected()),
@@ -72,17 +75,33 @@ fn parse_clone(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
     }))
 }
 
-fn parse_verify(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
-    let mut paths = Vec::new();
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Short('h') | Long("help") => return Ok(Command::Help),
-            Value(path) => paths.push(path.string()?),
-            argument => return Err(argument.unexpected()),
-        }
-    }
+fn parse_verify(parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
+    let Some(paths) = parse_paths(parser)? else {
+        return Ok(Command::Help);
+    };
     match <[String; 2]>::try_from(paths) {
         Ok([a, b]) => Ok(Command::Verify { a, b }),
         Err(_) => Err("verify needs two files".into()),
     }
+}
+
+fn parse_usage(parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
+    match parse_paths(parser)? {
+        None => Ok(Command::Help),
+        Some(files) if files.is_empty() => Err("usage needs a file".into()),
+        Some(files) => Ok(Command::Usage { files }),
+    }
+}
+
+/// Nothing but paths. None: help is asked for.
+fn parse_paths(mut parser: lexopt::Parser) -> Result<Option<Vec<String>>, lexopt::Error> {
+    let mut paths = Vec::new();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Short('h') | Long("help") => return Ok(None),
+            Value(path) => paths.push(path.string()?),
+            argument => return Err(argument.unexpected()),
+        }
+    }
+    Ok(Some(paths))
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use fast_copy::{CopyMethod, CopyReport};
 
 use crate::args::CloneRequest;
+use crate::progress;
 use crate::size::in_words;
 
 pub fn run(request: &CloneRequest) -> Result<(), String> {
@@ -32,11 +33,12 @@ pub fn run(request: &CloneRequest) -> Result<(), String> {
 
 fn clone(request: &CloneRequest, name: &str) -> Result<(CopyReport, Duration), fast_copy::Error> {
     let start = Instant::now();
-    let report = if request.independent {
-        request.options.sparse_copy(&request.base, name)?
+    let job = if request.independent {
+        request.options.start_sparse_copy(&request.base, name)?
     } else {
-        request.options.fast_copy(&request.base, name)?
+        request.options.start_fast_copy(&request.base, name)?
     };
+    let report = progress::wait_for(job, name)?;
     Ok((report, start.elapsed()))
 }
 

@@ -2,7 +2,9 @@
 
 mod args;
 mod clone;
+mod progress;
 mod size;
+mod usage;
 mod verify;
 
 use std::process::ExitCode;
@@ -17,6 +19,7 @@ fn main() -> ExitCode {
         }
         Ok(Command::Clone(request)) => clone::run(&request),
         Ok(Command::Verify { a, b }) => verify::run(&a, &b),
+        Ok(Command::Usage { files }) => usage::run(&files),
         Err(error) => Err(format!("{error}\n\n{}", args::HELP)),
     };
     match result {

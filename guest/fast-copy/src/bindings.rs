@@ -13,4 +13,5 @@ wit_bindgen::generate!({
         "wasi:io/streams@0.2.12": wasip2::io::streams,
     },
     generate_all,
+    additional_derives: [PartialEq],
 });

@@ -50,12 +50,12 @@ impl fmt::Display for Error {
             ErrorCode::NameTooLong => "name too long",
             ErrorCode::NoEntry => "no such file or directory",
             ErrorCode::InsufficientMemory => "the host has no memory for it",
-            ErrorCode::InsufficientSpace => "no space left",
+            ErrorCode::InsufficientSpace => "no space left, on the disk or within the host's limits",
             ErrorCode::NotDirectory => "not a directory",
             ErrorCode::Unsupported => "can't be copied truthfully, or not in the way asked for",
             ErrorCode::Overflow => "a number is too large",
             ErrorCode::NotPermitted => {
-                "not permitted: a read-only directory, or a path that leads out of it"
+                "not permitted: a read-only directory, a path that leads out of it, or the host's policy"
             }
             ErrorCode::ReadOnly => "read-only file system",
             ErrorCode::TextFileBusy => "in use as a program or as swap space",

@@ -1,7 +1,7 @@
 //! Copies files at the speed of the host's file system, from inside a WebAssembly sandbox.
 //!
 //! Paths are those of [`std::fs`]: they are resolved against the directories that the host has
-//! preopened. Below that, [`copy`] has the calls themselves, on descriptors.
+//! preopened. Below that, [`copy`], [`jobs`] and [`inspect`] have the calls themselves, on descriptors.
 //!
 //! ```no_run
 //! use fast_copy::CopyOptions;
@@ -15,13 +15,17 @@
 
 mod bindings;
 mod error;
+mod job;
 mod options;
 mod preopens;
+mod usage;
 
-pub use bindings::sandbox::fast_copy::copy;
 pub use bindings::sandbox::fast_copy::types::{
-    CopyFlags, CopyMethod, CopyReport, ErrorCode, Operand,
+    CopyFlags, CopyMethod, CopyProgress, CopyReport, ErrorCode, ExtentSummary, FileUsage, Operand,
 };
+pub use bindings::sandbox::fast_copy::{copy, inspect, jobs};
 pub use error::Error;
+pub use job::Job;
 pub use options::CopyOptions;
+pub use usage::{disk_usage, summarize_extents};
 pub use wasip2::filesystem::types::Descriptor;

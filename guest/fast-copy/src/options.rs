@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use crate::bindings::sandbox::fast_copy::types::CopyError;
 use crate::preopens::resolve;
-use crate::{CopyFlags, CopyReport, Descriptor, Error, Operand, copy};
+use crate::{CopyFlags, CopyReport, Descriptor, Error, Job, Operand, copy, jobs};
 
-/// How a copy is to be made, and the two ways to make it. Limits and cancelling are the host's.
+/// How a copy is to be made, and the ways to make it. Limits are the host's.
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct CopyOptions {
@@ -69,7 +70,7 @@ impl CopyOptions {
         src: impl AsRef<Path>,
         dst: impl AsRef<Path>,
     ) -> Result<CopyReport, Error> {
-        self.copy(copy::fast_copy, src.as_ref(), dst.as_ref())
+        self.call(copy::fast_copy, src.as_ref(), dst.as_ref())
     }
 
     /// Copies the data of `src` to `dst`, keeps its holes, and shares no block.
@@ -82,20 +83,43 @@ impl CopyOptions {
         src: impl AsRef<Path>,
         dst: impl AsRef<Path>,
     ) -> Result<CopyReport, Error> {
-        self.copy(copy::sparse_copy, src.as_ref(), dst.as_ref())
+        self.call(copy::sparse_copy, src.as_ref(), dst.as_ref())
     }
 
-    fn copy(self, call: Call, src: &Path, dst: &Path) -> Result<CopyReport, Error> {
+    /// Starts what [`fast_copy`](Self::fast_copy) does, in the background.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorCode::Busy`](crate::ErrorCode::Busy) where the host allows no more jobs, and those of a
+    /// path that leads into no preopened directory. All others are the job's.
+    pub fn start_fast_copy(
+        self,
+        src: impl AsRef<Path>,
+        dst: impl AsRef<Path>,
+    ) -> Result<Job, Error> {
+        let job = self.call(jobs::start_fast_copy, src.as_ref(), dst.as_ref());
+        job.map(Job::new)
+    }
+
+    /// Starts what [`sparse_copy`](Self::sparse_copy) does, in the background.
+    ///
+    /// # Errors
+    ///
+    /// As [`start_fast_copy`](Self::start_fast_copy).
+    pub fn start_sparse_copy(
+        self,
+        src: impl AsRef<Path>,
+        dst: impl AsRef<Path>,
+    ) -> Result<Job, Error> {
+        let job = self.call(jobs::start_sparse_copy, src.as_ref(), dst.as_ref());
+        job.map(Job::new)
+    }
+
+    fn call<T>(self, call: Call<T>, src: &Path, dst: &Path) -> Result<T, Error> {
         let (src_dir, src_path) = resolve(src, Operand::Source)?;
         let (dst_dir, dst_path) = resolve(dst, Operand::Destination)?;
         Ok(call(src_dir, &src_path, dst_dir, &dst_path, self.flags)?)
     }
 }
 
-type Call = fn(
-    &Descriptor,
-    &str,
-    &Descriptor,
-    &str,
-    CopyFlags,
-) -> Result<CopyReport, crate::bindings::sandbox::fast_copy::types::CopyError>;
+type Call<T> = fn(&Descriptor, &str, &Descriptor, &str, CopyFlags) -> Result<T, CopyError>;

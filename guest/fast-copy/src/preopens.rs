@@ -39,8 +39,9 @@ pub(crate) fn resolve(
         .to_str()
         .ok_or_else(|| fail(ErrorCode::IllegalByteSequence))?;
     let rest = if rest.is_empty() { "." } else { rest };
-    // `Path` drops a trailing separator, which says that a directory is meant.
-    let trailing = if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+    // `Path` drops a separator or a `.` in the end, which say that a directory is meant.
+    let spelling = path.as_os_str().as_encoded_bytes();
+    let trailing = if spelling.ends_with(b"/") || spelling.ends_with(b"/.") {
         "/"
     } else {
         ""

@@ -24,15 +24,18 @@ static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::default);
 #[derive(Clone, Copy, Debug)]
 pub enum Guest {
     CloneDisk,
+    Hostile,
     Probe,
 }
 
 impl Guest {
     fn component(self) -> &'static Component {
         static CLONE_DISK: OnceLock<Component> = OnceLock::new();
+        static HOSTILE: OnceLock<Component> = OnceLock::new();
         static PROBE: OnceLock<Component> = OnceLock::new();
         let cell = match self {
             Guest::CloneDisk => &CLONE_DISK,
+            Guest::Hostile => &HOSTILE,
             Guest::Probe => &PROBE,
         };
         let file = components().join(self.file_name());
@@ -42,6 +45,7 @@ impl Guest {
     pub fn file_name(self) -> &'static str {
         match self {
             Guest::CloneDisk => "clone-disk.wasm",
+            Guest::Hostile => "hostile.wasm",
             Guest::Probe => "probe.wasm",
         }
     }
@@ -149,23 +153,64 @@ pub fn run_with(
     args: &[&str],
     copies: FastCopyCtx,
 ) -> Output {
-    let (stdout, stderr) = (
-        MemoryOutputPipe::new(1 << 20),
-        MemoryOutputPipe::new(1 << 20),
-    );
-    let mut wasi = WasiCtx::builder();
-    wasi.stdout(stdout.clone()).stderr(stderr.clone());
-    wasi.arg("guest").args(args);
-    for dir in dirs {
-        wasi.preopened_dir(dir.host, dir.guest, dir.perms).unwrap();
+    try_run(guest, form, dirs, args, copies)
+        .unwrap_or_else(|trap| panic!("{args:?} in {form:?}: {trap:#}"))
+}
+
+/// Runs a guest to its end, or says why it was trapped.
+pub fn try_run(
+    guest: Guest,
+    form: Form,
+    dirs: &[Preopen<'_>],
+    args: &[&str],
+    copies: FastCopyCtx,
+) -> anyhow::Result<Output> {
+    let (pipes, wasi) = Pipes::new(dirs, args);
+    let status = command::run(&ENGINE, guest.component(), wasi, copies, form)?;
+    Ok(pipes.output(status))
+}
+
+/// The same in the asynchronous form. Dropping the future ends the guest.
+#[allow(dead_code, reason = "for the test `storm`")]
+pub async fn run_to_end(
+    guest: Guest,
+    dirs: &[Preopen<'_>],
+    args: &[&str],
+    copies: FastCopyCtx,
+) -> anyhow::Result<Output> {
+    let (pipes, wasi) = Pipes::new(dirs, args);
+    let status = command::run_async(&ENGINE, guest.component(), wasi, copies).await?;
+    Ok(pipes.output(status))
+}
+
+/// What a guest prints to.
+struct Pipes {
+    stdout: MemoryOutputPipe,
+    stderr: MemoryOutputPipe,
+}
+
+impl Pipes {
+    fn new(dirs: &[Preopen<'_>], args: &[&str]) -> (Self, WasiCtx) {
+        let pipes = Self {
+            stdout: MemoryOutputPipe::new(1 << 20),
+            stderr: MemoryOutputPipe::new(1 << 20),
+        };
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(pipes.stdout.clone())
+            .stderr(pipes.stderr.clone());
+        wasi.arg("guest").args(args);
+        for dir in dirs {
+            wasi.preopened_dir(dir.host, dir.guest, dir.perms).unwrap();
+        }
+        (pipes, wasi.build())
     }
-    let component = guest.component();
-    let status = command::run(&ENGINE, component, wasi.build(), copies, form)
-        .unwrap_or_else(|trap| panic!("{args:?} in {form:?}: {trap:#}"));
-    let text = |pipe: MemoryOutputPipe| String::from_utf8(pipe.contents().to_vec()).unwrap();
-    Output {
-        status,
-        stdout: text(stdout),
-        stderr: text(stderr),
+
+    fn output(self, status: i32) -> Output {
+        let text = |pipe: MemoryOutputPipe| String::from_utf8(pipe.contents().to_vec()).unwrap();
+        Output {
+            status,
+            stdout: text(self.stdout),
+            stderr: text(self.stderr),
+        }
     }
 }

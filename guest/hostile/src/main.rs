@@ -1,0 +1,164 @@
+//! Attacks a host of `sandbox:fast-copy`, in the first preopened directory.
+//!
+//! - `handle NUMBER`: copies with a handle that the guest was never given, or has given back. The host
+//!   should trap.
+//! - `string BYTES`: passes a path as long as that.
+//! - `hoard JOBS`: starts as many jobs and finishes none.
+//! - `crowd JOBS FLAGS`: has as many jobs copy `src` to `dst` at once.
+//! - `storm ROUNDS SEED`: starts, watches, cancels, drops and finishes jobs as chance has it, copying
+//!   `src` to names of its own.
+//! - `spam ROUNDS SRC`: copies SRC, ROUNDS times, and expects to be refused.
+//!
+//! Prints what came of it: the number of calls for each answer.
+
+use std::collections::BTreeMap;
+use std::mem;
+
+use fast_copy::copy::{self, CopyError};
+use fast_copy::jobs::{self, CopyJob};
+use fast_copy::{CopyFlags, CopyReport, Descriptor};
+use wasip2::filesystem::preopens::get_directories;
+use wasip2::io::poll::Pollable;
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let dir = get_directories().remove(0).0;
+    let answers = match args.as_slice() {
+        ["handle", number] => handle(&dir, number.parse().unwrap()),
+        ["string", bytes] => string(&dir, bytes.parse().unwrap()),
+        ["hoard", jobs] => hoard(&dir, jobs.parse().unwrap()),
+        ["crowd", jobs, flags] => crowd(&dir, jobs.parse().unwrap(), flags),
+        ["storm", rounds, seed] => storm(&dir, rounds.parse().unwrap(), seed.parse().unwrap()),
+        ["spam", rounds, src] => spam(&dir, rounds.parse().unwrap(), src),
+        _ => panic!("see the head of the source"),
+    };
+    for (answer, count) in answers.0 {
+        println!("{answer} {count}");
+    }
+}
+
+/// How often there was which answer.
+#[derive(Default)]
+struct Answers(BTreeMap<String, u64>);
+
+impl Answers {
+    fn count(&mut self, answer: impl Into<String>) {
+        *self.0.entry(answer.into()).or_default() += 1;
+    }
+
+    fn count_result(&mut self, result: Result<CopyReport, CopyError>) {
+        self.count(match result {
+            Ok(_) => "ok".to_owned(),
+            Err(error) => code(&error),
+        });
+    }
+}
+
+fn code(error: &CopyError) -> String {
+    format!("{:?}", error.code).replace("ErrorCode::", "")
+}
+
+fn handle(dir: &Descriptor, number: u32) -> Answers {
+    // SAFETY: there is nothing unsafe about a number; whether it is a handle is for the host to say.
+    let forged = unsafe { Descriptor::from_handle(number) };
+    let mut answers = Answers::default();
+    let flags = CopyFlags::empty();
+    answers.count_result(copy::sparse_copy(&forged, "src", dir, "dst", flags));
+    mem::forget(forged);
+    answers
+}
+
+fn string(dir: &Descriptor, bytes: usize) -> Answers {
+    let long = "a/".repeat(bytes / 2);
+    let mut answers = Answers::default();
+    for (src, dst) in [(long.as_str(), "dst"), ("src", long.as_str())] {
+        let flags = CopyFlags::empty();
+        answers.count_result(copy::sparse_copy(dir, src, dir, dst, flags));
+        let job = jobs::start_sparse_copy(dir, src, dir, dst, flags);
+        answers.count_result(job.and_then(CopyJob::finish));
+    }
+    answers
+}
+
+fn start(dir: &Descriptor, dst: &str, flags: CopyFlags) -> Result<CopyJob, CopyError> {
+    jobs::start_sparse_copy(dir, "src", dir, dst, flags)
+}
+
+fn hoard(dir: &Descriptor, count: usize) -> Answers {
+    let mut answers = Answers::default();
+    for i in 0..count {
+        match start(dir, &format!("dst-{i}"), CopyFlags::NO_SYNC) {
+            Ok(job) => {
+                mem::forget(job.subscribe());
+                mem::forget(job);
+                answers.count("started");
+            }
+            Err(error) => answers.count(code(&error)),
+        }
+    }
+    answers
+}
+
+fn crowd(dir: &Descriptor, count: usize, flags: &str) -> Answers {
+    let flags = match flags {
+        "replace" => CopyFlags::REPLACE,
+        _ => CopyFlags::empty(),
+    };
+    let mut answers = Answers::default();
+    let jobs: Vec<_> = (0..count).map(|_| start(dir, "dst", flags)).collect();
+    for job in jobs {
+        answers.count_result(job.and_then(CopyJob::finish));
+    }
+    answers
+}
+
+fn spam(dir: &Descriptor, rounds: usize, src: &str) -> Answers {
+    let mut answers = Answers::default();
+    for _ in 0..rounds {
+        let flags = CopyFlags::NO_SYNC | CopyFlags::REPLACE;
+        answers.count_result(copy::fast_copy(dir, src, dir, "spam", flags));
+    }
+    answers
+}
+
+fn storm(dir: &Descriptor, rounds: usize, mut seed: u64) -> Answers {
+    // xorshift64: any full-period generator will do.
+    let mut chance = move |n: u64| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed % n
+    };
+    let mut answers = Answers::default();
+    let mut jobs: Vec<CopyJob> = Vec::new();
+    let mut pollables: Vec<Pollable> = Vec::new();
+    for _ in 0..rounds {
+        let flags = match chance(2) {
+            0 => CopyFlags::NO_SYNC,
+            _ => CopyFlags::NO_SYNC | CopyFlags::REPLACE,
+        };
+        let some = (!jobs.is_empty()).then(|| chance(jobs.len() as u64) as usize);
+        match (chance(8), some) {
+            (0..3, _) | (_, None) => match start(dir, &format!("dst-{}", chance(4)), flags) {
+                Ok(job) => jobs.push(job),
+                Err(error) => answers.count(code(&error)),
+            },
+            (3, Some(i)) => pollables.push(jobs[i].subscribe()),
+            (4, Some(i)) => {
+                jobs[i].cancel();
+                let _ = jobs[i].progress();
+            }
+            (5, Some(i)) => drop(jobs.swap_remove(i)),
+            (6, Some(i)) => answers.count_result(CopyJob::finish(jobs.swap_remove(i))),
+            (_, Some(_)) => pollables.truncate(chance(3) as usize),
+        }
+    }
+    for pollable in &pollables {
+        // Whose job it was is forgotten; all of them come to an end.
+        pollable.block();
+    }
+    drop(jobs);
+    drop(pollables);
+    answers
+}

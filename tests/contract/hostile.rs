@@ -1,0 +1,198 @@
+//! A component that attacks its host: `guest/hostile`. What is tried here through a guest is tried in
+//! numbers, and raced, by the test `storm`.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use wasmtime_fast_copy::{CopySlots, FastCopyCtx, FastCopyCtxBuilder};
+
+use crate::files::*;
+use crate::filesystems::{FileSystem, Small, smallest};
+use crate::guest_host::{FORMS, Form, Guest, Preopen, run_with, try_run};
+
+crate::tests![
+    a_forged_handle_traps_and_touches_nothing,
+    the_longest_paths_are_too_long,
+    jobs_that_are_never_finished_are_bounded_and_end_with_the_guest,
+    of_many_copies_to_one_name_one_wins,
+    many_replacements_of_one_name_leave_a_whole_file,
+    a_file_of_the_largest_size_is_too_large,
+    a_storm_of_jobs_leaves_nothing,
+    a_full_disk_and_a_full_quota_leave_nothing,
+];
+
+/// Runs an attack, in slots of its own, and returns how often there was which answer.
+#[track_caller]
+fn attack(form: Form, dir: &Path, ctx: FastCopyCtxBuilder, args: &[&str]) -> BTreeMap<String, u64> {
+    let slots = CopySlots::new(8);
+    let dirs = [Preopen::writable(dir, ".")];
+    let ctx = ctx.slots(slots.clone()).build();
+    let output = run_with(Guest::Hostile, form, &dirs, args, ctx);
+    assert_eq!(output.status, 0, "{output:?}");
+    assert_all_free(&slots);
+    let answers = output.stdout.lines().map(|line| {
+        let (answer, count) = line.split_once(' ').unwrap();
+        (answer.to_owned(), count.parse().unwrap())
+    });
+    answers.collect()
+}
+
+/// Abandoned work ends soon, and then its slot is free.
+#[track_caller]
+fn assert_all_free(slots: &CopySlots) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while slots.free() < 8 {
+        assert!(Instant::now() < deadline, "{} slots are free", slots.free());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn count(answers: &BTreeMap<String, u64>, answer: &str) -> u64 {
+    answers.get(answer).copied().unwrap_or(0)
+}
+
+fn a_forged_handle_traps_and_touches_nothing(fs: &FileSystem) {
+    let dir = fs.dir();
+    text_file(dir.path(), "src", "text");
+    let dirs = [Preopen::writable(dir.path(), ".")];
+    for form in FORMS {
+        for number in ["0", "77", "4294967295"] {
+            let ctx = FastCopyCtx::new();
+            let trap = try_run(Guest::Hostile, form, &dirs, &["handle", number], ctx);
+            let trap = format!("{:#}", trap.expect_err("a forged handle was taken"));
+            assert!(trap.contains("handle"), "{trap}");
+            assert_eq!(names(dir.path()), ["src"]);
+        }
+    }
+}
+
+fn the_longest_paths_are_too_long(fs: &FileSystem) {
+    let dir = fs.dir();
+    text_file(dir.path(), "src", "text");
+    for form in FORMS {
+        for bytes in ["4098", "1000000", "100000000"] {
+            let answers = attack(form, dir.path(), FastCopyCtx::builder(), &["string", bytes]);
+            assert_eq!(count(&answers, "NameTooLong"), 4, "{bytes}");
+        }
+        // wasmtime itself lets no more through than a guest's fuel for calls of the host.
+        let dirs = [Preopen::writable(dir.path(), ".")];
+        let ctx = FastCopyCtx::new();
+        let trap = try_run(Guest::Hostile, form, &dirs, &["string", "200000000"], ctx);
+        assert!(trap.is_err(), "a path of 200 MB");
+    }
+    assert_eq!(names(dir.path()), ["src"]);
+}
+
+fn jobs_that_are_never_finished_are_bounded_and_end_with_the_guest(fs: &FileSystem) {
+    for form in FORMS {
+        let dir = fs.dir();
+        dense_file(&dir.path().join("src"), 64 * MIB);
+        let ctx = FastCopyCtx::builder();
+        let answers = attack(form, dir.path(), ctx, &["hoard", "10000"]);
+        // 2 run at once, 62 wait.
+        assert_eq!(count(&answers, "started"), 64);
+        assert_eq!(count(&answers, "Busy"), 10_000 - 64);
+        for name in names(dir.path()) {
+            assert_same(&dir.path().join("src"), &dir.path().join(name));
+        }
+    }
+}
+
+fn of_many_copies_to_one_name_one_wins(fs: &FileSystem) {
+    for form in FORMS {
+        let dir = fs.dir();
+        dense_file(&dir.path().join("src"), MIB);
+        let ctx = FastCopyCtx::builder().max_copies(8);
+        let answers = attack(form, dir.path(), ctx, &["crowd", "40", ""]);
+        assert_eq!((count(&answers, "ok"), count(&answers, "Exist")), (1, 39));
+        assert_same(&dir.path().join("src"), &dir.path().join("dst"));
+        assert_eq!(names(dir.path()), ["dst", "src"]);
+    }
+}
+
+fn many_replacements_of_one_name_leave_a_whole_file(fs: &FileSystem) {
+    for form in FORMS {
+        let dir = fs.dir();
+        dense_file(&dir.path().join("src"), MIB);
+        let ctx = FastCopyCtx::builder().max_copies(8);
+        let answers = attack(form, dir.path(), ctx, &["crowd", "40", "replace"]);
+        assert_eq!(count(&answers, "ok"), 40);
+        assert_same(&dir.path().join("src"), &dir.path().join("dst"));
+        assert_eq!(names(dir.path()), ["dst", "src"]);
+    }
+}
+
+fn a_file_of_the_largest_size_is_too_large(fs: &FileSystem) {
+    let dir = fs.dir();
+    let file = File::create(dir.path().join("src")).unwrap();
+    // As large as the file system takes it.
+    let mut size = i64::MAX as u64;
+    while file.set_len(size).is_err() {
+        size -= size / 1024;
+    }
+    let too_large = size > wasmtime_fast_copy::DEFAULT_MAX_SIZE;
+    assert_eq!(too_large, fs.name != "ext4", "{size}");
+    for form in FORMS {
+        let ctx = FastCopyCtx::builder();
+        let answers = attack(form, dir.path(), ctx, &["spam", "3", "src"]);
+        // Otherwise it is a hole, and its copy is one.
+        let expected = if too_large { "FileTooLarge" } else { "ok" };
+        assert_eq!(count(&answers, expected), 3, "{answers:?}");
+    }
+}
+
+fn a_storm_of_jobs_leaves_nothing(fs: &FileSystem) {
+    for (seed, form) in [("1", Form::Async), ("2", Form::Sync), ("3", Form::Async)] {
+        let dir = fs.dir();
+        let src = dir.path().join("src");
+        dense_file(&src, MIB);
+        let ctx = FastCopyCtx::builder();
+        let answers = attack(form, dir.path(), ctx, &["storm", "400", seed]);
+        assert!(count(&answers, "ok") > 0, "{answers:?}");
+        for answer in answers.keys() {
+            let known = ["ok", "Exist", "Cancelled", "Busy"];
+            assert!(known.contains(&answer.as_str()), "{answers:?}");
+        }
+        for name in names(dir.path()) {
+            assert_same(&src, &dir.path().join(name));
+        }
+    }
+}
+
+fn a_full_disk_and_a_full_quota_leave_nothing(fs: &FileSystem) {
+    let small = Small::new(fs.name, smallest(fs.name) + 64 * MIB);
+    let src = small.root.join("src");
+    dense_file(&src, 8 * MIB);
+    File::open(&src).unwrap().sync_all().unwrap();
+    let quota = wasmtime_fast_copy::CopyQuota::new(20 * MIB);
+    let bounded = FastCopyCtx::builder().quota(quota.clone());
+    // Each replaces the one before, and is charged all the same.
+    let answers = attack(Form::Async, &small.root, bounded, &["spam", "10", "src"]);
+    assert_eq!(count(&answers, "ok"), 2, "{answers:?}");
+    assert_eq!(count(&answers, "InsufficientSpace"), 8);
+    assert_eq!(quota.reserved(), 0);
+    assert!(quota.used() >= 16 * MIB && quota.used() <= quota.limit());
+    fs::remove_file(small.root.join("spam")).unwrap();
+
+    let free = wasmtime_fast_copy::FreeSpaceFloor::NONE;
+    let unbounded = FastCopyCtx::builder().free_space_floor(free);
+    // Synchronised, so that nothing is free only for as long as it isn't written.
+    for i in 0..1000 {
+        let dst = small.root.join(format!("filler-{i}"));
+        let written = File::create(&dst).and_then(|file| {
+            file.write_all_at(&vec![1; MIB as usize], 0)?;
+            file.sync_all()
+        });
+        if written.is_err() {
+            let _ = fs::remove_file(&dst);
+            break;
+        }
+    }
+    let answers = attack(Form::Async, &small.root, unbounded, &["crowd", "20", ""]);
+    assert!(count(&answers, "InsufficientSpace") > 0, "{answers:?}");
+    let dst = small.root.join("dst");
+    assert!(!exists(&dst));
+}
