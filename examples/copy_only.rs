@@ -1,0 +1,65 @@
+//! Linking only `copy`: the guest can copy, but neither start jobs nor look at files. A guest that
+//! imports more isn't instantiated.
+
+use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::{Engine, Result, Store};
+use wasmtime_fast_copy::p2::bindings;
+use wasmtime_fast_copy::{FastCopy, FastCopyCtx, FastCopyCtxView, FastCopyView};
+use wasmtime_wasi::p2::bindings::sync::Command;
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
+
+struct State {
+    wasi: WasiCtx,
+    copies: FastCopyCtx,
+    table: ResourceTable,
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl FastCopyView for State {
+    fn fast_copy(&mut self) -> FastCopyCtxView<'_> {
+        FastCopyCtxView {
+            ctx: &mut self.copies,
+            table: &mut self.table,
+        }
+    }
+}
+
+fn main() -> Result<()> {
+    let engine = Engine::default();
+    let mut linker = Linker::<State>::new(&engine);
+    wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+    bindings::types::add_to_linker::<_, FastCopy>(&mut linker, State::fast_copy)?;
+    bindings::sync::copy::add_to_linker::<_, FastCopy>(&mut linker, State::fast_copy)?;
+
+    // This one imports `jobs` too.
+    let guest = Component::new(&engine, include_bytes!("../prebuilt/clone-disk.wasm"))?;
+    let refused = linker.instantiate_pre(&guest).err();
+    println!("clone-disk: {}", refused.expect("no jobs are linked"));
+
+    // This one imports nothing but `copy`.
+    let guest = Component::new(&engine, include_bytes!("../prebuilt/probe.wasm"))?;
+    let dir = tempfile::tempdir()?;
+    std::fs::write(dir.path().join("base"), "a disk image")?;
+    let mut wasi = WasiCtx::builder();
+    wasi.inherit_stdio()
+        .args(&["probe", "fast-copy", ".", "base", ".", "copy", ""])
+        .preopened_dir(dir.path(), ".", FsPerms::ReadWrite)?;
+    let state = State {
+        wasi: wasi.build(),
+        copies: FastCopyCtx::new(),
+        table: ResourceTable::new(),
+    };
+    let mut store = Store::new(&engine, state);
+    let command = Command::instantiate(&mut store, &guest, &linker)?;
+    let end = command.wasi_cli_run().call_run(&mut store)?;
+    assert!(end.is_ok() && dir.path().join("copy").exists());
+    Ok(())
+}
