@@ -11,7 +11,9 @@
 ///
 /// What counts is what a process without privileges may still write (`f_bavail` of `statvfs(3)`), as
 /// far as the file system knows: btrfs tells of what was written when it commits, which it does every
-/// 30 s. A file system that doesn't say how large it is (a tmpfs without a size) has no floor.
+/// 30 s. XFS sets room aside for the block map of data that is not on the disk yet, as much as could be
+/// needed at worst, and gives it back once it is: at the end of a copy of 1,000,000 extents of 4 KiB,
+/// which takes 4 GiB, `statvfs` told of 11 GiB more in use. A file system that doesn't say how large it is (a tmpfs without a size) has no floor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FreeSpaceFloor {
     /// Percentage of the file system's size.

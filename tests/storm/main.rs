@@ -86,7 +86,7 @@ fn main() -> ExitCode {
     for name in FILE_SYSTEMS {
         let mounted = match &mounts {
             _ if arguments.list => Err("only listed".to_owned()),
-            Ok(mounts) => mounts.mount(name, times(16 << 30, 8 << 30) as u64),
+            Ok(mounts) => mounts.mount(name, times(32 << 30, 8 << 30) as u64),
             Err(reason) => Err(reason.clone()),
         };
         if let (Err(reason), false) = (&mounted, arguments.list) {
