@@ -192,7 +192,7 @@ fn fill(
 ) -> Result<Filled, CopyError> {
     let mut clone_error = None;
     if sharing == Sharing::Allowed {
-        let too_many = source.has_more_extents_than(options.max_clone_extents, bounds)?;
+        let too_many = source.has_more_extents_than(options.max_clone_extents, &staged.file, bounds)?;
         bounds.check(CopyStep::Clone)?;
         let outcome = match too_many {
             true => CloneOutcome::Refused(None),

@@ -132,8 +132,10 @@ impl CopyOptions {
     /// Doesn't clone a source of more extents than this, but copies its bytes; no limit by default.
     ///
     /// A clone is one call that can't be stopped, and it keeps whoever writes to the source waiting:
-    /// 100,000 extents took 2.4 s on XFS (Linux 6.18). The extents are counted by `FIEMAP`, on Linux;
-    /// where that isn't to be had, every source is cloned.
+    /// 100,000 extents took 2.4 s on XFS (Linux 6.18). The extents are counted by `FIEMAP`, on Linux, once
+    /// what was written to the source is on the disk, which a clone waits for too; where that map isn't
+    /// to be had, every source is cloned. btrfs counts extents that lie side by side on the disk as one:
+    /// there 19,400 of them counted as 2, and a clone took 0.2 s.
     pub fn max_clone_extents(mut self, extents: u64) -> Self {
         self.max_clone_extents = extents;
         self
@@ -219,7 +221,7 @@ impl CopyOptions {
         self.check(sharing)?;
         let source = Source::open(src, self.symlink_follow)?;
         let destination = Destination::open(dst)?;
-        super::copy(&source, &destination, sharing, self)
+        super::copy(&source, &destination, sharing, self, &|_| ())
     }
 
     /// Refuses options that contradict each other or the function.

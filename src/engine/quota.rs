@@ -9,7 +9,8 @@ use super::lock::lock;
 ///
 /// A copy is charged what its file system has allocated for it
 /// ([`CopyReport::allocated`](crate::CopyReport::allocated)), or the bytes moved where those are more,
-/// since some file systems allocate late. A clone is charged too, although it takes nothing yet:
+/// since some file systems allocate late (one that is late with a clone, as ZFS can be, has it charged
+/// too little). A clone is charged too, although it takes nothing yet:
 /// whoever rewrites a clone takes the room later, and nobody asks then. Nothing is given back
 /// when a copy is removed or replaced, unless the host does ([`release`](Self::release)).
 ///

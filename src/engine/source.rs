@@ -8,6 +8,10 @@ use super::bounds::Bounds;
 use super::error::{CopyError, CopyErrorKind, CopyStep};
 use super::platform::{self, FileId, Kind, Status};
 
+/// How often the extents of a source are counted at most. The first time takes as long as all that waits
+/// to be written, and each other time as long as what was written during the one before.
+const COUNTS: usize = 4;
+
 /// Refuses what is no regular file.
 pub(super) fn refuse_irregular(kind: Kind) -> Result<(), CopyError> {
     let refusal = match kind {
@@ -88,19 +92,35 @@ impl Source {
         self.opened_as.allocated
     }
 
-    /// Whether the source is known to have more extents than so many.
+    /// Whether a clone of the source to `staged` is known to have more extents than so many.
+    ///
+    /// Somebody who writes while they are counted makes more of them, so they are counted again; what is
+    /// written while they are counted for the last time is all that a clone can have beyond the limit.
     pub(super) fn has_more_extents_than(
         &self,
         extents: u64,
+        staged: &File,
         bounds: &Bounds<'_>,
     ) -> Result<bool, CopyError> {
-        let allocated = self.opened_as.allocated;
-        // Each extent has a block at least: a small file isn't asked.
-        if allocated / 512 <= extents {
+        let mut before = self.status_now(CopyStep::Clone)?;
+        // Each extent has a block at least: a small file isn't asked. Nor is one that can't be cloned:
+        // to count means to wait for the disk.
+        if before.allocated / 512 <= extents || !platform::may_clone(&self.file, staged) {
             return Ok(false);
         }
-        let go_on = || bounds.check(CopyStep::Clone);
-        platform::has_more_extents_than(&self.file, extents, allocated, go_on)
+        for _ in 0..COUNTS {
+            let go_on = || bounds.check(CopyStep::Clone);
+            let allocated = before.allocated;
+            if platform::has_more_extents_than(&self.file, extents, allocated, go_on)? {
+                return Ok(true);
+            }
+            let after = self.status_now(CopyStep::Clone)?;
+            if (before.modified, before.changed) == (after.modified, after.changed) {
+                break;
+            }
+            before = after;
+        }
+        Ok(false)
     }
 
     /// How many bytes of data there can be, by what is allocated. A guess, where blocks are

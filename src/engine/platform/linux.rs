@@ -1,6 +1,7 @@
 //! Linux.
 
 mod acl;
+mod clone;
 mod fiemap;
 mod writeback;
 
@@ -17,6 +18,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 pub(crate) use super::unix::*;
 use super::{FileId, Status};
+pub(crate) use clone::may_clone;
 #[cfg(feature = "p2")]
 pub(crate) use fiemap::summarize_extents;
 pub(crate) use fiemap::{WrittenMap, has_more_extents_than};

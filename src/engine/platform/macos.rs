@@ -11,7 +11,7 @@ use super::Status;
 #[cfg(feature = "p2")]
 pub(crate) use super::portable::summarize_extents;
 pub(crate) use super::portable::{
-    WrittenMap, has_more_extents_than, offload, read_ahead, start_writing_back,
+    WrittenMap, has_more_extents_than, may_clone, offload, read_ahead, start_writing_back,
 };
 pub(crate) use super::unix::*;
 

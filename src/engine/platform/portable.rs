@@ -18,6 +18,11 @@ pub(crate) fn start_writing_back(_: &File, _: Range<u64>) -> io::Result<()> {
 /// The system's own read-ahead is all there is.
 pub(crate) fn read_ahead(_: &File, _: Range<u64>) {}
 
+/// Only an attempt tells.
+pub(crate) fn may_clone(_: &File, _: &File) -> bool {
+    true
+}
+
 /// There is no `FIEMAP`: nobody can tell.
 pub(crate) fn has_more_extents_than<E>(
     _: &File,
