@@ -70,13 +70,20 @@ impl Destination {
         if entry.id == source.id() || self.link_target == Some(source.id()) {
             return Err(CopyError::new(CopyStep::Open, CopyErrorKind::SameFile));
         }
-        let refused = match (replace, entry.kind) {
-            (false, _) => CopyErrorKind::AlreadyExists,
-            (true, Kind::Regular | Kind::Symlink) => return Ok(()),
-            (true, Kind::Directory) => CopyErrorKind::IsDirectory,
-            (true, Kind::Other) => CopyErrorKind::NotRegularFile,
-        };
-        Err(CopyError::destination(CopyStep::Open, refused))
+        match replace {
+            false => Err(CopyErrorKind::AlreadyExists),
+            true => refuse_replacing(entry.kind),
+        }
+        .map_err(|refused| CopyError::destination(CopyStep::Open, refused))
+    }
+}
+
+/// Refuses what no copy replaces.
+pub(super) fn refuse_replacing(kind: Kind) -> Result<(), CopyErrorKind> {
+    match kind {
+        Kind::Regular | Kind::Symlink => Ok(()),
+        Kind::Directory => Err(CopyErrorKind::IsDirectory),
+        Kind::Other => Err(CopyErrorKind::NotRegularFile),
     }
 }
 

@@ -6,11 +6,11 @@
 //! it. A replacement passes through such a name too, for the instant between a link and a rename,
 //! since no call links a file over an existing name.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 
-use super::destination::Destination;
+use super::destination::{Destination, refuse_replacing};
 use super::error::{CopyError, CopyErrorKind, CopyStep};
 use super::platform::{self, DirectorySync, Status};
 
@@ -115,11 +115,16 @@ impl<'a> Staged<'a> {
             None => self.publish_unnamed(replace),
             Some(name) => self.publish_named(name, replace),
         }
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists if !replace => {
-                CopyError::destination(CopyStep::Publish, CopyErrorKind::AlreadyExists)
-            }
-            _ => CopyError::destination(CopyStep::Publish, error),
+        .map_err(|error| {
+            let kind = match error {
+                CopyErrorKind::Os(error)
+                    if error.kind() == io::ErrorKind::AlreadyExists && !replace =>
+                {
+                    CopyErrorKind::AlreadyExists
+                }
+                other => other,
+            };
+            CopyError::destination(CopyStep::Publish, kind)
         })?;
         if let Some(directory) = self.directory_sync.take() {
             directory
@@ -129,7 +134,7 @@ impl<'a> Staged<'a> {
         Ok(())
     }
 
-    fn publish_unnamed(&self, replace: bool) -> io::Result<()> {
+    fn publish_unnamed(&self, replace: bool) -> Result<(), CopyErrorKind> {
         let Destination {
             directory, name, ..
         } = self.destination;
@@ -143,25 +148,33 @@ impl<'a> Staged<'a> {
                 };
                 self.publish_named(passing, true)
             }
-            result => result,
+            result => Ok(result?),
         }
     }
 
-    fn publish_named(&self, staged: StagedName<'_>, replace: bool) -> io::Result<()> {
-        let Destination {
-            directory, name, ..
-        } = self.destination;
-        let renamed = staged.refuse_foreign(&self.file).and_then(|()| {
-            if replace {
-                platform::rename_replace(directory, &staged.name, name)
-            } else {
-                platform::rename_new(directory, &staged.name, name)
-            }
-        });
+    fn publish_named(&self, staged: StagedName<'_>, replace: bool) -> Result<(), CopyErrorKind> {
+        let renamed = staged
+            .refuse_foreign(&self.file)
+            .map_err(CopyErrorKind::Os)
+            .and_then(|()| self.rename(&staged.name, replace));
         // After a success too: if somebody has linked our file to the destination's name, a rename
         // between the two names does nothing (rename(2)), and both are left.
         staged.remove(&self.file);
         renamed
+    }
+
+    fn rename(&self, from: &OsStr, replace: bool) -> Result<(), CopyErrorKind> {
+        let Destination {
+            directory, name, ..
+        } = self.destination;
+        if !replace {
+            return Ok(platform::rename_new(directory, from, name)?);
+        }
+        // Somebody may have made it since the copy began.
+        if let Some(entry) = platform::entry(directory, name)? {
+            refuse_replacing(entry.kind)?;
+        }
+        Ok(platform::rename_replace(directory, from, name)?)
     }
 }
 
