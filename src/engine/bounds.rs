@@ -50,6 +50,12 @@ impl<'a> Bounds<'a> {
         }
     }
 
+    /// Whether there is a rate: then nothing is read before its time, and all chunks are small, so that
+    /// whoever moves larger ones gets no larger share.
+    pub(super) fn is_paced(&self) -> bool {
+        self.options.rate.is_some()
+    }
+
     /// Before a chunk of the source is read: waits for its turn.
     pub(super) fn pace(&self, bytes: u64) -> Result<(), CopyError> {
         self.check(CopyStep::Transfer)?;

@@ -8,7 +8,7 @@ use super::lock::lock;
 
 /// How many bytes a second the copies made with it may read, together.
 ///
-/// It counts what is read of a source's data, in chunks of at most 8 MiB: so much goes at once, and
+/// It counts what is read of a source's data, in chunks of at most 256 KiB: so much goes at once, and
 /// the next chunk, of whichever copy, waits until its time has come. A clone reads nothing. Clones of
 /// this share the same limit.
 ///

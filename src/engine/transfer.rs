@@ -242,7 +242,7 @@ impl<'a> Transfer<'a> {
             if batch.is_empty() || self.is_stopped() {
                 return Ok(());
             }
-            for extent in &batch {
+            for extent in batch.iter().filter(|_| !self.bounds.is_paced()) {
                 let range = extent.range();
                 if range.end - range.start >= WORTH_READING_AHEAD {
                     platform::read_ahead(&self.source.file, range);
@@ -346,7 +346,10 @@ impl Worker<'_, '_> {
         let (src, dst) = (&transfer.source.file, &transfer.staged.file);
         let mut at = range.start;
         while at < range.end {
-            let length = range.end - at;
+            let length = match transfer.bounds.is_paced() {
+                true => (range.end - at).min(BUFFER_SIZE as u64),
+                false => range.end - at,
+            };
             transfer.bounds.pace(length)?;
             transfer.bounds.admit(length, dst)?;
             let result = platform::offload(src, dst, at, length);
