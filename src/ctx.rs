@@ -200,6 +200,11 @@ impl FastCopyCtx {
         }
     }
 
+    /// A turn, if nobody has to be waited for.
+    pub(crate) fn permit_now(&self) -> Option<Permit> {
+        self.queue.permit_now()
+    }
+
     /// Waits for a turn. `given_up` is ready when the guest no longer wants one.
     pub(crate) async fn permit(
         &self,
@@ -394,8 +399,9 @@ impl FastCopyCtxBuilder {
     ///
     /// It saves the way to the other thread and back, which takes longer than a clone does:
     /// `benches/README.md` has the figures. But nothing else runs on that thread until the copy
-    /// ends, and dropping the call's future can't stop a copy that no other thread makes. So it is
-    /// for hosts that give each guest a thread, as
+    /// ends, and dropping the call's future can't stop a copy that no other thread makes. A call that
+    /// waits must be polled, or the slot that it is given is lost to all others. So it is for hosts that
+    /// give each guest a thread, as
     /// [`WasiCtxBuilder::allow_blocking_current_thread`] is, which it doesn't depend on.
     ///
     /// [`WasiCtxBuilder::allow_blocking_current_thread`]: wasmtime_wasi::WasiCtxBuilder::allow_blocking_current_thread

@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Instant;
@@ -13,21 +13,41 @@ use std::time::Instant;
 use tokio::runtime::Handle;
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, with_ambient_tokio_runtime};
 
-fn handle() -> &'static Handle {
+fn handle() -> Handle {
+    static HANDLE: OnceLock<Handle> = OnceLock::new();
+    if let Some(handle) = HANDLE.get() {
+        return handle.clone();
+    }
     // A new thread is in no runtime, so there the ambient one is wasmtime-wasi's own.
-    static HANDLE: LazyLock<Handle> = LazyLock::new(|| {
-        let found = thread::spawn(|| with_ambient_tokio_runtime(Handle::current)).join();
-        found.expect("wasmtime-wasi has a runtime")
-    });
-    &HANDLE
+    let thread = thread::Builder::new().spawn(|| with_ambient_tokio_runtime(Handle::current));
+    match thread.map(|thread| thread.join()) {
+        Ok(Ok(handle)) => HANDLE.get_or_init(|| handle).clone(),
+        // No thread is to be had: this once it is the caller's, if that is in one.
+        _ => with_ambient_tokio_runtime(Handle::current),
+    }
 }
 
-/// Runs a future there.
+/// Runs a future there, after it was polled here for the first time: those who wait in a line stand in it
+/// in the order of their calls, and not as threads come to it.
 pub(crate) fn spawn<F>(future: F) -> AbortOnDropJoinHandle<F::Output>
 where
     F: Future<Output: Send> + Send + 'static,
 {
-    handle().spawn(future).into()
+    let (handle, mut future) = (handle(), Box::pin(future));
+    let first = {
+        let _entered = handle.enter();
+        future
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+    };
+    handle
+        .spawn(async move {
+            match first {
+                Poll::Ready(output) => output,
+                Poll::Pending => future.await,
+            }
+        })
+        .into()
 }
 
 /// Waits for a future, wherever that is done, but not beyond a deadline.

@@ -15,10 +15,10 @@ use crate::runtime;
 /// How many copies may run at once, of all stores that are given clones of it.
 ///
 /// A call takes a slot before it takes a thread, and keeps it until its work has really ended, also
-/// if nobody waits for the call any more. Each store has no more calls in this queue than it may
-/// run at once ([`max_copies`](crate::FastCopyCtxBuilder::max_copies)), and it is first come, first
-/// served: so stores take turns, however many calls each of them has. The walk through a file's
-/// extents (`inspect.summarize-extents`) takes a slot too.
+/// if nobody waits for the call any more. Slots are given in the order of asking, and of each store
+/// only one call asks at a time: so stores take turns, however many calls each of them has, and however
+/// many it may run at once ([`max_copies`](crate::FastCopyCtxBuilder::max_copies)). The walk through a
+/// file's extents (`inspect.summarize-extents`) takes a slot too.
 #[derive(Clone, Debug)]
 pub struct CopySlots {
     semaphore: Arc<Semaphore>,
@@ -60,6 +60,8 @@ impl CopySlots {
 pub(crate) struct Queue {
     slots: CopySlots,
     own: Arc<Semaphore>,
+    /// The store's one place in the line for a slot.
+    line: Arc<Semaphore>,
     waiting: Places,
 }
 
@@ -87,6 +89,7 @@ impl Queue {
         Self {
             slots,
             own: Arc::new(Semaphore::new(max_copies.clamp(1, Semaphore::MAX_PERMITS))),
+            line: Arc::new(Semaphore::new(1)),
             waiting: Places::new(max_waiting),
         }
     }
@@ -134,7 +137,8 @@ impl Queue {
         &self.slots
     }
 
-    fn permit_now(&self) -> Option<Permit> {
+    /// A turn, if nobody has to be waited for.
+    pub(crate) fn permit_now(&self) -> Option<Permit> {
         let own = self.own.clone().try_acquire_owned().ok()?;
         let slot = self.slots.semaphore.clone().try_acquire_owned().ok()?;
         Some(Permit::new(slot, own))
@@ -142,6 +146,7 @@ impl Queue {
 
     async fn next(&self) -> Permit {
         let own = take(&self.own).await;
+        let _line = take(&self.line).await;
         let slot = take(&self.slots.semaphore).await;
         Permit::new(slot, own)
     }
@@ -242,8 +247,9 @@ mod tests {
         let held = holder.permit(None, pending()).await.unwrap();
         let order = Arc::new(std::sync::Mutex::new(Vec::new()));
         let mut tasks = Vec::new();
-        for store in ["a", "b"] {
-            let queue = Queue::new(slots.clone(), 1, 64);
+        // To be allowed more at once gives no store more turns.
+        for (store, max_copies) in [("a", 4), ("b", 1)] {
+            let queue = Queue::new(slots.clone(), max_copies, 64);
             for call in 0..4 {
                 let (queue, order) = (queue.clone(), order.clone());
                 tasks.push(tokio::spawn(async move {

@@ -1,6 +1,7 @@
 //! The calls of a guest, in both forms.
 
 use std::future::{Future, pending};
+use std::sync::Arc;
 use std::time::Instant;
 
 use tracing::Span;
@@ -16,7 +17,8 @@ use crate::engine::{
 };
 use crate::hooks::{CopyRequest, CopyTimes};
 use crate::sandbox::{Operands, PathAt, at_destination, at_source};
-use crate::slots::Permit;
+use crate::runtime;
+use crate::slots::{Permit, Place};
 use crate::{FastCopyCtx, FastCopyCtxView};
 
 /// What a guest gets.
@@ -31,9 +33,19 @@ pub(super) struct Call {
     ctx: FastCopyCtx,
     called: Instant,
     span: Span,
+    /// Where it is a job's: the job's place, taken until the work has ended.
+    _place: Option<Arc<Place>>,
 }
 
 impl Call {
+    /// The same call as the work of a job.
+    pub(super) fn in_place(self, place: Arc<Place>) -> Self {
+        Self {
+            _place: Some(place),
+            ..self
+        }
+    }
+
     /// Waits for a turn and makes the call. Blocks the calling thread.
     fn make_blocking(self) -> Outcome {
         let permit = self.ctx.permit_blocking(&self.options);
@@ -42,12 +54,16 @@ impl Call {
 
     /// Waits for a turn and makes the call, on this thread if it may be blocked, else on another.
     async fn make_async(self) -> Outcome {
-        match self.ctx.may_block_executor() {
-            true => {
-                let permit = self.ctx.permit(&self.options, pending()).await;
-                self.make(permit)
-            }
-            false => self.make_elsewhere(pending()).await,
+        if self.ctx.may_block_executor() {
+            let permit = self.ctx.permit(&self.options, pending()).await;
+            return self.make(permit);
+        }
+        let _cancel_on_drop = CancelOnDrop(self.control.clone());
+        match self.ctx.permit_now() {
+            Some(permit) => spawn_blocking(move || self.make(Ok(permit))).await,
+            // In a task of its own: a host may leave its guest's future alone for as long as it likes,
+            // and a slot that was given to it meanwhile would be lost to everybody.
+            None => runtime::spawn(self.make_elsewhere(pending())).await,
         }
     }
 
@@ -179,6 +195,7 @@ impl FastCopyCtxView<'_> {
             ctx: self.ctx.clone(),
             called: Instant::now(),
             span,
+            _place: None,
         }))
     }
 }

@@ -12,6 +12,7 @@ use super::bindings::{inspect, sync};
 use super::host::CancelOnDrop;
 use super::log;
 use crate::engine::{self, CopyControl, CopyErrorKind, CopyOptions, Source};
+use crate::runtime;
 use crate::sandbox::{PathAt, at_source};
 use crate::slots::Permit;
 use crate::{FastCopyCtx, FastCopyCtxView};
@@ -66,11 +67,24 @@ impl Look {
     }
 
     async fn summarize_extents_async(self) -> Outcome<ExtentSummary> {
+        if self.ctx.may_block_executor() {
+            let permit = self.ctx.permit(&self.options, pending()).await;
+            return self.summarize_extents(permit);
+        }
+        let _cancel_on_drop = CancelOnDrop(self.control.clone());
+        match self.ctx.permit_now() {
+            Some(permit) => spawn_blocking(move || self.summarize_extents(Ok(permit))).await,
+            // In a task of its own, as a copy does.
+            None => runtime::spawn(self.summarize_extents_elsewhere()).await,
+        }
+    }
+
+    async fn summarize_extents_elsewhere(self) -> Outcome<ExtentSummary> {
         let _cancel_on_drop = CancelOnDrop(self.control.clone());
         let permit = self.ctx.permit(&self.options, pending()).await;
-        match permit.is_err() || self.ctx.may_block_executor() {
-            true => self.summarize_extents(permit),
-            false => spawn_blocking(move || self.summarize_extents(permit)).await,
+        match permit {
+            Ok(_) => spawn_blocking(move || self.summarize_extents(permit)).await,
+            Err(kind) => Err(log::refused(&self.span, kind)),
         }
     }
 }

@@ -14,7 +14,7 @@ use super::bindings::sync;
 use super::bindings::types::{CopyError, CopyFlags, CopyProgress};
 use super::host::{Call, CancelOnDrop, Outcome};
 use crate::FastCopyCtxView;
-use crate::engine::{CopyControl, Sharing};
+use crate::engine::{CopyControl, CopyError as EngineError, CopyStep, Sharing};
 use crate::runtime::{self, block_on};
 use crate::slots::Place;
 
@@ -26,7 +26,7 @@ pub struct CopyJob {
     stop: Arc<Notify>,
     task: AbortOnDropJoinHandle<Outcome>,
     ended: watch::Receiver<()>,
-    /// Free when both the guest and the task are done with the job.
+    /// Free when the guest is done with the job and its work has ended.
     _place: Arc<Place>,
 }
 
@@ -50,10 +50,11 @@ impl CopyJob {
         // Closed, by whatever ends the task, it wakes who waits.
         let (running, ended) = watch::channel(());
         let place = Arc::new(place);
+        let call = call.map(|call| call.in_place(place.clone()));
         let stop = Arc::new(Notify::new());
-        let (stopped, held) = (stop.clone(), place.clone());
+        let stopped = stop.clone();
         let task = runtime::spawn(async move {
-            let _held = (running, held);
+            let _running = running;
             call?.make_elsewhere(stopped.notified()).await
         });
         Self {
@@ -104,9 +105,12 @@ impl FastCopyCtxView<'_> {
         let place = match self.ctx.job_places().take() {
             Ok(place) => place,
             Err(busy) => {
-                return Ok(Err(
-                    call.map_or_else(|error| error, |call| call.refuse(busy))
-                ));
+                // Also where the job would have failed: that is for a job to say.
+                let refused = match call {
+                    Ok(call) => call.refuse(busy),
+                    Err(_) => EngineError::new(CopyStep::Open, busy).into(),
+                };
+                return Ok(Err(refused));
             }
         };
         Ok(Ok(self.table.push(CopyJob::start(call, place))?))

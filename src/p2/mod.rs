@@ -21,7 +21,8 @@ use wasmtime::component::Linker;
 /// there is none; the executor never waits, unless
 /// [`allow_blocking_current_thread`](crate::FastCopyCtxBuilder::allow_blocking_current_thread) is set.
 /// Dropping the future of a guest's call stops its copy at the next chunk, and nothing is published.
-/// Jobs run on the blocking threads of `wasmtime-wasi`'s own runtime.
+/// Jobs, and calls that had to wait for their turn, run on the blocking threads of `wasmtime-wasi`'s own
+/// runtime: they go on also while the host polls nobody.
 ///
 /// It adds nothing of `wasi:*`: call
 /// [`wasmtime_wasi::p2::add_to_linker_async`] too.
@@ -42,8 +43,9 @@ where
 /// Adds `sandbox:fast-copy` to a linker whose components run synchronously.
 ///
 /// The copies run on the calling thread, inside and outside a tokio context alike; those of jobs as in
-/// the asynchronous form. A call that waits for its slot blocks the calling thread: so don't run guests
-/// of both forms on one single-threaded runtime, or one may wait for a slot that the other was given.
+/// the asynchronous form. A call that waits, for its slot or for a job's end, blocks the calling thread.
+/// So run guests on threads of your own, or on blocking ones (`spawn_blocking`), not on the workers of a
+/// runtime: what they wait for may be next on the same worker.
 ///
 /// It adds nothing of `wasi:*`: call [`wasmtime_wasi::p2::add_to_linker_sync`] too.
 ///
