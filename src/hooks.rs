@@ -1,7 +1,7 @@
 //! What a host can look at and forbid.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmtime_wasi::FsPerms;
 
@@ -37,8 +37,9 @@ pub struct CopyRequest<'a> {
 
 /// What a host does at certain points of every copy of a guest.
 ///
-/// All methods have a default that does nothing. They are called on the thread that copies, so they
-/// may block, and the copy waits for them, with its slot taken and its time going on. In the
+/// All methods have a default: every copy is allowed, and nothing is done. They are called on the threads
+/// that copy, so they may block, and the copy waits for them, with its slot taken and its time going on.
+/// In the
 /// synchronous form, and where [`allow_blocking_current_thread`] is set, that is the guest's own
 /// thread.
 ///
@@ -59,7 +60,14 @@ pub trait CopyHooks: Send + Sync {
         let _ = (request, control);
     }
 
-    /// A copy has ended: once for each [`started`](Self::started), also if nobody waits for it any more.
+    /// Bytes are being moved, `copied` of them so far: after each batch of at most 16 MiB, on the thread
+    /// that has moved it, of which a large copy has two. Never for a clone, which is one call.
+    fn progress(&self, request: &CopyRequest<'_>, copied: u64) {
+        let _ = (request, copied);
+    }
+
+    /// A copy has ended: once for each [`started`](Self::started), also if nobody waits for it any more,
+    /// unless a hook has panicked.
     fn ended(
         &self,
         request: &CopyRequest<'_>,
@@ -80,6 +88,16 @@ pub struct CopyTimes {
     pub worked: Duration,
 }
 
+impl CopyTimes {
+    /// Of a call whose turn came at `given`, and whose work ends now.
+    pub(crate) fn until_now(called: Instant, given: Instant) -> Self {
+        Self {
+            waited: given - called,
+            worked: given.elapsed(),
+        }
+    }
+}
+
 impl<H: CopyHooks + ?Sized> CopyHooks for Arc<H> {
     fn authorize(&self, request: &CopyRequest<'_>) -> bool {
         (**self).authorize(request)
@@ -87,6 +105,10 @@ impl<H: CopyHooks + ?Sized> CopyHooks for Arc<H> {
 
     fn started(&self, request: &CopyRequest<'_>, control: &CopyControl) {
         (**self).started(request, control);
+    }
+
+    fn progress(&self, request: &CopyRequest<'_>, copied: u64) {
+        (**self).progress(request, copied);
     }
 
     fn ended(

@@ -54,8 +54,10 @@
 //! [`CopySlots`] is how stores share the number of copies at once. [`CopyHooks`] asks the host about
 //! each copy, and tells it of its start and end. Each copy is a span named `copy` of the crate `tracing`,
 //! with the target `wasmtime_fast_copy` and the level `DEBUG`: `src`, `dst` (the guest's paths),
-//! `function`, `flags`, `size`, `method`, `copied`, `allocated`, `clone_error` (why bytes were moved),
-//! `error`, `waited`, `worked`. A look at a file is one named `inspect`, with `path` and `error`.
+//! `function`, `flags`, `size`, `method`, `copied`, `allocated`, `clone_error` (the error
+//! number that made it no clone), `offload_error` (the one that made it no offload), `error`, `waited`,
+//! `worked`. A look at a file is one named `inspect`, with `path`, `size`, `error`, `waited`, `worked`. An
+//! event with `openat2_error` within either tells that the path was resolved by wasmtime's `open-at`.
 //!
 //! # Natively
 //!

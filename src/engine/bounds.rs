@@ -1,6 +1,7 @@
 //! What one copy may take, and when it must end: asked before each piece of the work.
 
 use std::fs::File;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,7 +26,11 @@ pub(super) struct Bounds<'a> {
     reservation: Option<Reservation>,
     /// Bytes that were written or are about to be.
     admitted: AtomicU64,
+    watch: &'a Watch<'a>,
 }
+
+/// Is told how many bytes were moved.
+pub(crate) type Watch<'a> = dyn Fn(u64) + Sync + 'a;
 
 impl<'a> Bounds<'a> {
     pub(super) fn new(options: &'a CopyOptions, control: &'a CopyControl) -> Self {
@@ -34,7 +39,13 @@ impl<'a> Bounds<'a> {
             control,
             reservation: options.quota.as_ref().map(|quota| quota.open()),
             admitted: AtomicU64::new(0),
+            watch: &|_| (),
         }
+    }
+
+    /// The same, and somebody watches.
+    pub(super) fn watched_by(self, watch: &'a Watch<'a>) -> Self {
+        Self { watch, ..self }
     }
 
     /// Whether the copy may go on: it wasn't cancelled, and has time left.
@@ -129,6 +140,23 @@ impl<'a> Bounds<'a> {
     /// Counts bytes that were moved.
     pub(super) fn add_copied(&self, bytes: u64) {
         self.control.add_copied(bytes);
+    }
+
+    /// After a batch of them: tells who watches the copy.
+    pub(super) fn tell_copied(&self) {
+        (self.watch)(self.copied());
+    }
+
+    /// Notes why the copy is no clone.
+    pub(super) fn clone_refused(&self, number: i32) {
+        self.control.clone_refused(number);
+    }
+
+    /// Notes why the kernel moves no bytes.
+    pub(super) fn offload_refused(&self, error: &io::Error) {
+        if let Some(number) = error.raw_os_error() {
+            self.control.offload_refused(number);
+        }
     }
 
     /// Charges the copy, which is in its place, for what it takes.

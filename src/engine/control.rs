@@ -20,6 +20,8 @@ struct Shared {
     phase: AtomicU8,
     copied: AtomicU64,
     total: OnceLock<u64>,
+    clone_error: OnceLock<i32>,
+    offload_error: OnceLock<i32>,
 }
 
 const IDLE: u8 = 0;
@@ -60,6 +62,28 @@ impl CopyControl {
     /// more may be moved. None until the copy has begun.
     pub fn total(&self) -> Option<u64> {
         self.shared.total.get().copied()
+    }
+
+    /// The error number by which the system refused to clone, as
+    /// [`io::Error::raw_os_error`](std::io::Error::raw_os_error) has it: why bytes are moved. None where
+    /// no clone was tried (`sparse_copy`, too many extents), and where one of another size was made,
+    /// which was thrown away.
+    pub fn clone_error(&self) -> Option<i32> {
+        self.shared.clone_error.get().copied()
+    }
+
+    /// The error number by which the system refused to move bytes by itself (`copy_file_range`): why
+    /// they are read and written. None where that wasn't tried, and where it stopped without an error.
+    pub fn offload_error(&self) -> Option<i32> {
+        self.shared.offload_error.get().copied()
+    }
+
+    pub(super) fn clone_refused(&self, error: i32) {
+        let _ = self.shared.clone_error.set(error);
+    }
+
+    pub(super) fn offload_refused(&self, error: i32) {
+        let _ = self.shared.offload_error.set(error);
     }
 
     pub(super) fn add_copied(&self, bytes: u64) {

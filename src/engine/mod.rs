@@ -46,6 +46,8 @@ pub use staging::STAGING_PREFIX;
 #[cfg(feature = "p2")]
 pub(crate) use usage::{ExtentSummary, FileUsage, disk_usage, summarize_extents};
 
+pub(crate) use bounds::Watch;
+
 use bounds::Bounds;
 use reflink::CloneOutcome;
 use staging::Staged;
@@ -99,12 +101,13 @@ pub(crate) fn copy(
     destination: &Destination,
     sharing: Sharing,
     options: &CopyOptions,
+    watch: &Watch<'_>,
 ) -> Result<CopyReport, CopyError> {
     options.check(sharing)?;
     destination.admit(source, options.replace)?;
     refuse_too_large(source.size(), options.max_size, CopyStep::Open)?;
     let control = options.control_or_new();
-    let bounds = Bounds::new(options, &control);
+    let bounds = Bounds::new(options, &control).watched_by(watch);
     if !control.begin(source.data_at_most()) {
         bounds.check(CopyStep::Open)?;
         return Err(CopyError::new(
@@ -132,11 +135,7 @@ fn make(
     let durable = !options.no_sync;
     let mut staged = Staged::create(destination, durable)?;
     bounds.leave_room(0, &staged.file, CopyStep::Stage)?;
-    let Filled {
-        method,
-        copied,
-        clone_error,
-    } = fill(source, &mut staged, sharing, options, &bounds)?;
+    let Filled { method, copied } = fill(source, &mut staged, sharing, options, &bounds)?;
     bounds
         .check(CopyStep::Finish)
         .map_err(|error| error.after(copied))?;
@@ -171,7 +170,8 @@ fn make(
         copied,
         allocated: result.allocated,
         durable,
-        clone_error,
+        clone_error: control.clone_error(),
+        offload_error: control.offload_error(),
     })
 }
 
@@ -179,7 +179,6 @@ fn make(
 struct Filled {
     method: CopyMethod,
     copied: u64,
-    clone_error: Option<i32>,
 }
 
 /// The tiers: a clone, else a transfer.
@@ -190,20 +189,22 @@ fn fill(
     options: &CopyOptions,
     bounds: &Bounds<'_>,
 ) -> Result<Filled, CopyError> {
-    let mut clone_error = None;
     if sharing == Sharing::Allowed {
-        let too_many = source.has_more_extents_than(options.max_clone_extents, &staged.file, bounds)?;
+        let too_many =
+            source.has_more_extents_than(options.max_clone_extents, &staged.file, bounds)?;
         bounds.check(CopyStep::Clone)?;
         let outcome = match too_many {
             true => CloneOutcome::Refused(None),
             false => reflink::clone(source, staged)?,
         };
+        if let CloneOutcome::Refused(Some(number)) = outcome {
+            bounds.clone_refused(number);
+        }
         match outcome {
             CloneOutcome::Done => {
                 return Ok(Filled {
                     method: CopyMethod::Reflink,
                     copied: 0,
-                    clone_error,
                 });
             }
             CloneOutcome::Refused(_) if options.require_reflink => {
@@ -217,10 +218,7 @@ fn fill(
                     }),
                 ));
             }
-            CloneOutcome::Refused(error) => {
-                clone_error = error;
-                staged.reset()?;
-            }
+            CloneOutcome::Refused(_) => staged.reset()?,
         }
         bounds.check(CopyStep::Clone)?;
     }
@@ -232,11 +230,7 @@ fn fill(
     } else {
         CopyMethod::Copy
     };
-    Ok(Filled {
-        method,
-        copied,
-        clone_error,
-    })
+    Ok(Filled { method, copied })
 }
 
 /// The process's limit is looked at before a file is grown: to pass it raises `SIGXFSZ`, which kills

@@ -20,11 +20,12 @@ pub struct CopyReport {
     /// [`no_sync`](crate::CopyOptions::no_sync). On macOS the drive's own cache is not emptied, and on
     /// Windows the directory is left to the file system's log.
     pub durable: bool,
-    /// Why the bytes were moved though a clone was tried: the error number with which the system
-    /// refused it, as [`io::Error::raw_os_error`](std::io::Error::raw_os_error) has it. None where no
-    /// clone was tried (`sparse_copy`, too many extents), and where one of another size was made, which
-    /// was thrown away.
+    /// Why the bytes were moved though a clone was tried, as
+    /// [`CopyControl::clone_error`](crate::CopyControl::clone_error) has it. Not shown to guests.
     pub clone_error: Option<i32>,
+    /// Why bytes were read and written though the kernel was asked to move them, as
+    /// [`CopyControl::offload_error`](crate::CopyControl::offload_error) has it. Not shown to guests.
+    pub offload_error: Option<i32>,
 }
 
 /// How the bytes came into a copy.

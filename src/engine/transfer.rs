@@ -254,6 +254,7 @@ impl<'a> Transfer<'a> {
                 }
                 worker.move_extent(extent)?;
             }
+            self.bounds.tell_copied();
         }
     }
 
@@ -372,6 +373,7 @@ impl Worker<'_, '_> {
                     if stop {
                         return Err(CopyError::new(CopyStep::Transfer, error));
                     }
+                    transfer.bounds.offload_refused(&error);
                     break;
                 }
             }

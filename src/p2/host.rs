@@ -16,8 +16,8 @@ use crate::engine::{
     self, CopyControl, CopyError, CopyErrorKind, CopyOptions, CopyStep, Sharing, Source,
 };
 use crate::hooks::{CopyRequest, CopyTimes};
-use crate::sandbox::{Operands, PathAt, at_destination, at_source};
 use crate::runtime;
+use crate::sandbox::{Operands, PathAt, at_destination, at_source};
 use crate::slots::{Permit, Place};
 use crate::{FastCopyCtx, FastCopyCtxView};
 
@@ -93,6 +93,7 @@ impl Call {
         let _entered = self.span.enter();
         let result = self.try_make(&permit);
         log::times(&self.span, self.times(&permit));
+        log::refusals(&self.span, &self.control);
         drop(permit);
         let report = result.map_err(|error| log::failed(&self.span, error))?;
         log::report(&self.span, &report);
@@ -100,10 +101,7 @@ impl Call {
     }
 
     fn times(&self, permit: &Permit) -> CopyTimes {
-        CopyTimes {
-            waited: permit.given - self.called,
-            worked: permit.given.elapsed(),
-        }
+        CopyTimes::until_now(self.called, permit.given)
     }
 
     fn try_make(&self, permit: &Permit) -> Result<engine::CopyReport, engine::CopyError> {
@@ -118,9 +116,9 @@ impl Call {
         }
         let (source, destination) = operands.resolve(options)?;
         log::opened(&self.span, source.size());
-        let copy = || engine::copy(&source, &destination, *sharing, options);
+        let copy = |watch| engine::copy(&source, &destination, *sharing, options, watch);
         let Some(hooks) = self.ctx.hooks() else {
-            return copy();
+            return copy(&|_| ());
         };
         let request = self.request(&source);
         if !hooks.authorize(&request) {
@@ -130,7 +128,7 @@ impl Call {
             ));
         }
         hooks.started(&request, &self.control);
-        let result = copy();
+        let result = copy(&|copied| hooks.progress(&request, copied));
         hooks.ended(&request, result.as_ref(), self.times(permit));
         result
     }

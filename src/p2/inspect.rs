@@ -1,6 +1,7 @@
 //! What files take.
 
 use std::future::pending;
+use std::time::Instant;
 
 use tracing::Span;
 use wasmtime::component::Resource;
@@ -12,6 +13,7 @@ use super::bindings::{inspect, sync};
 use super::host::CancelOnDrop;
 use super::log;
 use crate::engine::{self, CopyControl, CopyErrorKind, CopyOptions, Source};
+use crate::hooks::CopyTimes;
 use crate::runtime;
 use crate::sandbox::{PathAt, at_source};
 use crate::slots::Permit;
@@ -25,31 +27,41 @@ struct Look {
     ctx: FastCopyCtx,
     options: CopyOptions,
     control: CopyControl,
+    called: Instant,
     span: Span,
 }
 
 impl Look {
     fn disk_usage(self) -> Outcome<FileUsage> {
-        self.told(|| engine::disk_usage(&self.at.resolve()?))
+        self.told(Instant::now(), || {
+            let usage = engine::disk_usage(&self.at.resolve()?)?;
+            log::opened(&self.span, usage.size);
+            Ok(usage)
+        })
     }
 
     fn summarize_extents(self, permit: Result<Permit, CopyErrorKind>) -> Outcome<ExtentSummary> {
         let permit = permit.map_err(|kind| log::refused(&self.span, kind))?;
-        let summary = self.told(|| {
+        let summary = self.told(permit.given, || {
             let source = Source::from_handle(self.at.resolve()?)?;
+            log::opened(&self.span, source.size());
             engine::summarize_extents(&source, &self.options, &self.control)
         });
         drop(permit);
         summary
     }
 
-    /// Does the work within the span, and tells of its failure there.
+    /// Does the work, whose turn came at `given`, within the span, and tells of its time and its failure
+    /// there.
     fn told<T, U: From<T>>(
         &self,
+        given: Instant,
         work: impl FnOnce() -> Result<T, engine::CopyError>,
     ) -> Outcome<U> {
         let _entered = self.span.enter();
-        work()
+        let result = work();
+        log::times(&self.span, CopyTimes::until_now(self.called, given));
+        result
             .map(U::from)
             .map_err(|error| log::failed(&self.span, error))
     }
@@ -103,6 +115,7 @@ impl FastCopyCtxView<'_> {
             ctx: self.ctx.clone(),
             options: self.ctx.timed(CopyOptions::new()),
             control: CopyControl::new(),
+            called: Instant::now(),
             span,
         }))
     }

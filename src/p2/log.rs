@@ -6,7 +6,7 @@ use tracing::Span;
 use tracing::field::{Empty, debug, display};
 
 use super::bindings::types::{self, CopyFlags};
-use crate::engine::{CopyError, CopyErrorKind, CopyReport, CopyStep, Sharing};
+use crate::engine::{CopyControl, CopyError, CopyErrorKind, CopyReport, CopyStep, Sharing};
 use crate::hooks::CopyTimes;
 
 const TARGET: &str = "wasmtime_fast_copy";
@@ -28,6 +28,7 @@ pub(super) fn copy(src: &str, dst: &str, sharing: Sharing, flags: CopyFlags) -> 
         copied = Empty,
         allocated = Empty,
         clone_error = Empty,
+        offload_error = Empty,
         error = Empty,
         waited = Empty,
         worked = Empty,
@@ -36,7 +37,15 @@ pub(super) fn copy(src: &str, dst: &str, sharing: Sharing, flags: CopyFlags) -> 
 
 /// The span of one look at a file.
 pub(super) fn inspect(path: &str) -> Span {
-    tracing::debug_span!(target: TARGET, "inspect", path = ?shown(path), error = Empty)
+    tracing::debug_span!(
+        target: TARGET,
+        "inspect",
+        path = ?shown(path),
+        size = Empty,
+        error = Empty,
+        waited = Empty,
+        worked = Empty,
+    )
 }
 
 /// A guest's text, which could pass for lines of a log unless it is quoted, and could fill it.
@@ -57,7 +66,12 @@ pub(super) fn report(span: &Span, report: &CopyReport) {
     span.record("method", debug(report.method));
     span.record("copied", report.copied);
     span.record("allocated", report.allocated);
-    span.record("clone_error", report.clone_error);
+}
+
+/// What was refused on the way, whatever became of the copy.
+pub(super) fn refusals(span: &Span, control: &CopyControl) {
+    span.record("clone_error", control.clone_error());
+    span.record("offload_error", control.offload_error());
 }
 
 /// What a guest gets for a failure, of which the log is told more.

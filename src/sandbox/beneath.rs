@@ -53,14 +53,24 @@ fn open_beneath(dir: &Dir, path: &Path, flags: OFlags) -> io::Result<Option<Owne
             Err(Errno::AGAIN) => {
                 attempts += 1;
                 if attempts == ATTEMPTS {
-                    return Ok(None);
+                    return Ok(of_no_use(Errno::AGAIN));
                 }
             }
             // Before Linux 5.6, or denied by a seccomp filter, as systemd and Docker have it.
-            Err(Errno::NOSYS | Errno::PERM) => return Ok(None),
+            Err(errno @ (Errno::NOSYS | Errno::PERM)) => return Ok(of_no_use(errno)),
             // The path leads out.
             Err(Errno::XDEV) => return Err(not_permitted()),
             Err(errno) => return Err(errno.into()),
         }
     }
+}
+
+/// Tells a subscriber of `tracing`, within the call's span, why the other way is taken.
+fn of_no_use(errno: Errno) -> Option<OwnedFd> {
+    tracing::debug!(
+        target: "wasmtime_fast_copy",
+        openat2_error = errno.raw_os_error(),
+        "resolving by wasmtime's open-at"
+    );
+    None
 }
