@@ -47,6 +47,7 @@ impl CopyHooks for Gate {
             Ok(report) => format!("ended, {}", report.size),
             Err(error) => format!("ended: {error}"),
         };
-        self.seen.send(text).unwrap();
+        // A test may have seen enough.
+        let _ = self.seen.send(text);
     }
 }

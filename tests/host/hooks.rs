@@ -1,12 +1,19 @@
 //! What a host can look at and forbid.
 
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use wasmtime_fast_copy::FastCopyCtx;
+use wasmtime_fast_copy::p2::bindings::sync::copy::Host as _;
+use wasmtime_fast_copy::p2::bindings::sync::jobs::{Host as _, HostCopyJob as _};
 use wasmtime_fast_copy::p2::bindings::types::{CopyFlags, ErrorCode};
+use wasmtime_fast_copy::{
+    CopyError, CopyHooks, CopyQuota, CopyReport, CopyRequest, CopySlots, CopyTimes, FastCopyCtx,
+};
 
 use crate::gate::Gate;
-use crate::state::{State, copy};
+use crate::state::{State, copy, write_dense};
 
 #[tokio::test]
 async fn hooks_see_every_copy_and_can_forbid_it() {
@@ -42,4 +49,107 @@ async fn hooks_see_every_copy_and_can_forbid_it() {
              another name",
         ]
     );
+}
+
+/// Keeps what it is told, in words, and panics where it is told to.
+#[derive(Default)]
+struct Record {
+    told: Mutex<Vec<String>>,
+    panics: bool,
+}
+
+impl CopyHooks for Record {
+    fn authorize(&self, request: &CopyRequest<'_>) -> bool {
+        let CopyRequest {
+            may_share,
+            src_perms,
+            dst_perms,
+            replace,
+            durable,
+            ..
+        } = request;
+        assert!(!self.panics, "a defect of the host's");
+        assert!(request.allocated >= request.size);
+        self.told.lock().unwrap().push(format!(
+            "share {may_share}, {src_perms:?} to {dst_perms:?}, replace {replace}, durable {durable}"
+        ));
+        true
+    }
+
+    fn progress(&self, request: &CopyRequest<'_>, copied: u64) {
+        assert!(copied <= request.size);
+        self.told.lock().unwrap().push(copied.to_string());
+    }
+
+    fn ended(
+        &self,
+        _: &CopyRequest<'_>,
+        result: Result<&CopyReport, &CopyError>,
+        times: CopyTimes,
+    ) {
+        assert!(result.is_ok() && times.worked > Duration::ZERO);
+    }
+}
+
+#[tokio::test]
+async fn hooks_are_told_what_is_asked_for_and_how_far_it_is() {
+    let hooks = Arc::new(Record::default());
+    let mut state = State::new().with(FastCopyCtx::builder().hooks(hooks.clone()));
+    let size = 40 << 20;
+    write_dense(&state.path("src"), size);
+    std::fs::File::open(state.path("src"))
+        .unwrap()
+        .sync_all()
+        .unwrap();
+    let flags = CopyFlags::REPLACE | CopyFlags::NO_SYNC;
+    let (src, dst) = (state.borrow(), state.borrow());
+    let answer = state
+        .view()
+        .sparse_copy(src, "src".into(), dst, "dst".into(), flags);
+    assert!(answer.unwrap().is_ok());
+    let mut told = hooks.told.lock().unwrap().clone();
+    assert_eq!(
+        told.remove(0),
+        "share false, ReadWrite to ReadWrite, replace true, durable false"
+    );
+    let mut copied: Vec<u64> = told.iter().map(|bytes| bytes.parse().unwrap()).collect();
+    // Two threads may tell in another order than they count.
+    copied.sort_unstable();
+    assert_eq!(copied.last(), Some(&(size as u64)));
+    assert!(copied.len() >= size.div_ceil(16 << 20), "{copied:?}");
+}
+
+/// The panic comes to the host, and the copy leaves nothing.
+#[test]
+fn a_hook_that_panics_keeps_nothing() {
+    let slots = CopySlots::new(1);
+    let quota = CopyQuota::new(1 << 20);
+    let hooks = Record {
+        panics: true,
+        ..Record::default()
+    };
+    let ctx = FastCopyCtx::builder().slots(slots.clone()).hooks(hooks);
+    let mut state = State::new().with(ctx.quota(quota.clone()));
+    fs::write(state.path("src"), "text").unwrap();
+    let flags = CopyFlags::empty();
+    for in_job in [false, true] {
+        let (src, dst) = (state.borrow(), state.borrow());
+        let mut view = state.view();
+        let call = AssertUnwindSafe(|| match in_job {
+            false => {
+                let answer = view.sparse_copy(src, "src".into(), dst, "dst".into(), flags);
+                answer.map(drop)
+            }
+            true => {
+                let job = view.start_fast_copy(src, "src".into(), dst, "dst".into(), flags);
+                view.finish(job.unwrap().unwrap()).map(drop)
+            }
+        });
+        assert!(catch_unwind(call).is_err());
+        assert_eq!((slots.free(), quota.reserved()), (1, 0));
+        assert!(!state.path("dst").exists());
+    }
+    while state.ctx.jobs() > 0 {
+        std::thread::yield_now();
+    }
 }

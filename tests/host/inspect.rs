@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::future::Future;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use wasmtime_fast_copy::p2::bindings::inspect::Host;
 use wasmtime_fast_copy::p2::bindings::sync::inspect::Host as SyncHost;
@@ -81,6 +82,19 @@ async fn only_regular_files_inside_are_told_of() {
         let code = disk_usage(&mut state, path).await.unwrap_err();
         assert_eq!(format!("{code:?}"), format!("{expected:?}"), "{path:?}");
     }
+}
+
+#[tokio::test]
+async fn a_walk_that_has_no_time_left_is_refused() {
+    let ctx = FastCopyCtx::builder().timeout(Some(Duration::ZERO));
+    let mut state = State::new().with(ctx);
+    write_dense(&state.path("file"), 100_000);
+    let dir = state.borrow();
+    let answer = Host::summarize_extents(&mut state.view(), dir, "file".into()).await;
+    assert!(matches!(
+        answer.unwrap().unwrap_err().code,
+        ErrorCode::Timeout
+    ));
 }
 
 /// It may take long, so it waits for its turn as a copy does.

@@ -142,6 +142,59 @@ async fn no_more_tasks_than_jobs_are_left_by_dropping() {
     }
 }
 
+/// Nobody can wait for the work of a job whose store is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn dropping_the_store_cancels_its_jobs() {
+    let slots = CopySlots::new(1);
+    let (gate, seen, go) = Gate::new(None);
+    let ctx = FastCopyCtx::builder().slots(slots.clone()).hooks(gate);
+    let mut state = State::new().with(ctx);
+    write_dense(&state.path("src"), 1 << 20);
+    let _running = start(&mut state, "src", "first").await.unwrap();
+    while seen.recv().unwrap() != "started, 0" {}
+    let _waiting = start(&mut state, "src", "second").await.unwrap();
+    let State {
+        ctx, table, dir, ..
+    } = state;
+    drop(table);
+    // The work can't be stopped from outside, and counts until it has ended.
+    assert_eq!((ctx.jobs() > 0, slots.free()), (true, 0));
+    drop(go);
+    assert_eq!(
+        seen.recv().unwrap(),
+        "ended: opening: the copy was cancelled"
+    );
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while ctx.jobs() > 0 || slots.free() == 0 {
+        assert!(Instant::now() < deadline, "{} jobs are left", ctx.jobs());
+        std::thread::yield_now();
+    }
+    assert!(seen.try_recv().is_err(), "the second job has begun");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+/// Its place is taken until its work has ended, not only until the guest has let go of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_job_that_still_works_counts() {
+    let (gate, seen, go) = Gate::new(None);
+    let ctx = FastCopyCtx::builder().slots(CopySlots::new(1)).hooks(gate);
+    let mut state = State::new().with(ctx.max_jobs(1));
+    fs::write(state.path("src"), "text").unwrap();
+    let job = start(&mut state, "src", "dst").await.unwrap();
+    while seen.recv().unwrap() != "started, 0" {}
+    HostCopyJob::drop(&mut state.view(), job).await.unwrap();
+    for _ in 0..100 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert_eq!(state.ctx.jobs(), 1);
+    }
+    let busy = start(&mut state, "src", "more").await.unwrap_err();
+    assert!(matches!(busy.code, ErrorCode::Busy));
+    drop(go);
+    while state.ctx.jobs() > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_shows_how_far_it_is() {
     let (gate, seen, go) = Gate::new(None);

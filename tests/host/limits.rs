@@ -1,6 +1,7 @@
 //! What a host allows, and what a guest sees of that.
 
 use std::fs;
+use std::num::NonZero;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::Duration;
 
@@ -8,7 +9,9 @@ use wasmtime::component::Resource;
 use wasmtime_fast_copy::p2::bindings::copy::Host;
 use wasmtime_fast_copy::p2::bindings::sync::copy::Host as SyncHost;
 use wasmtime_fast_copy::p2::bindings::types::{CopyFlags, ErrorCode};
-use wasmtime_fast_copy::{CopyQuota, Durability, FastCopyCtx, FastCopyCtxBuilder, FreeSpaceFloor};
+use wasmtime_fast_copy::{
+    CopyQuota, CopyRate, Durability, FastCopyCtx, FastCopyCtxBuilder, FreeSpaceFloor,
+};
 
 use crate::state::{State, copy, write_dense};
 
@@ -102,6 +105,29 @@ async fn each_limit_has_its_code() {
         let code = code_of(&mut state, src, "dst", flags).await;
         assert_eq!(format!("{code:?}"), format!("{expected:?}"), "{text}");
         assert_eq!(state.path("dst").exists(), expected.is_none(), "{text}");
+    }
+}
+
+/// A rate that is too low for the time that a call has: it ends amid its bytes.
+#[tokio::test]
+async fn a_copy_that_is_held_to_its_rate_can_meet_its_deadline() {
+    let quota = CopyQuota::new(1 << 30);
+    let builder = FastCopyCtx::builder().quota(quota.clone()).max_copies(1);
+    let rate = CopyRate::new(NonZero::new(1 << 20).unwrap());
+    for (ctx, expected) in [
+        (builder.clone(), None),
+        (builder.clone().rate(rate.clone()), Some(ErrorCode::Timeout)),
+    ] {
+        let ctx = ctx.timeout(Some(Duration::from_secs(2)));
+        let mut state = State::new().with(ctx);
+        // The first chunk goes at once, and the next one waits for a quarter of a second.
+        write_dense(&state.path("src"), 8 << 20);
+        let handle = state.handle;
+        let answer = copy(&mut state, handle, "src", CopyFlags::NO_SYNC).await;
+        let code = answer.unwrap().err().map(|error| error.code);
+        assert_eq!(format!("{code:?}"), format!("{expected:?}"));
+        assert_eq!(state.path("dst").exists(), expected.is_none());
+        assert_eq!(quota.reserved(), 0);
     }
 }
 

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use tracing_subscriber::fmt::format::FmtSpan;
 use wasmtime_fast_copy::FastCopyCtx;
+use wasmtime_fast_copy::p2::bindings::copy::Host as _;
 use wasmtime_fast_copy::p2::bindings::inspect::Host as _;
 use wasmtime_fast_copy::p2::bindings::types::CopyFlags;
+use wasmtime_wasi::filesystem::{Descriptor, Dir};
 
 use crate::state::{State, copy, write_dense};
 
@@ -88,9 +90,39 @@ fn a_failure_is_told_and_a_guests_text_makes_no_line_of_its_own() {
     let [copy, inspect] = lines.as_slice() else {
         panic!("two spans: {lines:#?}");
     };
+    assert!(inspect.contains("worked="), "{inspect}");
     for line in [copy, inspect] {
         assert!(line.contains("error=opening (source): "), "{line}");
         assert!(!line.contains(state.dir.path().to_str().unwrap()), "{line}");
+    }
+}
+
+/// A clone that no file system can make, across two of them; then bytes that this one has no room for.
+#[test]
+fn what_refused_a_clone_is_told_whatever_becomes_of_the_copy() {
+    for (flags, ends) in [
+        (CopyFlags::empty(), "method=Copy"),
+        (CopyFlags::REQUIRE_REFLINK, "error="),
+    ] {
+        let across = tempfile::tempdir_in("/dev/shm").unwrap();
+        let mut state = State::new();
+        write_dense(&state.path("src"), 1000);
+        let mode = wasmtime_wasi::OpenMode::READ | wasmtime_wasi::OpenMode::WRITE;
+        let dir = fs::File::open(across.path()).unwrap();
+        let perms = wasmtime_wasi::FsPerms::ReadWrite;
+        let dir = Descriptor::Dir(Dir::new(dir, perms, mode, false));
+        let dst = state.table.push(dir).unwrap();
+        let src = state.borrow();
+        let lines = lines_of(async {
+            let mut view = state.view();
+            let answer = view.fast_copy(src, "src".into(), dst, "dst".into(), flags);
+            let _ = answer.await.unwrap();
+        });
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        let refused = format!("clone_error={}", libc::EXDEV);
+        for part in [refused.as_str(), ends] {
+            assert!(lines[0].contains(part), "{part} in {lines:?}");
+        }
     }
 }
 

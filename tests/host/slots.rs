@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::future::Future;
+use std::sync::mpsc::Receiver;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
@@ -16,28 +17,15 @@ use crate::state::{State, copy};
 async fn abandoned_work_still_counts() {
     let slots = CopySlots::new(1);
     let (gate, seen, go) = Gate::new(None);
-    let mut state = State::new().with(FastCopyCtx::builder().slots(slots.clone()).hooks(gate));
+    let builder = FastCopyCtx::builder().slots(slots.clone());
+    let mut state = State::new().with(builder.clone().hooks(gate));
     fs::write(state.path("src"), "text").unwrap();
-    let handle = state.handle;
-    let mut call = Box::pin(copy(&mut state, handle, "src", CopyFlags::empty()));
-    let mut context = Context::from_waker(Waker::noop());
-    assert!(call.as_mut().poll(&mut context).is_pending());
-    while seen.recv().unwrap() != "started, 0" {}
-    drop(call);
+    abandon(&mut state, &seen);
     assert_eq!(slots.free(), 0);
 
     // Another store's call waits for as long.
-    let other = FastCopyCtx::builder()
-        .slots(slots.clone())
-        .timeout(Some(Duration::from_millis(20)));
-    let mut other = State::new().with(other);
-    fs::write(other.path("src"), "text").unwrap();
-    let handle = other.handle;
-    let answer = copy(&mut other, handle, "src", CopyFlags::empty()).await;
-    assert!(matches!(
-        answer.unwrap().unwrap_err().code,
-        ErrorCode::Timeout
-    ));
+    let mut other = State::new().with(builder.timeout(Some(Duration::from_millis(20))));
+    assert_times_out(&mut other).await;
 
     drop(go);
     assert_eq!(
@@ -50,6 +38,82 @@ async fn abandoned_work_still_counts() {
         std::thread::yield_now();
     }
     assert!(!state.path("dst").exists());
+}
+
+/// So it does in what its own store may do at once, where others have slots to spare.
+#[tokio::test(flavor = "multi_thread")]
+async fn abandoned_work_counts_in_its_store() {
+    let slots = CopySlots::new(8);
+    let (gate, seen, go) = Gate::new(None);
+    let ctx = FastCopyCtx::builder().slots(slots.clone()).max_copies(1);
+    let ctx = ctx.timeout(Some(Duration::from_millis(200))).hooks(gate);
+    let mut state = State::new().with(ctx);
+    fs::write(state.path("src"), "text").unwrap();
+    abandon(&mut state, &seen);
+    assert_eq!(slots.free(), 7);
+    assert_times_out(&mut state).await;
+    drop(go);
+}
+
+/// Begins a copy, and drops its call when its work has begun.
+fn abandon(state: &mut State, seen: &Receiver<String>) {
+    let handle = state.handle;
+    let mut call = Box::pin(copy(state, handle, "src", CopyFlags::empty()));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(call.as_mut().poll(&mut context).is_pending());
+    while seen.recv().unwrap() != "started, 0" {}
+}
+
+async fn assert_times_out(state: &mut State) {
+    fs::write(state.path("src"), "text").unwrap();
+    let handle = state.handle;
+    let answer = copy(state, handle, "src", CopyFlags::empty()).await;
+    assert!(matches!(
+        answer.unwrap().unwrap_err().code,
+        ErrorCode::Timeout
+    ));
+}
+
+/// Slots are free; what holds the others back is what their own store may do at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_has_as_many_copies_at_once_as_it_may() {
+    let builder = FastCopyCtx::builder;
+    for (ctx, most) in [
+        (builder(), wasmtime_fast_copy::DEFAULT_MAX_COPIES),
+        (builder().max_copies(1), 1),
+        (builder().max_copies(3), 3),
+    ] {
+        let slots = CopySlots::new(8);
+        let (gate, seen, go) = Gate::new(None);
+        let ctx = ctx.slots(slots.clone()).hooks(gate).build();
+        let mut handles: Vec<State> = (0..5)
+            .map(|_| State {
+                ctx: ctx.clone(),
+                ..State::new()
+            })
+            .collect();
+        let mut calls: Vec<_> = handles
+            .iter_mut()
+            .map(|state| {
+                fs::write(state.path("src"), "text").unwrap();
+                let handle = state.handle;
+                Box::pin(copy(state, handle, "src", CopyFlags::NO_SYNC))
+            })
+            .collect();
+        let mut context = Context::from_waker(Waker::noop());
+        for call in &mut calls {
+            assert!(call.as_mut().poll(&mut context).is_pending());
+        }
+        assert_eq!((ctx.waiting(), slots.free()), (5 - most, 8 - most));
+        for _ in 0..most {
+            while seen.recv().unwrap() != "started, 0" {}
+        }
+        drop(go);
+        for call in calls {
+            assert!(call.await.unwrap().is_ok());
+        }
+        assert_eq!((ctx.waiting(), slots.free()), (0, 8));
+    }
 }
 
 /// A call that waits takes no thread, and leaves the line when it is dropped.
@@ -114,6 +178,40 @@ async fn calls_wait() {
         assert!(call.await.unwrap().is_ok());
     }
     assert_eq!(slots.free(), 1);
+}
+
+/// A host that leaves a guest's future alone keeps no slot from the others, and no copy from its end.
+#[tokio::test(flavor = "current_thread")]
+async fn a_call_that_nobody_polls_is_in_nobodys_way() {
+    let slots = CopySlots::new(1);
+    let (gate, seen, go) = Gate::new(None);
+    let builder = FastCopyCtx::builder().slots(slots.clone()).timeout(None);
+    let mut holder = State::new().with(builder.clone().hooks(gate));
+    fs::write(holder.path("src"), "text").unwrap();
+    let handle = holder.handle;
+    let mut held = Box::pin(copy(&mut holder, handle, "src", CopyFlags::empty()));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(held.as_mut().poll(&mut context).is_pending());
+    while seen.recv().unwrap() != "started, 0" {}
+
+    let (mut left_alone, mut other) = (State::new(), State::new());
+    left_alone.ctx = builder.clone().build();
+    other.ctx = builder.build();
+    for state in [&left_alone, &other] {
+        fs::write(state.path("src"), "text").unwrap();
+    }
+    let dst = left_alone.path("dst");
+    let handle = left_alone.handle;
+    let mut call = Box::pin(copy(&mut left_alone, handle, "src", CopyFlags::empty()));
+    assert!(call.as_mut().poll(&mut context).is_pending());
+    drop(go);
+    assert!(held.await.unwrap().is_ok());
+    let handle = other.handle;
+    let answer = copy(&mut other, handle, "src", CopyFlags::empty());
+    let answer = tokio::time::timeout(Duration::from_secs(60), answer).await;
+    assert!(answer.expect("the slot is lost").unwrap().is_ok());
+    assert!(dst.exists());
+    assert!(call.await.unwrap().is_ok());
 }
 
 /// A host's runtime need not have a timer, nor need its thread be free.
