@@ -40,6 +40,12 @@ fn attack(form: Form, dir: &Path, ctx: FastCopyCtxBuilder, args: &[&str]) -> BTr
     answers.collect()
 }
 
+/// What may still be written there, in bytes.
+fn free(root: &Path) -> u64 {
+    let stat = rustix::fs::statvfs(root).unwrap();
+    stat.f_bavail * stat.f_frsize
+}
+
 /// Abandoned work ends soon, and then its slot is free.
 #[track_caller]
 fn assert_all_free(slots: &CopySlots) {
@@ -59,11 +65,11 @@ fn a_forged_handle_traps_and_touches_nothing(fs: &FileSystem) {
     text_file(dir.path(), "src", "text");
     let dirs = [Preopen::writable(dir.path(), ".")];
     for form in FORMS {
-        for number in ["0", "77", "4294967295"] {
+        for handle in ["0", "77", "4294967295", "closed", "pollable"] {
             let ctx = FastCopyCtx::new();
-            let trap = try_run(Guest::Hostile, form, &dirs, &["handle", number], ctx);
+            let trap = try_run(Guest::Hostile, form, &dirs, &["handle", handle], ctx);
             let trap = format!("{:#}", trap.expect_err("a forged handle was taken"));
-            assert!(trap.contains("handle"), "{trap}");
+            assert!(trap.contains("handle"), "{handle}: {trap}");
             assert_eq!(names(dir.path()), ["src"]);
         }
     }
@@ -106,7 +112,7 @@ fn of_many_copies_to_one_name_one_wins(fs: &FileSystem) {
         let dir = fs.dir();
         dense_file(&dir.path().join("src"), MIB);
         let ctx = FastCopyCtx::builder().max_copies(8);
-        let answers = attack(form, dir.path(), ctx, &["crowd", "40", ""]);
+        let answers = attack(form, dir.path(), ctx, &["crowd", "40", "", "dst"]);
         assert_eq!((count(&answers, "ok"), count(&answers, "Exist")), (1, 39));
         assert_same(&dir.path().join("src"), &dir.path().join("dst"));
         assert_eq!(names(dir.path()), ["dst", "src"]);
@@ -118,7 +124,7 @@ fn many_replacements_of_one_name_leave_a_whole_file(fs: &FileSystem) {
         let dir = fs.dir();
         dense_file(&dir.path().join("src"), MIB);
         let ctx = FastCopyCtx::builder().max_copies(8);
-        let answers = attack(form, dir.path(), ctx, &["crowd", "40", "replace"]);
+        let answers = attack(form, dir.path(), ctx, &["crowd", "40", "replace", "dst"]);
         assert_eq!(count(&answers, "ok"), 40);
         assert_same(&dir.path().join("src"), &dir.path().join("dst"));
         assert_eq!(names(dir.path()), ["dst", "src"]);
@@ -177,8 +183,8 @@ fn a_full_disk_and_a_full_quota_leave_nothing(fs: &FileSystem) {
     assert!(quota.used() >= 16 * MIB && quota.used() <= quota.limit());
     fs::remove_file(small.root.join("spam")).unwrap();
 
-    let free = wasmtime_fast_copy::FreeSpaceFloor::NONE;
-    let unbounded = FastCopyCtx::builder().free_space_floor(free);
+    let none = wasmtime_fast_copy::FreeSpaceFloor::NONE;
+    let unbounded = FastCopyCtx::builder().free_space_floor(none);
     // Synchronised, so that nothing is free only for as long as it isn't written.
     for i in 0..1000 {
         let dst = small.root.join(format!("filler-{i}"));
@@ -191,8 +197,18 @@ fn a_full_disk_and_a_full_quota_leave_nothing(fs: &FileSystem) {
             break;
         }
     }
-    let answers = attack(Form::Async, &small.root, unbounded, &["crowd", "20", ""]);
-    assert!(count(&answers, "InsufficientSpace") > 0, "{answers:?}");
-    let dst = small.root.join("dst");
-    assert!(!exists(&dst));
+    for form in FORMS {
+        let before = free(&small.root);
+        let args = ["crowd", "20", "", "dst"];
+        let answers = attack(form, &small.root, unbounded.clone(), &args);
+        assert!(count(&answers, "InsufficientSpace") > 0, "{answers:?}");
+        assert!(!exists(&small.root.join("dst")));
+        // What was staged is free again, as soon as the file system has let go of it.
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while free(&small.root) < before {
+            assert!(Instant::now() < deadline, "room is lost");
+            File::open(&small.root).unwrap().sync_all().unwrap();
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
 }

@@ -13,10 +13,13 @@
 mod allocation;
 mod bounds;
 mod cancel;
+mod clone_disk;
 mod crowded;
+mod descriptors;
 mod fallback;
 mod faults;
 mod guest;
+mod host_choices;
 mod hostile;
 mod limits;
 mod opening;
@@ -75,6 +78,9 @@ const MODULES: &[(&str, &[Test])] = &[
     ("bounds", bounds::TESTS),
     ("cancel", cancel::TESTS),
     ("guest", guest::TESTS),
+    ("clone_disk", clone_disk::TESTS),
+    ("descriptors", descriptors::TESTS),
+    ("host_choices", host_choices::TESTS),
     ("hostile", hostile::TESTS),
     ("without_openat2", without_openat2::TESTS),
     ("workers", workers::TESTS),

@@ -1,10 +1,10 @@
 //! Attacks a host of `sandbox:fast-copy`, in the first preopened directory.
 //!
-//! - `handle NUMBER`: copies with a handle that the guest was never given, or has given back. The host
-//!   should trap.
+//! - `handle NUMBER`: copies with a handle that the guest was never given; with `closed` for the number,
+//!   with one that it has given back; with `pollable`, with one of another kind. The host should trap.
 //! - `string BYTES`: passes a path as long as that.
 //! - `hoard JOBS`: starts as many jobs and finishes none.
-//! - `crowd JOBS FLAGS`: has as many jobs copy `src` to `dst` at once.
+//! - `crowd JOBS FLAGS DST`: has as many jobs copy `src` at once; in DST `{i}` is the number of the job.
 //! - `storm ROUNDS SEED`: starts, watches, cancels, drops and finishes jobs as chance has it, copying
 //!   `src` to names of its own.
 //! - `spam ROUNDS SRC`: copies SRC, ROUNDS times, and expects to be refused.
@@ -17,7 +17,9 @@ use std::mem;
 use fast_copy::copy::{self, CopyError};
 use fast_copy::jobs::{self, CopyJob};
 use fast_copy::{CopyFlags, CopyReport, Descriptor};
+use wasip2::clocks::monotonic_clock::subscribe_duration;
 use wasip2::filesystem::preopens::get_directories;
+use wasip2::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
 use wasip2::io::poll::Pollable;
 
 fn main() {
@@ -25,10 +27,10 @@ fn main() {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let dir = get_directories().remove(0).0;
     let answers = match args.as_slice() {
-        ["handle", number] => handle(&dir, number.parse().unwrap()),
+        ["handle", handle] => forge(&dir, handle),
         ["string", bytes] => string(&dir, bytes.parse().unwrap()),
         ["hoard", jobs] => hoard(&dir, jobs.parse().unwrap()),
-        ["crowd", jobs, flags] => crowd(&dir, jobs.parse().unwrap(), flags),
+        ["crowd", jobs, flags, dst] => crowd(&dir, jobs.parse().unwrap(), flags, dst),
         ["storm", rounds, seed] => storm(&dir, rounds.parse().unwrap(), seed.parse().unwrap()),
         ["spam", rounds, src] => spam(&dir, rounds.parse().unwrap(), src),
         _ => panic!("see the head of the source"),
@@ -59,7 +61,22 @@ fn code(error: &CopyError) -> String {
     format!("{:?}", error.code).replace("ErrorCode::", "")
 }
 
-fn handle(dir: &Descriptor, number: u32) -> Answers {
+fn forge(dir: &Descriptor, handle: &str) -> Answers {
+    let timer = subscribe_duration(0);
+    let number = match handle {
+        // What the number is used for next is for the host to say.
+        "closed" => {
+            let opened = dir.open_at(
+                PathFlags::empty(),
+                ".",
+                OpenFlags::DIRECTORY,
+                DescriptorFlags::READ,
+            );
+            opened.unwrap().handle()
+        }
+        "pollable" => timer.handle(),
+        number => number.parse().unwrap(),
+    };
     // SAFETY: there is nothing unsafe about a number; whether it is a handle is for the host to say.
     let forged = unsafe { Descriptor::from_handle(number) };
     let mut answers = Answers::default();
@@ -100,13 +117,16 @@ fn hoard(dir: &Descriptor, count: usize) -> Answers {
     answers
 }
 
-fn crowd(dir: &Descriptor, count: usize, flags: &str) -> Answers {
+fn crowd(dir: &Descriptor, count: usize, flags: &str, dst: &str) -> Answers {
     let flags = match flags {
         "replace" => CopyFlags::REPLACE,
+        "no-sync" => CopyFlags::NO_SYNC,
         _ => CopyFlags::empty(),
     };
     let mut answers = Answers::default();
-    let jobs: Vec<_> = (0..count).map(|_| start(dir, "dst", flags)).collect();
+    let jobs: Vec<_> = (0..count)
+        .map(|i| start(dir, &dst.replace("{i}", &i.to_string()), flags))
+        .collect();
     for job in jobs {
         answers.count_result(job.and_then(CopyJob::finish));
     }

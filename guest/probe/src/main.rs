@@ -5,7 +5,8 @@
 //! FUNCTION is `fast-copy`, `sparse-copy`, or, to see what a call of `wasi:filesystem` takes, `stat`:
 //! its `stat-at` of the source.
 //!
-//! A directory is a preopen's name; `file:PATH` is the descriptor of a file in the first preopen.
+//! A directory is a preopen's name; `file:PATH` is the descriptor of a file in the first preopen, and
+//! `dir:PATH` that of a directory there, opened for reading only.
 //! In a path `\0` stands for NUL and `{i}` for the number of the call. Flags are named as in the
 //! WIT, with commas. Prints `ok METHOD SIZE COPIED ALLOCATED DURABLE` or `err CODE OPERAND`, for
 //! `stat` `ok` or `err CODE`, and with REPEAT the nanoseconds of each call.
@@ -83,16 +84,16 @@ impl Outcome {
 
 fn descriptor(spelling: &str) -> Descriptor {
     let preopens = get_directories();
-    match spelling.strip_prefix("file:") {
-        Some(path) => preopens[0]
+    let opened = match spelling.split_once(':') {
+        Some(("file", path)) => Some((path, OpenFlags::empty())),
+        Some(("dir", path)) => Some((path, OpenFlags::DIRECTORY)),
+        _ => None,
+    };
+    match opened {
+        Some((path, flags)) => preopens[0]
             .0
-            .open_at(
-                PathFlags::empty(),
-                path,
-                OpenFlags::empty(),
-                DescriptorFlags::READ,
-            )
-            .expect("a file in the first preopen"),
+            .open_at(PathFlags::empty(), path, flags, DescriptorFlags::READ)
+            .expect("it is in the first preopen"),
         None => {
             preopens
                 .into_iter()

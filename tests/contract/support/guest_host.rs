@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::{LazyLock, OnceLock};
 
+use tokio::io::AsyncWrite;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime_fast_copy::FastCopyCtx;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
-use wasmtime_wasi::{FsPerms, WasiCtx};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 
 #[path = "../../../examples/run/command.rs"]
 mod command;
@@ -157,6 +159,37 @@ pub fn run_with(
         .unwrap_or_else(|trap| panic!("{args:?} in {form:?}: {trap:#}"))
 }
 
+/// The same, where what the guest sees as its standard error is a terminal.
+#[allow(dead_code, reason = "for the tests of one guest")]
+#[track_caller]
+pub fn run_on_terminal(
+    guest: Guest,
+    form: Form,
+    dirs: &[Preopen<'_>],
+    args: &[&str],
+    copies: FastCopyCtx,
+) -> Output {
+    let pipes = Pipes::new();
+    let mut wasi = pipes.wasi(dirs, args);
+    wasi.stderr(Terminal(pipes.stderr.clone()));
+    let status = command::run(&ENGINE, guest.component(), wasi.build(), copies, form);
+    pipes.output(status.unwrap())
+}
+
+struct Terminal(MemoryOutputPipe);
+
+impl IsTerminal for Terminal {
+    fn is_terminal(&self) -> bool {
+        true
+    }
+}
+
+impl StdoutStream for Terminal {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        self.0.async_stream()
+    }
+}
+
 /// Runs a guest to its end, or says why it was trapped.
 pub fn try_run(
     guest: Guest,
@@ -165,7 +198,8 @@ pub fn try_run(
     args: &[&str],
     copies: FastCopyCtx,
 ) -> anyhow::Result<Output> {
-    let (pipes, wasi) = Pipes::new(dirs, args);
+    let pipes = Pipes::new();
+    let wasi = pipes.wasi(dirs, args).build();
     let status = command::run(&ENGINE, guest.component(), wasi, copies, form)?;
     Ok(pipes.output(status))
 }
@@ -178,7 +212,8 @@ pub async fn run_to_end(
     args: &[&str],
     copies: FastCopyCtx,
 ) -> anyhow::Result<Output> {
-    let (pipes, wasi) = Pipes::new(dirs, args);
+    let pipes = Pipes::new();
+    let wasi = pipes.wasi(dirs, args).build();
     let status = command::run_async(&ENGINE, guest.component(), wasi, copies).await?;
     Ok(pipes.output(status))
 }
@@ -190,19 +225,22 @@ struct Pipes {
 }
 
 impl Pipes {
-    fn new(dirs: &[Preopen<'_>], args: &[&str]) -> (Self, WasiCtx) {
-        let pipes = Self {
+    fn new() -> Self {
+        Self {
             stdout: MemoryOutputPipe::new(1 << 20),
             stderr: MemoryOutputPipe::new(1 << 20),
-        };
+        }
+    }
+
+    /// A guest that prints to them.
+    fn wasi(&self, dirs: &[Preopen<'_>], args: &[&str]) -> WasiCtxBuilder {
         let mut wasi = WasiCtx::builder();
-        wasi.stdout(pipes.stdout.clone())
-            .stderr(pipes.stderr.clone());
+        wasi.stdout(self.stdout.clone()).stderr(self.stderr.clone());
         wasi.arg("guest").args(args);
         for dir in dirs {
             wasi.preopened_dir(dir.host, dir.guest, dir.perms).unwrap();
         }
-        (pipes, wasi.build())
+        wasi
     }
 
     fn output(self, status: i32) -> Output {

@@ -1,0 +1,186 @@
+//! The guest `clone-disk`, as its users see it.
+
+use std::fs;
+use std::num::NonZero;
+use std::os::unix::fs::symlink;
+
+use wasmtime_fast_copy::{CopyRate, FastCopyCtx};
+
+use crate::files::*;
+use crate::filesystems::FileSystem;
+use crate::guest_host::{FORMS, Form, Guest, Preopen, run, run_on_terminal, run_with};
+
+crate::tests![
+    it_clones_and_verifies,
+    it_makes_independent_copies,
+    it_shows_what_files_take,
+    it_tells_what_is_wrong,
+    it_shows_how_far_it_is where is_tmpfs,
+];
+
+fn is_tmpfs(name: &str) -> bool {
+    name == "tmpfs"
+}
+
+fn it_clones_and_verifies(fs: &FileSystem) {
+    let dir = fs.dir();
+    four_extents(&dir.path().join("base.img"));
+    // What is not on the disk yet can't be told from preallocation, and is not offloaded.
+    let base = fs::File::open(dir.path().join("base.img")).unwrap();
+    base.sync_all().unwrap();
+    for form in FORMS {
+        let dirs = [Preopen::writable(dir.path(), "/images")];
+        let args = [
+            "clone",
+            "/images/base.img",
+            "/images/a.img",
+            "/images/b.img",
+        ];
+        let output = run(Guest::CloneDisk, form, &dirs, &args);
+        assert_eq!(output.status, 0, "{output:?}");
+        let method = if fs.reflinks() {
+            "reflink"
+        } else if fs.has_fiemap() {
+            "offload"
+        } else {
+            "copy"
+        };
+        let lines: Vec<_> = output.stdout.lines().skip(1).collect();
+        assert_eq!(lines.len(), 2);
+        for line in lines {
+            let words: Vec<_> = line.split_whitespace().collect();
+            assert_eq!(words[1], method, "{line}");
+            assert_eq!(words[2..4], ["16.0", "MiB"]);
+            assert!(words.contains(&"yes"), "{line}");
+        }
+        for clone in ["/images/a.img", "/images/b.img"] {
+            let args = ["verify", "/images/base.img", clone];
+            let output = run(Guest::CloneDisk, form, &dirs, &args);
+            assert_eq!(output.status, 0, "{output:?}");
+            assert!(output.stdout.contains("are the same, 16777216 bytes"));
+        }
+        for name in ["a.img", "b.img"] {
+            let clone = dir.path().join(name);
+            assert_same(&dir.path().join("base.img"), &clone);
+            fs::remove_file(clone).unwrap();
+        }
+    }
+}
+
+fn it_makes_independent_copies(fs: &FileSystem) {
+    let dir = fs.dir();
+    four_extents(&dir.path().join("base.img"));
+    for form in FORMS {
+        let dirs = [Preopen::writable(dir.path(), ".")];
+        let args = [
+            "clone",
+            "--independent",
+            "--replace",
+            "--no-sync",
+            "base.img",
+            "a.img",
+        ];
+        let output = run(Guest::CloneDisk, form, &dirs, &args);
+        assert_eq!(output.status, 0, "{output:?}");
+        assert!(output.stdout.contains("copy"), "{output:?}");
+        assert!(output.stdout.contains(" no "), "{output:?}");
+        assert_same(&dir.path().join("base.img"), &dir.path().join("a.img"));
+    }
+}
+
+fn it_shows_what_files_take(fs: &FileSystem) {
+    let dir = fs.dir();
+    let base = dir.path().join("base.img");
+    four_extents(&base);
+    fs::File::open(&base).unwrap().sync_all().unwrap();
+    wasmtime_fast_copy::CopyOptions::new()
+        .fast_copy(&base, dir.path().join("a.img"))
+        .unwrap();
+    for form in FORMS {
+        let dirs = [Preopen::writable(dir.path(), ".")];
+        let args = ["usage", "base.img", "a.img"];
+        let output = run(Guest::CloneDisk, form, &dirs, &args);
+        assert_eq!(output.status, 0, "{output:?}");
+        let lines: Vec<_> = output.stdout.lines().skip(1).collect();
+        for (line, name) in lines.into_iter().zip(["base.img", "a.img"]) {
+            let words: Vec<_> = line.split_whitespace().collect();
+            assert_eq!(words[..3], [name, "16.0", "MiB"], "{line}");
+            match (fs.has_fiemap(), fs.reflinks()) {
+                (false, _) => assert_eq!(words[5..], ["-", "-"], "{line}"),
+                (true, false) => assert_eq!(words[5..], ["0", "B", "4"], "{line}"),
+                // Shared is all that is allocated.
+                (true, true) => {
+                    assert_eq!(words[3..5], words[5..7], "{line}");
+                    assert_eq!(words[7], "4", "{line}");
+                }
+            }
+        }
+    }
+}
+
+fn it_tells_what_is_wrong(fs: &FileSystem) {
+    let dir = fs.dir();
+    text_file(dir.path(), "a", "same, but");
+    text_file(dir.path(), "b", "same, and");
+    symlink("a", dir.path().join("link")).unwrap();
+    for form in FORMS {
+        let dirs = [Preopen::writable(dir.path(), ".")];
+        for (args, message) in [
+            (&["verify", "a", "b"] as &[&str], "differ at byte 6"),
+            (
+                &["clone", "a", "b"],
+                "destination: exists; ask for replacement",
+            ),
+            (&["clone", "none", "c"], "source: no such file"),
+            (&["clone", "link", "c"], "is a symbolic link"),
+            (&["clone", "a"], "needs a BASE and at least one NAME"),
+            (&["clone", "--bogus", "a", "c"], "--bogus"),
+            (&["bogus"], "unknown command"),
+            (&[], "no command given"),
+        ] {
+            let output = run(Guest::CloneDisk, form, &dirs, args);
+            assert_eq!(output.status, 1, "{args:?}: {output:?}");
+            assert!(output.stderr.contains(message), "{args:?}: {output:?}");
+        }
+        assert_eq!(names(dir.path()), ["a", "b", "link"]);
+        let args = ["clone", "--symlink-follow", "link", "c"];
+        assert_eq!(run(Guest::CloneDisk, form, &dirs, &args).status, 0);
+        assert_text(&dir.path().join("c"), "same, but");
+        fs::remove_file(dir.path().join("c")).unwrap();
+    }
+}
+
+/// A bar on a terminal, and plain lines elsewhere; of a copy that its host slows down, so that there is
+/// something to be seen.
+fn it_shows_how_far_it_is(fs: &FileSystem) {
+    let dir = fs.dir();
+    dense_file(&dir.path().join("base.img"), 3 * MIB);
+    let dirs = [Preopen::writable(dir.path(), ".")];
+    let args = ["clone", "--independent", "base.img"];
+    let copies = |mebibytes_a_minute: u64| {
+        let rate = NonZero::new(mebibytes_a_minute * MIB / 60).unwrap();
+        FastCopyCtx::builder().rate(CopyRate::new(rate)).build()
+    };
+
+    let args_of = |name| [args.as_slice(), &[name]].concat();
+    let ctx = copies(120);
+    let output = run_on_terminal(Guest::CloneDisk, Form::Async, &dirs, &args_of("a.img"), ctx);
+    assert_eq!(output.status, 0, "{output:?}");
+    let frames: Vec<_> = output.stderr.split('\r').collect();
+    assert!(frames.len() > 5, "{output:?}");
+    let amid = frames.iter().filter(|frame| {
+        frame.starts_with("a.img [#") && frame.contains("#-") && frame.contains(" %  ")
+    });
+    assert!(amid.count() > 2, "{output:?}");
+    assert_eq!(frames.last(), Some(&"\u{1b}[K"), "the bar is taken away");
+
+    let ctx = copies(26);
+    let output = run_with(Guest::CloneDisk, Form::Sync, &dirs, &args_of("b.img"), ctx);
+    assert_eq!(output.status, 0, "{output:?}");
+    let lines: Vec<_> = output.stderr.lines().collect();
+    assert!(lines[0].starts_with("b.img: ") && lines[0].ends_with(" after 5 s"));
+    assert!(!output.stderr.contains(['\r', '\u{1b}']), "{output:?}");
+    for name in ["a.img", "b.img"] {
+        assert_same(&dir.path().join("base.img"), &dir.path().join(name));
+    }
+}

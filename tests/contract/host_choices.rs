@@ -1,0 +1,65 @@
+//! What a host decides for its guests, as it comes out on the disk.
+
+use std::fs::File;
+use std::path::Path;
+
+use wasmtime_fast_copy::{FastCopyCtx, FastCopyCtxBuilder};
+
+use crate::files::*;
+use crate::filesystems::{FileSystem, is_ext4, reflinks};
+use crate::guest_host::{FORMS, Form, Guest, Preopen, run, run_with};
+
+crate::tests![
+    a_host_that_forbids_sharing_gets_copies_that_share_nothing where reflinks,
+    a_host_chooses_how_many_threads_move_a_copy where is_ext4,
+];
+
+/// A guest's `fast-copy` of `src`, and by what method it was made.
+fn method(form: Form, dir: &Path, dst: &str, ctx: FastCopyCtxBuilder) -> String {
+    let dirs = [Preopen::writable(dir, ".")];
+    let args = ["fast-copy", ".", "src", ".", dst, "replace"];
+    let output = run_with(Guest::Probe, form, &dirs, &args, ctx.build());
+    let words = output.stdout.strip_prefix("ok CopyMethod::");
+    let words = words.unwrap_or_else(|| panic!("{output:?}"));
+    words.split(' ').next().unwrap().to_owned()
+}
+
+/// Whether blocks of a file belong to others too, as a guest is told.
+fn shares(dir: &Path, name: &str) -> bool {
+    let dirs = [Preopen::writable(dir, ".")];
+    let output = run(Guest::CloneDisk, Form::Sync, &dirs, &["usage", name]);
+    let line = output.stdout.lines().nth(1).unwrap();
+    let words: Vec<_> = line.split_whitespace().collect();
+    words[5..7] != ["0", "B"]
+}
+
+fn a_host_that_forbids_sharing_gets_copies_that_share_nothing(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = dir.path().join("src");
+    dense_file(&src, MIB);
+    File::open(&src).unwrap().sync_all().unwrap();
+    for form in FORMS {
+        let ctx = FastCopyCtx::builder().allow_sharing(false);
+        assert_eq!(method(form, dir.path(), "copy", ctx), "Copy");
+        assert!(!shares(dir.path(), "copy") && !shares(dir.path(), "src"));
+        assert_same(&src, &dir.path().join("copy"));
+    }
+    let allowed = FastCopyCtx::builder();
+    assert_eq!(method(Form::Sync, dir.path(), "clone", allowed), "Reflink");
+    assert!(shares(dir.path(), "clone"), "it can be told");
+}
+
+/// Two always read and write, and one lets the kernel move what is on the disk.
+fn a_host_chooses_how_many_threads_move_a_copy(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = dir.path().join("src");
+    dense_file(&src, 32 * MIB);
+    File::open(&src).unwrap().sync_all().unwrap();
+    for form in FORMS {
+        for (workers, expected) in [(1, "Offload"), (2, "Copy")] {
+            let ctx = FastCopyCtx::builder().workers(workers);
+            assert_eq!(method(form, dir.path(), "dst", ctx), expected);
+            assert_same(&src, &dir.path().join("dst"));
+        }
+    }
+}
