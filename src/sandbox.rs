@@ -35,18 +35,31 @@ pub(crate) struct PathAt {
 }
 
 impl PathAt {
-    /// Refuses what can't be a path, before anything of it is looked at or kept.
+    /// Refuses what is longer than a path may be, before anything of it is looked at or kept.
     pub(crate) fn new(descriptor: &Descriptor, path: String, max_path: usize) -> io::Result<Self> {
         if path.len() > max_path {
             return Err(io::ErrorKind::InvalidFilename.into());
-        }
-        if path.contains('\0') {
-            return Err(io::ErrorKind::InvalidInput.into());
         }
         Ok(Self {
             descriptor: descriptor.clone(),
             path,
         })
+    }
+
+    /// The directory that the path is relative to.
+    fn directory(&self) -> io::Result<&Dir> {
+        match &self.descriptor {
+            Descriptor::Dir(dir) => Ok(dir),
+            Descriptor::File(_) => Err(io::ErrorKind::NotADirectory.into()),
+        }
+    }
+
+    /// Refuses what no path can hold: all of it, before any component is resolved.
+    fn refuse_nul(&self) -> io::Result<()> {
+        match self.path.contains('\0') {
+            true => Err(io::ErrorKind::InvalidInput.into()),
+            false => Ok(()),
+        }
     }
 
     /// As the guest gave it.
@@ -65,9 +78,12 @@ impl PathAt {
     /// Opens a handle on what the path leads to, whatever it is, without following a symbolic link as
     /// the last component.
     pub(crate) fn resolve(&self) -> Result<SourceHandle, CopyError> {
-        directory(self)
-            .and_then(|dir| resolve::source(dir, &self.path, false))
-            .map_err(at_source)
+        let open = || {
+            let dir = self.directory()?;
+            self.refuse_nul()?;
+            resolve::source(dir, &self.path, false)
+        };
+        open().map_err(at_source)
     }
 }
 
@@ -84,11 +100,13 @@ impl Operands {
         &self,
         options: &CopyOptions,
     ) -> Result<(Source, Destination), CopyError> {
-        let source_dir = directory(&self.source).map_err(at_source)?;
-        let destination_dir = directory(&self.destination).map_err(at_destination)?;
+        let source_dir = self.source.directory().map_err(at_source)?;
+        let destination_dir = self.destination.directory().map_err(at_destination)?;
         if destination_dir.perms.write_not_permitted() {
             return Err(at_destination(not_permitted()));
         }
+        self.source.refuse_nul().map_err(at_source)?;
+        self.destination.refuse_nul().map_err(at_destination)?;
 
         let handle = resolve::source(source_dir, &self.source.path, options.symlink_follow)
             .map_err(at_source)?;
@@ -101,13 +119,6 @@ impl Operands {
             resolve::link_target(destination_dir, path)
         })?;
         Ok((source, destination))
-    }
-}
-
-fn directory(path: &PathAt) -> io::Result<&Dir> {
-    match &path.descriptor {
-        Descriptor::Dir(dir) => Ok(dir),
-        Descriptor::File(_) => Err(io::ErrorKind::NotADirectory.into()),
     }
 }
 

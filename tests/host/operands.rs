@@ -8,10 +8,11 @@ use proptest::prelude::*;
 use wasmtime::component::Resource;
 use wasmtime_fast_copy::p2::bindings::sync::copy::Host;
 use wasmtime_fast_copy::p2::bindings::types::{CopyFlags, Operand};
-use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemCtx, WasiFilesystemCtxView};
+use wasmtime_wasi::filesystem::{Descriptor, Dir, File, WasiFilesystemCtx, WasiFilesystemCtxView};
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     DescriptorFlags, HostDescriptor, OpenFlags, PathFlags,
 };
+use wasmtime_wasi::{FsPerms, OpenMode};
 
 use crate::state::State;
 
@@ -43,9 +44,47 @@ fn furnished() -> State {
     state
 }
 
+/// What a guest can have for a directory.
+#[derive(Clone, Copy, Debug)]
+enum Dirs {
+    Writable,
+    ReadOnly,
+    File,
+}
+
+fn dirs() -> impl Strategy<Value = Dirs> {
+    prop_oneof![
+        4 => Just(Dirs::Writable),
+        1 => Just(Dirs::ReadOnly),
+        1 => Just(Dirs::File),
+    ]
+}
+
+impl Dirs {
+    fn push(self, state: &mut State) -> u32 {
+        let perms = match self {
+            Dirs::ReadOnly => FsPerms::ReadOnly,
+            _ => FsPerms::ReadWrite,
+        };
+        let mode = OpenMode::READ | OpenMode::WRITE;
+        let descriptor = match self {
+            Dirs::File => {
+                let file = fs::File::open(state.path("file")).unwrap();
+                Descriptor::File(File::new(file, perms, mode, false))
+            }
+            _ => {
+                let dir = fs::File::open(state.dir.path()).unwrap();
+                Descriptor::Dir(Dir::new(dir, perms, mode, false))
+            }
+        };
+        state.table.push(descriptor).unwrap().rep()
+    }
+}
+
 /// What comes of opening: the code, or what the path leads to.
 fn open_at(
     state: &mut State,
+    dir: u32,
     path: &str,
     follow: bool,
     create: bool,
@@ -61,7 +100,7 @@ fn open_at(
             DescriptorFlags::WRITE,
         ),
     };
-    let dir = state.borrow();
+    let dir = Resource::new_borrow(dir);
     let mut view = WasiFilesystemCtxView {
         ctx: &mut WasiFilesystemCtx::default(),
         table: &mut state.table,
@@ -80,8 +119,8 @@ fn open_at(
 }
 
 /// What our call should say of a source.
-fn of_source(state: &mut State, path: &str, follow: bool) -> Option<String> {
-    match open_at(state, path, follow, false) {
+fn of_source(state: &mut State, dir: u32, path: &str, follow: bool) -> Option<String> {
+    match open_at(state, dir, path, follow, false) {
         Ok(Descriptor::File(_)) => None,
         Ok(Descriptor::Dir(_)) => Some("IsDirectory".into()),
         Err(code) => Some(code),
@@ -89,13 +128,14 @@ fn of_source(state: &mut State, path: &str, follow: bool) -> Option<String> {
 }
 
 /// What it should say of a destination that nothing may be replaced at.
-fn of_destination(state: &mut State, path: &str) -> Option<String> {
+fn of_destination(state: &mut State, dirs: Dirs, dir: u32, path: &str) -> Option<String> {
     let name = path.rsplit('/').next().unwrap();
-    if !path.is_empty() && ["", ".", ".."].contains(&name) {
+    let writable = matches!(dirs, Dirs::Writable);
+    if writable && !path.is_empty() && ["", ".", ".."].contains(&name) {
         // Nobody can give a file such a name; `open-at` says so in one way or another.
         return Some("Invalid".into());
     }
-    let found = open_at(state, path, false, true);
+    let found = open_at(state, dir, path, false, true);
     if found.is_ok() {
         fs::remove_file(state.dir.path().join(path)).unwrap();
     }
@@ -119,19 +159,27 @@ proptest! {
     })]
 
     #[test]
-    fn a_copy_fails_as_opening_does(src in path(), dst in path(), follow: bool) {
+    fn a_copy_fails_as_opening_does(
+        (src_dirs, src) in (dirs(), path()),
+        (dst_dirs, dst) in (dirs(), path()),
+        (follow, sparse) in any::<(bool, bool)>(),
+    ) {
         let mut state = furnished();
-        let expected_source = of_source(&mut state, &src, follow).map(plain);
-        let expected_destination = of_destination(&mut state, &dst).map(plain);
+        let (src_dir, dst_dir) = (src_dirs.push(&mut state), dst_dirs.push(&mut state));
+        let expected_source = of_source(&mut state, src_dir, &src, follow).map(plain);
+        let expected_destination =
+            of_destination(&mut state, dst_dirs, dst_dir, &dst).map(plain);
         let flags = match follow {
             false => CopyFlags::NO_SYNC,
             true => CopyFlags::NO_SYNC | CopyFlags::SYMLINK_FOLLOW,
         };
-        let (src_dir, dst_dir) = (state.borrow(), state.borrow());
-        let answer = state
-            .view()
-            .fast_copy(src_dir, src.clone(), dst_dir, dst.clone(), flags)
-            .unwrap();
+        let (src_dir, dst_dir) = (Resource::new_borrow(src_dir), Resource::new_borrow(dst_dir));
+        let mut view = state.view();
+        let answer = match sparse {
+            false => view.fast_copy(src_dir, src, dst_dir, dst, flags),
+            true => view.sparse_copy(src_dir, src, dst_dir, dst, flags),
+        };
+        let answer = answer.unwrap();
         let found = answer.as_ref().err().map(|error| plain(format!("{:?}", error.code)));
         let operand = answer.as_ref().err().and_then(|error| error.operand);
         match (expected_source, expected_destination) {
