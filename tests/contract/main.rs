@@ -25,6 +25,7 @@ mod limits;
 mod opening;
 mod power_cut;
 mod publishing;
+mod quota;
 mod same_file;
 mod source_changes;
 mod support;
@@ -76,6 +77,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("faults", faults::TESTS),
     ("limits", limits::TESTS),
     ("bounds", bounds::TESTS),
+    ("quota", quota::TESTS),
     ("cancel", cancel::TESTS),
     ("guest", guest::TESTS),
     ("clone_disk", clone_disk::TESTS),

@@ -8,6 +8,5 @@ mod jobs;
 mod limits;
 mod log;
 mod operands;
-mod quota;
 mod slots;
 mod state;

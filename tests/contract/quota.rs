@@ -1,12 +1,17 @@
 //! Whatever is copied, in whatever order and at the same time: a quota has been charged what the
 //! complete copies have allocated, and nothing is reserved.
 
+use std::cell::Cell;
 use std::time::Instant;
 
 use proptest::prelude::*;
-use wasmtime_fast_copy::{CopyControl, CopyOptions, CopyQuota, CopyReport};
+use proptest::test_runner::TestRunner;
+use wasmtime_fast_copy::{CopyControl, CopyMethod, CopyOptions, CopyQuota, CopyReport};
 
-use crate::state::write_dense;
+use crate::files::dense_file;
+use crate::filesystems::FileSystem;
+
+crate::tests![what_is_charged_is_what_complete_copies_allocated];
 
 /// One copy, well or ill.
 #[derive(Clone, Debug)]
@@ -28,7 +33,7 @@ enum End {
 }
 
 /// In bytes; the last one has no data.
-const SOURCES: [usize; 4] = [1, 5000, 300_000, 0];
+const SOURCES: [u64; 4] = [1, 5000, 300_000, 0];
 
 fn attempt() -> impl Strategy<Value = Attempt> {
     let end = prop_oneof![
@@ -75,39 +80,44 @@ fn make(attempt: &Attempt, dir: &std::path::Path, quota: &CopyQuota) -> Option<C
     })
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig {
+fn what_is_charged_is_what_complete_copies_allocated(fs: &FileSystem) {
+    let config = ProptestConfig {
         cases: 200,
         failure_persistence: None,
         ..ProptestConfig::default()
-    })]
-
-    #[test]
-    fn what_is_charged_is_what_complete_copies_allocated(
-        threads in prop::collection::vec(prop::collection::vec(attempt(), 0..8), 1..4),
-        limit in prop_oneof![Just(u64::MAX), 0..2_000_000_u64],
-    ) {
-        let dir = tempfile::tempdir().unwrap();
+    };
+    let threads = prop::collection::vec(prop::collection::vec(attempt(), 0..8), 1..4);
+    let limit = prop_oneof![Just(u64::MAX), 0..2_000_000_u64];
+    let clones = Cell::new(0);
+    let result = TestRunner::new(config).run(&(threads, limit), |(threads, limit)| {
+        let dir = fs.dir();
         for (i, size) in SOURCES.into_iter().enumerate() {
-            write_dense(&dir.path().join(format!("src-{i}")), size);
+            dense_file(&dir.path().join(format!("src-{i}")), size);
         }
         let quota = CopyQuota::new(limit);
-        let complete: u64 = std::thread::scope(|scope| {
+        let reports: Vec<CopyReport> = std::thread::scope(|scope| {
             let threads: Vec<_> = threads
                 .iter()
                 .map(|attempts| {
-                    let (dir, quota) = (dir.path(), &quota);
-                    scope.spawn(move || {
-                        let reports = attempts.iter().filter_map(|attempt| make(attempt, dir, quota));
-                        reports
-                            .map(|report| report.allocated.max(report.copied))
-                            .sum::<u64>()
-                    })
+                    let make = |attempt| make(attempt, dir.path(), &quota);
+                    scope.spawn(move || attempts.iter().filter_map(make).collect::<Vec<_>>())
                 })
                 .collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+            threads
+                .into_iter()
+                .flat_map(|thread| thread.join().unwrap())
+                .collect()
         });
+        let complete: u64 = reports
+            .iter()
+            .map(|report| report.allocated.max(report.copied))
+            .sum();
         prop_assert_eq!((quota.used(), quota.reserved()), (complete, 0));
         prop_assert!(quota.used() <= limit);
-    }
+        let cloned = |report: &&CopyReport| report.method == CopyMethod::Reflink;
+        clones.set(clones.get() + reports.iter().filter(cloned).count());
+        Ok(())
+    });
+    result.unwrap();
+    assert_eq!(clones.get() > 0, fs.reflinks());
 }
