@@ -169,8 +169,10 @@ impl<'a> Bounds<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZero;
+
     use super::*;
-    use crate::engine::CopyQuota;
+    use crate::engine::{CopyQuota, CopyRate};
 
     /// No file system of the tests has less allocated for a source than is read of it. FUSE can.
     #[test]
@@ -186,9 +188,25 @@ mod tests {
         bounds.give_back(20);
         bounds.admit(60, &staged).unwrap();
         assert_eq!(quota.reserved(), 100);
+        assert!(!bounds.is_paced());
         let error = bounds.admit(1, &staged).unwrap_err();
         assert!(matches!(error.kind(), CopyErrorKind::InsufficientSpace(_)));
         drop(bounds);
         assert_eq!((quota.used(), quota.reserved()), (0, 0));
+    }
+
+    #[test]
+    fn what_was_not_read_goes_back_to_the_rate() {
+        let rate = CopyRate::new(NonZero::new(1000).unwrap());
+        let options = CopyOptions::new().rate(rate.clone());
+        let control = CopyControl::new();
+        let bounds = Bounds::new(&options, &control);
+        bounds.pace(1_000_000).unwrap();
+        bounds
+            .admit(1_000_000, &tempfile::tempfile().unwrap())
+            .unwrap();
+        assert!(rate.take(1).is_err());
+        bounds.give_back(1_000_000);
+        assert!(rate.take(1).is_ok());
     }
 }

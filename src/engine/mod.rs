@@ -253,6 +253,21 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn a_cancel_after_a_failed_copy_comes_too_late() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, "text").unwrap();
+        let control = CopyControl::new();
+        let options = CopyOptions::new().no_sync(true).control(control.clone());
+        let quota = CopyQuota::new(1);
+        let error = options
+            .quota(quota)
+            .fast_copy(&path, dir.path().join("copy"));
+        assert_eq!(error.unwrap_err().step(), CopyStep::Open);
+        assert!(!control.cancel() && !control.is_cancelled());
+    }
+
     /// A clone may fail and leave anything. Nothing of that may show where the source has a hole.
     #[test]
     fn what_a_refused_clone_has_left_is_not_in_the_copy() {

@@ -171,6 +171,14 @@ mod tests {
     }
 
     #[test]
+    fn no_text_of_an_error_reaches_the_guest() {
+        let error = io::Error::other("/a/path/of/the/host");
+        let error = CopyError::destination(CopyStep::Transfer, error);
+        let text = format!("{:?}", types::CopyError::from(error));
+        assert!(text.contains("Other") && !text.contains("path"), "{text}");
+    }
+
+    #[test]
     fn a_directory_that_cannot_be_synchronised_is_io_by_any_number() {
         for number in [libc::EIO, libc::EROFS, libc::ENOSPC] {
             let found = code_of(CopyStep::SyncDirectory, number);

@@ -26,6 +26,7 @@ crate::tests![
     a_copy_that_comes_too_late_is_not_published,
     a_rate_holds_for_all_its_copies_together,
     a_clone_of_too_many_extents_is_a_copy where reflinks,
+    extents_that_are_not_on_the_disk_yet_count where reflinks,
     a_mask_takes_permission_bits_away,
 ];
 
@@ -299,6 +300,29 @@ fn a_clone_of_too_many_extents_is_a_copy(fs: &FileSystem) {
         error.unwrap_err().kind(),
         CopyErrorKind::Unsupported(_)
     ));
+}
+
+/// Small writes to blocks that are shared, which are in the page cache alone: to clone the file is to
+/// write them first, and then each of them is an extent.
+fn extents_that_are_not_on_the_disk_yet_count(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    dense_file(&src, 16 * MIB);
+    let options = CopyOptions::new().replace(true);
+    let report = options.fast_copy(&src, &dst).unwrap();
+    assert_eq!(report.method, CopyMethod::Reflink);
+    let file = fs::File::options().write(true).open(&src).unwrap();
+    for i in 0..600 {
+        write_data(&file, i * 16 * KIB..i * 16 * KIB + 4 * KIB);
+    }
+    let few = options.clone().max_clone_extents(500);
+    let report = few.fast_copy(&src, &dst).unwrap();
+    assert_ne!(report.method, CopyMethod::Reflink);
+    assert_same(&src, &dst);
+    let many = options.max_clone_extents(5000);
+    let report = many.fast_copy(&src, &dst).unwrap();
+    assert_eq!(report.method, CopyMethod::Reflink);
+    assert_same(&src, &dst);
 }
 
 fn a_mask_takes_permission_bits_away(fs: &FileSystem) {

@@ -31,6 +31,7 @@ crate::tests![
     a_full_disk_leaves_nothing,
     a_link_made_by_a_neighbour_leaves_no_name_behind,
     writes_that_fail_when_the_file_is_closed_are_not_published,
+    what_is_no_file_is_not_replaced_though_it_came_later,
 ];
 
 fn an_existing_file_is_refused_and_unchanged(fs: &FileSystem) {
@@ -437,6 +438,29 @@ fn writes_that_fail_when_the_file_is_closed_are_not_published(fs: &FileSystem) {
             let outcome = copy.run_injected(&[&format!("close:error=EDQUOT:when={first}+")]);
             outcome.assert_errno(libc::EDQUOT);
             assert_eq!(names(dir.path()), ["src"]);
+        }
+    }
+}
+
+/// Nobody looked at it when the copy began: it wasn't there.
+fn what_is_no_file_is_not_replaced_though_it_came_later(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = text_file(dir.path(), "src", "text");
+    let dst = dir.path().join("dst");
+    for make in ["mkfifo", "mkdir"] {
+        for function in BOTH {
+            let copy = Copy::new(function, &src, &dst).options(&["replace"]);
+            let stopped = copy.start_and_stop_at("fchmod:when=1", &[]);
+            crate::run(Command::new(make).arg(&dst));
+            match stopped.go_on() {
+                Outcome::Err(kind, _) => {
+                    assert!(["NotRegularFile", "IsDirectory"].contains(&kind.as_str()));
+                }
+                other => panic!("{make}: {other:?}"),
+            }
+            assert!(!fs::symlink_metadata(&dst).unwrap().is_file());
+            assert_eq!(names(dir.path()), ["dst", "src"]);
+            crate::run(Command::new("rm").arg("-d").arg(&dst));
         }
     }
 }

@@ -119,6 +119,31 @@ async fn hooks_are_told_what_is_asked_for_and_how_far_it_is() {
     assert!(copied.len() >= size.div_ceil(16 << 20), "{copied:?}");
 }
 
+/// Slow hooks count as the copy's own time. The bytes are all there, and nothing is published.
+#[test]
+fn a_copy_whose_time_is_up_when_its_bytes_are_there_is_not_published() {
+    struct Slow;
+    impl CopyHooks for Slow {
+        fn progress(&self, request: &CopyRequest<'_>, copied: u64) {
+            if copied == request.size {
+                std::thread::sleep(Duration::from_millis(300));
+            }
+        }
+    }
+    let ctx = FastCopyCtx::builder().hooks(Slow);
+    let ctx = ctx.timeout(Some(Duration::from_millis(300)));
+    let mut state = State::new().with(ctx);
+    write_dense(&state.path("src"), 1 << 20);
+    let (src, dst) = (state.borrow(), state.borrow());
+    let flags = CopyFlags::NO_SYNC;
+    let answer = state
+        .view()
+        .sparse_copy(src, "src".into(), dst, "dst".into(), flags);
+    let error = answer.unwrap().unwrap_err();
+    assert!(matches!(error.code, ErrorCode::Timeout));
+    assert!(!state.path("dst").exists());
+}
+
 /// The panic comes to the host, and the copy leaves nothing.
 #[test]
 fn a_hook_that_panics_keeps_nothing() {

@@ -127,6 +127,17 @@ fn what_refused_a_clone_is_told_whatever_becomes_of_the_copy() {
 }
 
 #[test]
+fn a_guests_text_fills_no_log() {
+    let mut state = State::new();
+    let handle = state.handle;
+    let lines = lines_of(async {
+        let answer = copy(&mut state, handle, &"é".repeat(2000), CopyFlags::empty()).await;
+        assert!(answer.unwrap().is_err());
+    });
+    assert!(lines[0].contains("é") && lines[0].len() < 1500, "{lines:?}");
+}
+
+#[test]
 fn what_is_refused_at_once_is_told_too() {
     let mut state = State::new().with(FastCopyCtx::builder().allow_replace(false));
     fs::write(state.path("src"), "text").unwrap();
