@@ -1,6 +1,7 @@
 //! Many guests share a few slots, some of them attackers.
 
 use std::fs::{self, File};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -22,24 +23,14 @@ const GUESTS: usize = 32;
 const COPIES: usize = 32;
 const SLOTS: usize = 8;
 
-/// Notes how long each copy took, from its permit to its end.
+/// Who waits longer has starved: what a guest gets then is no copy.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How long calls took, from their permits until they returned to their guests.
 #[derive(Clone, Default)]
-struct Stopwatch(Arc<Mutex<Vec<Duration>>>);
+struct Times(Arc<Mutex<Vec<Duration>>>);
 
-impl CopyHooks for Stopwatch {
-    fn ended(
-        &self,
-        _: &CopyRequest<'_>,
-        result: Result<&CopyReport, &CopyError>,
-        times: CopyTimes,
-    ) {
-        if result.is_ok() {
-            self.0.lock().unwrap().push(times.worked);
-        }
-    }
-}
-
-impl Stopwatch {
+impl Times {
     /// The median and the 99th percentile.
     fn figures(&self) -> (Duration, Duration) {
         let mut times = self.0.lock().unwrap().clone();
@@ -48,29 +39,48 @@ impl Stopwatch {
     }
 }
 
-pub fn nobody_fails_or_starves_beside_attackers(fs: &FileSystem) {
-    let dir = fs.dir();
-    dense_file(&dir.path().join("src"), MIB);
-    let (slots, start) = (CopySlots::new(SLOTS), Instant::now());
-    let alone = Stopwatch::default();
-    let runtime = Runtime::new().unwrap();
-    runtime.block_on(guests(fs, 1, &slots, &alone));
-    let unloaded = alone.figures();
+/// How long each call of a guest waited for its permit, in order.
+#[derive(Clone, Default)]
+struct Waits(Arc<Mutex<Vec<Duration>>>);
 
-    let crowded = Stopwatch::default();
+impl CopyHooks for Waits {
+    fn ended(&self, _: &CopyRequest<'_>, _: Result<&CopyReport, &CopyError>, times: CopyTimes) {
+        self.0.lock().unwrap().push(times.waited);
+    }
+}
+
+pub fn nobody_fails_or_starves_beside_attackers(fs: &FileSystem) {
+    let (slots, start) = (CopySlots::new(SLOTS), Instant::now());
+    let alone = Times::default();
+    let runtime = Runtime::new().unwrap();
+    runtime.block_on(async {
+        for _ in 0..times(32, 4) {
+            copy_one_by_one(fs.clone(), slots.clone(), alone.clone()).await;
+        }
+    });
+
+    let crowded = Times::default();
     let mut slowest = Duration::ZERO;
     runtime.block_on(async {
         let mut attackers = JoinSet::new();
         let attack = FastCopyCtx::builder().slots(slots.clone());
         // Enough to take all slots, were these not given in turn.
-        for _ in 0..3 {
+        for extents in [(50_000, 5_000), (110_000, 10_000), (50_000, 5_000)] {
+            let extents = times(extents.0, extents.1) as u64;
             attackers.spawn(spam_fifos(fs.clone(), attack.clone()));
-            attackers.spawn(spam_extents(fs.clone(), attack.clone()));
+            attackers.spawn(spam_extents(fs.clone(), attack.clone(), extents));
             attackers.spawn(be_killed(fs.clone(), attack.clone()));
         }
         for _ in 0..times(10, 1) {
             let round = Instant::now();
-            guests(fs, GUESTS, &slots, &crowded).await;
+            let mut guests = JoinSet::new();
+            for _ in 0..GUESTS / 2 {
+                guests.spawn(copy_one_by_one(fs.clone(), slots.clone(), crowded.clone()));
+                guests.spawn(copy_all_at_once(fs.clone(), slots.clone()));
+            }
+            while let Some(guest) = guests.join_next().await {
+                guest.unwrap();
+            }
             slowest = slowest.max(round.elapsed());
         }
         let ended = attackers.try_join_next();
@@ -83,41 +93,56 @@ pub fn nobody_fails_or_starves_beside_attackers(fs: &FileSystem) {
         assert!(Instant::now() < deadline, "{} slots are free", slots.free());
         std::thread::sleep(Duration::from_millis(1));
     }
-    let loaded = crowded.figures();
+    let (unloaded, loaded) = (alone.figures(), crowded.figures());
     println!(
         "{}: a copy of 1 MiB takes {unloaded:?} alone, {loaded:?} beside attackers (median and 99th \
-         percentile, from its permit to its end); the slowest round of {GUESTS} x \
+         percentile, from its permit to its return); the slowest round of {GUESTS} x \
          {COPIES} copies took {slowest:?}, all {:?}",
         fs.name,
         start.elapsed(),
     );
 }
 
-/// So many guests copy at the same time; all copies must be made, and be whole.
-async fn guests(fs: &FileSystem, count: usize, slots: &CopySlots, watch: &Stopwatch) {
-    let mut running = JoinSet::new();
-    for _ in 0..count {
-        let dir = fs.dir();
-        dense_file(&dir.path().join("src"), MIB);
-        let ctx = FastCopyCtx::builder()
-            .slots(slots.clone())
-            .hooks(watch.clone());
-        running.spawn(async move {
-            let dirs = [Preopen::writable(dir.path(), ".")];
-            let copies = COPIES.to_string();
-            let args = ["fast-copy", ".", "src", ".", "dst-{i}", "no-sync", &copies];
-            let output = run_to_end(Guest::Probe, &dirs, &args, ctx.build()).await;
-            let output = output.unwrap();
-            assert!(output.stdout.starts_with("ok "), "{output:?}");
-            assert_eq!(names(dir.path()).len(), 1 + COPIES);
-            let src = dir.path().join("src");
-            for i in 0..COPIES {
-                same_content(&src, &dir.path().join(format!("dst-{i}"))).unwrap();
-            }
-        });
-    }
-    while let Some(guest) = running.join_next().await {
-        guest.unwrap();
+fn guest(slots: CopySlots) -> FastCopyCtxBuilder {
+    FastCopyCtx::builder().slots(slots).timeout(Some(PATIENCE))
+}
+
+/// One call after another; all copies must be made, and be whole.
+async fn copy_one_by_one(fs: FileSystem, slots: CopySlots, times: Times) {
+    let dir = fs.dir();
+    dense_file(&dir.path().join("src"), MIB);
+    let waits = Waits::default();
+    let ctx = guest(slots).hooks(waits.clone());
+    let dirs = [Preopen::writable(dir.path(), ".")];
+    let copies = COPIES.to_string();
+    let args = ["fast-copy", ".", "src", ".", "dst-{i}", "no-sync", &copies];
+    let output = run_to_end(Guest::Probe, &dirs, &args, ctx.build()).await;
+    let output = output.unwrap();
+    assert!(output.stdout.starts_with("ok "), "{output:?}");
+    assert_all_whole(dir.path());
+
+    let nanos = output.stdout.lines().nth(1).unwrap().split(' ');
+    let calls = nanos.map(|nanos| Duration::from_nanos(nanos.parse().unwrap()));
+    let waits = waits.0.lock().unwrap();
+    let worked = calls.zip(waits.iter()).map(|(call, wait)| call - *wait);
+    times.0.lock().unwrap().extend(worked);
+}
+
+/// All of them in the background, at the same time.
+async fn copy_all_at_once(fs: FileSystem, slots: CopySlots) {
+    let dir = fs.dir();
+    dense_file(&dir.path().join("src"), MIB);
+    let dirs = [Preopen::writable(dir.path(), ".")];
+    let args = ["crowd", &COPIES.to_string(), "no-sync", "dst-{i}"];
+    let output = run_to_end(Guest::Hostile, &dirs, &args, guest(slots).build()).await;
+    assert_eq!(output.unwrap().stdout, format!("ok {COPIES}\n"));
+    assert_all_whole(dir.path());
+}
+
+fn assert_all_whole(dir: &Path) {
+    assert_eq!(names(dir).len(), 1 + COPIES);
+    for i in 0..COPIES {
+        same_content(&dir.join("src"), &dir.join(format!("dst-{i}"))).unwrap();
     }
 }
 
@@ -140,10 +165,11 @@ async fn spam_fifos(fs: FileSystem, ctx: FastCopyCtxBuilder) {
     }
 }
 
-/// Copies a file of very many extents, again and again.
-async fn spam_extents(fs: FileSystem, ctx: FastCopyCtxBuilder) {
+/// Copies a file of very many extents, again and again: by one call that can't be stopped, or extent by
+/// extent.
+async fn spam_extents(fs: FileSystem, ctx: FastCopyCtxBuilder, extents: u64) {
     let dir = fs.dir();
-    let extents: Vec<_> = (0..times(50_000, 2_000) as u64)
+    let extents: Vec<_> = (0..extents)
         .map(|i| 8 * KIB * i..8 * KIB * i + 4 * KIB)
         .collect();
     let src = dir.path().join("src");
@@ -169,9 +195,12 @@ async fn be_killed(fs: FileSystem, ctx: FastCopyCtxBuilder) {
         let guest = run_to_end(Guest::Hostile, &dirs, &args, ctx.clone().build());
         let ended = tokio::time::timeout(Duration::from_millis(100), guest).await;
         assert!(ended.is_err(), "{ended:?}");
+        // What is being published at this moment is whole too.
+        let src = dir.path().join("src");
         for name in names(dir.path()) {
-            if name != "src" {
-                let _ = fs::remove_file(dir.path().join(name));
+            if name.starts_with("dst-") {
+                same_content(&src, &dir.path().join(&name)).unwrap();
+                fs::remove_file(dir.path().join(name)).unwrap();
             }
         }
     }

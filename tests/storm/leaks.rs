@@ -5,7 +5,9 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
+use tokio::time::timeout;
 use wasmtime::component::Resource;
+use wasmtime_fast_copy::p2::bindings::inspect::Host as _;
 use wasmtime_fast_copy::p2::bindings::jobs::{Host as _, HostCopyJob};
 use wasmtime_fast_copy::p2::bindings::types::CopyFlags;
 use wasmtime_fast_copy::{CopySlots, FastCopyCtx};
@@ -15,8 +17,9 @@ use crate::files::{MIB, dense_file, names};
 use crate::filesystems::FileSystem;
 use crate::view::View;
 
-/// Calls of each kind.
-const EACH: usize = 2_500;
+/// How often all kinds of calls are made, and how many calls that is each time.
+const ROUNDS: usize = 1_250;
+const KINDS: usize = 9;
 
 pub fn ten_thousand_calls_leave_nothing(fs: &FileSystem) {
     let dir = fs.dir();
@@ -27,16 +30,16 @@ pub fn ten_thousand_calls_leave_nothing(fs: &FileSystem) {
 
     // What a first call brings with it for good is no leak.
     let runtime = Runtime::new().unwrap();
-    runtime.block_on(some_of_each(&mut view, 100));
+    runtime.block_on(all_kinds(&mut view, 100));
     drop(runtime);
     let before = Held::now();
 
     let runtime = Runtime::new().unwrap();
-    runtime.block_on(some_of_each(&mut view, EACH));
+    runtime.block_on(all_kinds(&mut view, ROUNDS));
     // Waits for its blocking threads.
     drop(runtime);
     let deadline = Instant::now() + Duration::from_secs(60);
-    while slots.free() < 8 {
+    while slots.free() < 8 || view.ctx.jobs() + view.ctx.waiting() > 0 {
         assert!(Instant::now() < deadline, "{} slots are free", slots.free());
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -49,7 +52,7 @@ pub fn ten_thousand_calls_leave_nothing(fs: &FileSystem) {
     println!(
         "{}: {} calls: {before:?}, then {after:?}",
         fs.name,
-        4 * EACH
+        KINDS * ROUNDS
     );
     assert_eq!(after.descriptors, before.descriptors);
     assert!(after.threads <= before.threads);
@@ -62,14 +65,24 @@ pub fn ten_thousand_calls_leave_nothing(fs: &FileSystem) {
     assert_eq!(names(dir.path()), ["dst", "src"]);
 }
 
-/// Of plain calls, of those that fail, of finished jobs and of dropped ones.
-async fn some_of_each(view: &mut View, calls: usize) {
+/// Plain calls in both forms, those that fail, those whose future is dropped; jobs that are finished,
+/// cancelled and dropped; looks at files.
+async fn all_kinds(view: &mut View, rounds: usize) {
     let flags = CopyFlags::NO_SYNC | CopyFlags::REPLACE;
-    for i in 0..calls {
+    for i in 0..rounds {
         assert!(view.fast_copy("src", "dst", flags).is_ok());
         let nonsense = ["", "none", "../src", "src/", "."][i % 5];
         assert!(view.fast_copy(nonsense, "dst", flags).is_err());
-        for finishes in [true, false] {
+        assert!(view.sparse_copy_async("dst", flags).await.is_ok());
+        // In the time that a copy takes, or before it has begun.
+        let dropped = view.sparse_copy_async("dst", flags);
+        let _ = timeout(Duration::from_micros(i as u64 % 500), dropped).await;
+        assert!(view.disk_usage("src").is_ok());
+        let dir = view.dir();
+        let extents = view.view().summarize_extents(dir, "src".into()).await;
+        // tmpfs can't tell.
+        let _ = extents.unwrap();
+        for end in [End::Finish, End::Cancel, End::Drop] {
             let (src, dst) = (view.dir(), view.dir());
             let mut host = view.view();
             let job = host
@@ -77,16 +90,28 @@ async fn some_of_each(view: &mut View, calls: usize) {
                 .await
                 .unwrap()
                 .unwrap();
-            let again = Resource::new_borrow(job.rep());
-            let pollable = HostCopyJob::subscribe(&mut host, again).await.unwrap();
-            if finishes {
-                assert!(HostCopyJob::finish(&mut host, job).await.unwrap().is_ok());
-            } else {
-                HostCopyJob::drop(&mut host, job).await.unwrap();
+            let again = || Resource::new_borrow(job.rep());
+            let pollable = HostCopyJob::subscribe(&mut host, again()).await.unwrap();
+            match end {
+                End::Finish => {
+                    assert!(HostCopyJob::finish(&mut host, job).await.unwrap().is_ok());
+                }
+                End::Cancel => {
+                    HostCopyJob::cancel(&mut host, again()).await.unwrap();
+                    let _ = HostCopyJob::finish(&mut host, job).await.unwrap();
+                }
+                End::Drop => HostCopyJob::drop(&mut host, job).await.unwrap(),
             }
             HostPollable::drop(&mut view.table, pollable).unwrap();
         }
     }
+}
+
+/// What becomes of a job.
+enum End {
+    Finish,
+    Cancel,
+    Drop,
 }
 
 /// What this process holds.

@@ -34,7 +34,7 @@ struct Test {
     makes_sense_on: fn(&str) -> bool,
 }
 
-const TESTS: [Test; 5] = [
+const TESTS: [Test; 8] = [
     Test {
         name: "no_raced_path_leads_out",
         run: race::no_raced_path_leads_out,
@@ -43,6 +43,21 @@ const TESTS: [Test; 5] = [
     Test {
         name: "no_raced_copy_leads_out",
         run: race::no_raced_copy_leads_out,
+        makes_sense_on: everywhere,
+    },
+    Test {
+        name: "no_raced_path_leads_out_without_openat2",
+        run: race::no_raced_path_leads_out_without_openat2,
+        makes_sense_on: everywhere,
+    },
+    Test {
+        name: "no_raced_copy_leads_out_without_openat2",
+        run: race::no_raced_copy_leads_out_without_openat2,
+        makes_sense_on: everywhere,
+    },
+    Test {
+        name: "no_raced_guest_leads_out",
+        run: race::no_raced_guest_leads_out,
         makes_sense_on: everywhere,
     },
     Test {

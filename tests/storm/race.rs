@@ -1,5 +1,6 @@
-//! Somebody exchanges a directory and a symbolic link that leads out, as fast as the kernel can, while
-//! paths through it are resolved.
+//! Somebody exchanges a directory and a symbolic link that leads out, and a file and another such link, as
+//! fast as the kernel can, while paths through them and to them are resolved: with `openat2` and without,
+//! and for a guest.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -9,12 +10,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use rustix::fs::{RenameFlags, renameat_with};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use tempfile::TempDir;
 use wasmtime_fast_copy::FastCopyCtx;
 use wasmtime_fast_copy::p2::bindings::types::{CopyFlags, ErrorCode};
 
 use crate::files::names;
 use crate::filesystems::FileSystem;
+use crate::guest_host::{FORMS, Guest, Preopen, run};
 use crate::times;
 use crate::view::View;
 
@@ -23,7 +26,7 @@ const INSIDE: u64 = 1000;
 const OUTSIDE: u64 = 7777;
 
 /// `in` is what the guest sees; `in/way` is a directory, and then a link to `out`, and then again a
-/// directory.
+/// directory; so is `in/last`, a file.
 struct Place {
     dir: TempDir,
     inside: PathBuf,
@@ -38,13 +41,22 @@ impl Place {
         fs::create_dir(&outside).unwrap();
         symlink("../out", inside.join("other")).unwrap();
         fs::write(inside.join("way/file"), vec![1; INSIDE as usize]).unwrap();
-        fs::write(inside.join("file"), vec![1; INSIDE as usize]).unwrap();
+        symlink("../out/file", inside.join("last-link")).unwrap();
+        for name in ["file", "last"] {
+            fs::write(inside.join(name), vec![1; INSIDE as usize]).unwrap();
+        }
         fs::write(outside.join("file"), vec![2; OUTSIDE as usize]).unwrap();
         Self {
             dir,
             inside,
             outside,
         }
+    }
+
+    #[track_caller]
+    fn assert_outside_untouched(&self) {
+        assert_eq!(names(&self.outside), ["file"]);
+        assert_content(&self.outside.join("file"), 2, OUTSIDE);
     }
 
     fn view(&self) -> View {
@@ -58,8 +70,10 @@ impl Place {
             scope.spawn(|| {
                 let dir = File::open(&self.inside).unwrap();
                 while !stop.load(Ordering::Relaxed) {
-                    renameat_with(&dir, "way", &dir, "other", RenameFlags::EXCHANGE).unwrap();
-                    exchanges.fetch_add(1, Ordering::Relaxed);
+                    for (a, b) in [("way", "other"), ("last", "last-link")] {
+                        renameat_with(&dir, a, &dir, b, RenameFlags::EXCHANGE).unwrap();
+                        exchanges.fetch_add(1, Ordering::Relaxed);
+                    }
                 }
             });
             let stopping = StopOnDrop(&stop);
@@ -78,46 +92,68 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
-/// Counts an answer, of which there may only be those of a path that leads nowhere or out.
-fn count(answers: &mut BTreeMap<String, u64>, answer: Result<(), ErrorCode>) {
+/// Counts an answer, of which there may only be those of a path that leads nowhere or out, and `others`.
+fn count(answers: &mut BTreeMap<String, u64>, answer: Result<(), ErrorCode>, others: &[ErrorCode]) {
+    use ErrorCode::{Loop, NoEntry, NotDirectory, NotPermitted};
     let answer = match answer {
         Ok(()) => "ok".to_owned(),
+        // `..` can't be resolved while somebody renames, and is tried again; the fallback then meets a
+        // link, which it doesn't follow.
+        Err(code @ (NotPermitted | Loop | NoEntry | NotDirectory)) => format!("{code:?}"),
         Err(code) => {
-            // `..` can't be resolved while somebody renames, and is tried again; the fallback then
-            // meets a link, which it doesn't follow.
-            assert!(
-                matches!(
-                    code,
-                    ErrorCode::NotPermitted
-                        | ErrorCode::Loop
-                        | ErrorCode::NoEntry
-                        | ErrorCode::NotDirectory
-                ),
-                "{code:?}"
-            );
+            assert!(others.contains(&code), "{code:?}");
             format!("{code:?}")
         }
     };
     *answers.entry(answer).or_default() += 1;
 }
 
+/// What `open-at` says of a link that was one when it looked, and none when it read it.
+const BY_OPEN_AT: &[ErrorCode] = &[ErrorCode::Invalid];
+
 pub fn no_raced_path_leads_out(fs: &FileSystem) {
+    resolve(fs, times(400_000, 20_000), "by openat2", &[]);
+}
+
+pub fn no_raced_path_leads_out_without_openat2(fs: &FileSystem) {
+    without_openat2(|| resolve(fs, times(400_000, 5_000), "by open-at", BY_OPEN_AT));
+}
+
+/// Does the work on a thread on which the kernel has no `openat2`.
+fn without_openat2(work: impl FnOnce() + Send) {
+    let rules = [(libc::SYS_openat2, Vec::new())].into();
+    let refused = SeccompAction::Errno(libc::ENOSYS as u32);
+    let arch = std::env::consts::ARCH.try_into().unwrap();
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refused, arch).unwrap();
+    let filter: BpfProgram = filter.try_into().unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            seccompiler::apply_filter(&filter).unwrap();
+            work();
+        });
+    });
+}
+
+fn resolve(fs: &FileSystem, wanted: usize, how: &str, others: &[ErrorCode]) {
     let place = Place::new(fs);
     let mut view = place.view();
-    let wanted = times(400_000, 20_000);
     let mut answers = BTreeMap::new();
     let exchanges = place.exchanged_during(|| {
         for i in 0..wanted {
-            let path = ["way/file", "other/file", "way/../way/file"][i % 3];
+            let path = ["way/file", "other/file", "way/../way/file", "last"][i % 4];
             let usage = view.disk_usage(path);
             if let Ok(usage) = &usage {
                 assert_eq!(usage.size, INSIDE, "an escape, at the {i}th resolution");
             }
-            count(&mut answers, usage.map(drop).map_err(|error| error.code));
+            count(
+                &mut answers,
+                usage.map(drop).map_err(|error| error.code),
+                others,
+            );
         }
     });
     println!(
-        "{}: {wanted} resolutions, {exchanges} exchanges: {answers:?}",
+        "{}: {wanted} resolutions {how}, {exchanges} exchanges: {answers:?}",
         fs.name
     );
     assert!(answers["ok"] > 0 && answers.len() > 1, "it was no race");
@@ -125,33 +161,71 @@ pub fn no_raced_path_leads_out(fs: &FileSystem) {
 }
 
 pub fn no_raced_copy_leads_out(fs: &FileSystem) {
+    copy(fs, times(20_000, 1_000), "by openat2", &[]);
+}
+
+pub fn no_raced_copy_leads_out_without_openat2(fs: &FileSystem) {
+    without_openat2(|| copy(fs, times(20_000, 1_000), "by open-at", BY_OPEN_AT));
+}
+
+fn copy(fs: &FileSystem, wanted: usize, how: &str, others: &[ErrorCode]) {
+    // To exchange a file changes its times.
+    let others = [others, &[ErrorCode::SourceChanged]].concat();
     let place = Place::new(fs);
     let mut view = place.view();
-    let wanted = times(20_000, 1_000);
     let mut answers = BTreeMap::new();
-    let flags = CopyFlags::NO_SYNC | CopyFlags::REPLACE;
+    let flags = CopyFlags::NO_SYNC | CopyFlags::REPLACE | CopyFlags::SYMLINK_FOLLOW;
     let exchanges = place.exchanged_during(|| {
         for i in 0..wanted {
             let (src, dst) = [
                 ("way/file", "copy"),
                 ("file", "way/copy"),
                 ("other/file", "way/copy"),
-            ][i % 3];
+                ("last", "copy"),
+            ][i % 4];
             let report = view.fast_copy(src, dst, flags);
             if let Ok(report) = &report {
                 assert_eq!(report.size, INSIDE, "an escape, at the {i}th copy");
             }
-            count(&mut answers, report.map(drop).map_err(|error| error.code));
+            count(
+                &mut answers,
+                report.map(drop).map_err(|error| error.code),
+                &others,
+            );
         }
     });
     println!(
-        "{}: {wanted} copies, {exchanges} exchanges: {answers:?}",
+        "{}: {wanted} copies {how}, {exchanges} exchanges: {answers:?}",
         fs.name
     );
     assert!(answers["ok"] > 0 && answers.len() > 1, "it was no race");
-    assert_eq!(names(&place.outside), ["file"]);
-    assert_content(&place.outside.join("file"), 2, OUTSIDE);
     assert_content(&place.inside.join("copy"), 1, INSIDE);
+    place.assert_outside_untouched();
+}
+
+/// A component that copies, and doesn't mind to be refused.
+pub fn no_raced_guest_leads_out(fs: &FileSystem) {
+    let place = Place::new(fs);
+    let rounds = times(20_000, 1_000).to_string();
+    for form in FORMS {
+        let mut answers = String::new();
+        let exchanges = place.exchanged_during(|| {
+            let dirs = [Preopen::writable(&place.inside, ".")];
+            let args = ["spam", &rounds, "way/file"];
+            answers = run(Guest::Hostile, form, &dirs, &args).stdout;
+        });
+        let answers = answers.replace('\n', ", ");
+        println!(
+            "{}: a guest, {form:?}, {exchanges} exchanges: {answers}",
+            fs.name
+        );
+        assert!(
+            answers.contains("ok ") && answers.contains("NotPermitted "),
+            "it was no race"
+        );
+        assert_content(&place.inside.join("spam"), 1, INSIDE);
+        place.assert_outside_untouched();
+    }
 }
 
 #[track_caller]

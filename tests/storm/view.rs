@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use wasmtime::component::{Resource, ResourceTable};
+use wasmtime_fast_copy::p2::bindings::copy::Host as AsyncHost;
 use wasmtime_fast_copy::p2::bindings::sync::{copy, inspect};
 use wasmtime_fast_copy::p2::bindings::types::{CopyError, CopyFlags, CopyReport, FileUsage};
 use wasmtime_fast_copy::{FastCopyCtx, FastCopyCtxView};
@@ -45,6 +46,19 @@ impl View {
         let (src_dir, dst_dir) = (self.dir(), self.dir());
         let mut view = self.view();
         copy::Host::fast_copy(&mut view, src_dir, src.into(), dst_dir, dst.into(), flags).unwrap()
+    }
+
+    /// In the asynchronous form.
+    pub async fn sparse_copy_async(
+        &mut self,
+        dst: &str,
+        flags: CopyFlags,
+    ) -> Result<CopyReport, CopyError> {
+        let (src_dir, dst_dir) = (self.dir(), self.dir());
+        let mut view = self.view();
+        let call =
+            AsyncHost::sparse_copy(&mut view, src_dir, "src".into(), dst_dir, dst.into(), flags);
+        call.await.unwrap()
     }
 
     pub fn disk_usage(&mut self, path: &str) -> Result<FileUsage, CopyError> {
