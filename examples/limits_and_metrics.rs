@@ -10,7 +10,7 @@ use std::time::Duration;
 use metrics::{counter, gauge, histogram};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Engine, Result, Store};
+use wasmtime::{Engine, Result, Store, ensure};
 use wasmtime_fast_copy::{
     CopyControl, CopyError, CopyHooks, CopyQuota, CopyRate, CopyReport, CopyRequest, CopyTimes,
     Durability, FastCopyCtx, FastCopyCtxView, FastCopyView, FreeSpaceFloor,
@@ -30,9 +30,13 @@ impl CopyHooks for Watch {
         allowed
     }
 
-    // Its control could be kept, to show how far the copy is and to cancel it.
+    // Its control could be kept, to show how far the copy is from elsewhere, and to cancel it.
     fn started(&self, _: &CopyRequest<'_>, _: &CopyControl) {
         gauge!("copies_running").increment(1);
+    }
+
+    fn progress(&self, _: &CopyRequest<'_>, copied: u64) {
+        gauge!("copy_progress_bytes").set(copied as f64);
     }
 
     fn ended(
@@ -116,10 +120,10 @@ fn main() -> Result<()> {
         .hooks(Watch)
         .build();
 
-    for (src, names) in [
-        ("base", ["a", "b"]),
-        ("host.key", ["c", "d"]),
-        ("base", ["e", "f"]),
+    for (src, names, copied) in [
+        ("base", ["a", "b"], 2),
+        ("host.key", ["c", "d"], 0),
+        ("base", ["e", "f"], 1),
     ] {
         let mut wasi = WasiCtx::builder();
         wasi.inherit_stdio()
@@ -138,6 +142,8 @@ fn main() -> Result<()> {
             Err(error) if error.is::<I32Exit>() => {}
             Err(trap) => return Err(trap),
         }
+        let made = names.iter().filter(|name| dir.path().join(name).exists());
+        ensure!(made.count() == copied, "{src} was copied to {names:?}");
         println!("The quota: {} of {} bytes.", quota.used(), quota.limit());
     }
 
