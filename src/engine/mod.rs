@@ -8,6 +8,7 @@ mod destination;
 mod error;
 mod extents;
 mod lock;
+mod mover;
 mod options;
 mod plan;
 mod platform;
@@ -18,9 +19,11 @@ mod report;
 mod room;
 mod source;
 mod staging;
+mod threads;
 mod transfer;
 #[cfg(feature = "p2")]
 mod usage;
+mod zeros;
 
 use std::io;
 use std::path::Path;
