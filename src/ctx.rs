@@ -455,11 +455,16 @@ pub trait FastCopyView: Send {
 ///     table: ResourceTable,
 /// }
 ///
+/// // A plain function: `add_to_linker` takes no closure that captures.
+/// fn view(state: &mut State) -> FastCopyCtxView<'_> {
+///     FastCopyCtxView { ctx: &mut state.copies, table: &mut state.table }
+/// }
+///
 /// fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-///     bindings::copy::add_to_linker::<_, FastCopy>(linker, |state| FastCopyCtxView {
-///         ctx: &mut state.copies,
-///         table: &mut state.table,
-///     })
+///     bindings::types::add_to_linker::<_, FastCopy>(linker, view)?;
+///     bindings::copy::add_to_linker::<_, FastCopy>(linker, view)?;
+///     bindings::jobs::add_to_linker::<_, FastCopy>(linker, view)?;
+///     bindings::inspect::add_to_linker::<_, FastCopy>(linker, view)
 /// }
 /// # link(&mut Linker::new(&wasmtime::Engine::default())).unwrap();
 /// ```

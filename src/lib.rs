@@ -61,7 +61,8 @@
 //!
 //! # Natively
 //!
-//! [`fast_copy`], [`sparse_copy`] and [`CopyOptions`] are the engine without WebAssembly. With
+//! [`fast_copy`], [`sparse_copy`] and [`CopyOptions`] are the engine without WebAssembly: the two functions
+//! replace an existing file, and [`CopyOptions::new`] refuses one. With
 //! `default-features = false` there is nothing else, and no wasmtime in the dependency tree.
 //!
 //! # What a copy is

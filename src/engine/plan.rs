@@ -4,8 +4,8 @@ use std::fs::File;
 
 use super::extents::{Extent, Extents};
 
-/// Extents are cut at multiples of this many bytes of the file. A cancel is heard between pieces,
-/// and two workers share a dense file piece by piece.
+/// Extents are cut at multiples of this many bytes of the file. A cancel is heard between pieces, of which
+/// two workers have one each: so 16 MiB may still be moved after it. They share a dense file piece by piece.
 const PIECE: u64 = 8 << 20;
 
 /// The most pieces in a batch: one worker looks up so many while the other one moves its own.

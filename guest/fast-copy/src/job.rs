@@ -59,7 +59,8 @@ impl Job {
     ///
     /// # Errors
     ///
-    /// Any [`ErrorCode`](crate::ErrorCode); then nothing has changed, unless it says otherwise.
+    /// Any [`ErrorCode`](crate::ErrorCode); then nothing has changed, unless it is
+    /// [`Io`](crate::ErrorCode::Io) on the destination, with which the copy may be in place.
     pub fn finish(self) -> Result<CopyReport, Error> {
         Ok(CopyJob::finish(self.job)?)
     }

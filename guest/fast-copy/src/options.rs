@@ -64,7 +64,8 @@ impl CopyOptions {
     ///
     /// # Errors
     ///
-    /// Any [`ErrorCode`](crate::ErrorCode); then nothing has changed, unless it says otherwise.
+    /// Any [`ErrorCode`](crate::ErrorCode); then nothing has changed, unless it is
+    /// [`Io`](crate::ErrorCode::Io) on the destination, with which the copy may be in place.
     pub fn fast_copy(
         self,
         src: impl AsRef<Path>,
@@ -77,7 +78,8 @@ impl CopyOptions {
     ///
     /// # Errors
     ///
-    /// Any [`ErrorCode`](crate::ErrorCode); then nothing has changed, unless it says otherwise.
+    /// Any [`ErrorCode`](crate::ErrorCode); then nothing has changed, unless it is
+    /// [`Io`](crate::ErrorCode::Io) on the destination, with which the copy may be in place.
     pub fn sparse_copy(
         self,
         src: impl AsRef<Path>,
