@@ -119,6 +119,31 @@ async fn a_job_that_waits_is_cancelled_at_once() {
     assert_eq!((state.ctx.waiting(), state.ctx.jobs()), (0, 0));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_get_their_turns_in_the_order_of_their_start() {
+    let (gate, seen, go) = Gate::new(None);
+    let ctx = FastCopyCtx::builder().slots(CopySlots::new(1)).hooks(gate);
+    let mut state = State::new().with(ctx);
+    fs::write(state.path("src"), "text").unwrap();
+    let mut jobs = Vec::new();
+    for i in 0..20 {
+        let job = start(&mut state, "src", &format!("dst-{i}")).await;
+        jobs.push(job.unwrap());
+    }
+    drop(go);
+    for job in jobs {
+        assert!(finish(&mut state, job).await.is_ok());
+    }
+    let asked: Vec<_> = seen
+        .try_iter()
+        .filter(|told| told.starts_with("asked"))
+        .collect();
+    let in_order: Vec<_> = (0..20)
+        .map(|i| format!("asked src -> dst-{i}, 4"))
+        .collect();
+    assert_eq!(asked, in_order);
+}
+
 /// A dropped job counts until nothing of it is left.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_tasks_than_jobs_are_left_by_dropping() {
