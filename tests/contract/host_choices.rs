@@ -1,9 +1,9 @@
 //! What a host decides for its guests, as it comes out on the disk.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use wasmtime_fast_copy::{FastCopyCtx, FastCopyCtxBuilder};
+use wasmtime_fast_copy::{CopyControl, CopyHooks, CopyRequest, FastCopyCtx, FastCopyCtxBuilder};
 
 use crate::files::*;
 use crate::filesystems::{FileSystem, is_ext4, reflinks};
@@ -12,6 +12,7 @@ use crate::guest_host::{FORMS, Form, Guest, Preopen, run, run_with};
 crate::tests![
     a_host_that_forbids_sharing_gets_copies_that_share_nothing where reflinks,
     a_host_chooses_how_many_threads_move_a_copy where is_ext4,
+    extents_that_come_while_a_host_thinks_count where reflinks,
 ];
 
 /// A guest's `fast-copy` of `src`, and by what method it was made.
@@ -47,6 +48,36 @@ fn a_host_that_forbids_sharing_gets_copies_that_share_nothing(fs: &FileSystem) {
     let allowed = FastCopyCtx::builder();
     assert_eq!(method(Form::Sync, dir.path(), "clone", allowed), "Reflink");
     assert!(shares(dir.path(), "clone"), "it can be told");
+}
+
+/// Makes a large file of many extents of the source, when it was opened already and found small.
+struct Grow(PathBuf);
+
+impl CopyHooks for Grow {
+    fn started(&self, _: &CopyRequest<'_>, _: &CopyControl) {
+        let src = File::options().write(true).open(&self.0).unwrap();
+        for i in 0..600 {
+            write_data(&src, i * 16 * KIB..i * 16 * KIB + 4 * KIB);
+        }
+    }
+}
+
+fn extents_that_come_while_a_host_thinks_count(fs: &FileSystem) {
+    for form in FORMS {
+        let dir = fs.dir();
+        let src = dir.path().join("src");
+        text_file(dir.path(), "src", "small");
+        let ctx = FastCopyCtx::builder()
+            .max_clone_extents(500)
+            .hooks(Grow(src));
+        let dirs = [Preopen::writable(dir.path(), ".")];
+        let args = ["fast-copy", ".", "src", ".", "dst", ""];
+        let output = run_with(Guest::Probe, form, &dirs, &args, ctx.build());
+        // No clone, which would be true; but to move bytes of what has changed isn't.
+        let changed = "err ErrorCode::SourceChanged Some(Operand::Source)\n";
+        assert_eq!(output.stdout, changed);
+        assert_eq!(names(dir.path()), ["src"]);
+    }
 }
 
 /// Two always read and write, and one lets the kernel move what is on the disk.

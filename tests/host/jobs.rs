@@ -330,6 +330,9 @@ async fn a_guest_has_no_more_jobs_than_it_may() {
         let busy = start(&mut state, "src", "more").await.unwrap_err();
         assert!(matches!(busy.code, ErrorCode::Busy));
     }
+    // Also where the job itself would have failed.
+    let busy = start(&mut state, &"x".repeat(5000), "more").await;
+    assert!(matches!(busy.unwrap_err().code, ErrorCode::Busy));
     // One that has ended counts until it is taken.
     let job = jobs.pop().unwrap();
     assert!(finish(&mut state, job).await.is_ok());
