@@ -155,11 +155,13 @@ fn a_limit_on_file_sizes_is_an_error_and_no_signal(fs: &FileSystem) {
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     sparse_file(&src, 8 * MIB, &[0..4096, 5 * MIB..5 * MIB + 4096]);
     for function in ALL {
-        let copy = Copy::new(function, &src, &dst);
-        copy.run_with_size_limit(8 * MIB - 1)
-            .assert_error("FileTooLarge");
+        let limited = |bytes: u64| {
+            let limit = format!("file-size={bytes}");
+            Copy::new(function, &src, &dst).options(&[&limit]).run()
+        };
+        limited(8 * MIB - 1).assert_error("FileTooLarge");
         assert_eq!(names(dir.path()), ["src"]);
-        let outcome = copy.run_with_size_limit(8 * MIB);
+        let outcome = limited(8 * MIB);
         assert!(matches!(outcome, Outcome::Ok(..)), "{outcome:?}");
         assert_same(&src, &dst);
         fs::remove_file(&dst).unwrap();

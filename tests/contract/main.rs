@@ -99,7 +99,6 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mounts = filesystems::enter_namespace()
         .and_then(|()| missing_tool("strace", "-V"))
-        .and_then(|()| missing_tool("prlimit", "-V"))
         .map(|()| Mounts::new());
 
     let mut trials = Vec::new();

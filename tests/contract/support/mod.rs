@@ -5,3 +5,4 @@ pub mod files;
 pub mod filesystems;
 pub mod guest_host;
 pub mod program;
+pub mod traced;
