@@ -195,10 +195,9 @@ fn fill(
     if sharing == Sharing::Allowed {
         let too_many =
             source.has_more_extents_than(options.max_clone_extents, &staged.file, bounds)?;
-        bounds.check(CopyStep::Clone)?;
         let outcome = match too_many {
             true => CloneOutcome::Refused(None),
-            false => reflink::clone(source, staged)?,
+            false => reflink::clone(source, staged, bounds)?,
         };
         if let CloneOutcome::Refused(Some(number)) = outcome {
             bounds.clone_refused(number);

@@ -3,6 +3,9 @@
 //! One system call, atomic against writers of the source, that can't be stopped half way. It may
 //! wait for the source's dirty pages to be written.
 
+use std::io::ErrorKind;
+
+use super::bounds::Bounds;
 use super::error::{CopyError, CopyErrorKind, CopyStep};
 use super::platform;
 use super::source::Source;
@@ -21,15 +24,24 @@ pub(super) enum CloneOutcome {
 ///
 /// Which error numbers mean "not supported here" is different on every file system, and everybody
 /// who trusted a list of them has been bitten. So any error is a refusal, but for those that would
-/// meet a copy of the bytes just the same.
-pub(super) fn clone(source: &Source, staged: &mut Staged<'_>) -> Result<CloneOutcome, CopyError> {
+/// meet a copy of the bytes just the same. One that was interrupted is tried again, for as long as the
+/// copy may go on.
+pub(super) fn clone(
+    source: &Source,
+    staged: &mut Staged<'_>,
+    bounds: &Bounds<'_>,
+) -> Result<CloneOutcome, CopyError> {
     let before = source.size_now(CopyStep::Clone)?;
-    match staged.fill_by_clone(&source.file) {
-        Ok(()) => {}
-        Err(error) if platform::is_terminal(&error) => {
-            return Err(CopyError::new(CopyStep::Clone, CopyErrorKind::Os(error)));
+    loop {
+        bounds.check(CopyStep::Clone)?;
+        match staged.fill_by_clone(&source.file) {
+            Ok(()) => break,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if platform::is_terminal(&error) => {
+                return Err(CopyError::new(CopyStep::Clone, CopyErrorKind::Os(error)));
+            }
+            Err(error) => return Ok(CloneOutcome::Refused(error.raw_os_error())),
         }
-        Err(error) => return Ok(CloneOutcome::Refused(error.raw_os_error())),
     }
     let size = platform::status(&staged.file)
         .map_err(|error| CopyError::destination(CopyStep::Clone, error))?

@@ -5,15 +5,17 @@ use std::path::Path;
 
 use wasmtime_fast_copy::{CopyControl, CopyErrorKind, CopyOptions};
 
-use crate::child::{ALL, Function};
+use crate::child::{ALL, Copy, Function};
 use crate::files::*;
 use crate::filesystems::{FileSystem, has_disk};
+use crate::without_waiting;
 
 crate::tests![
     a_cancelled_copy_moves_at_most_one_chunk_more_and_publishes_nothing,
     a_copy_cancelled_behind_its_last_byte_is_not_published where has_disk,
     a_copy_cancelled_before_it_began_moves_nothing,
     a_cancel_after_the_end_is_ignored,
+    an_interrupted_clone_is_not_tried_for_ever,
     a_control_serves_one_copy_and_options_serve_many,
 ];
 
@@ -117,6 +119,29 @@ fn a_cancel_after_the_end_is_ignored(fs: &FileSystem) {
         function.call(&options, &src, &dst).unwrap();
         assert!(!control.cancel());
         assert_same(&src, &dst);
+    }
+}
+
+/// A file system that answers nothing but that it was interrupted.
+fn an_interrupted_clone_is_not_tried_for_ever(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    four_extents(&src);
+    for (option, injection, expected) in [
+        ("deadline=50", "ioctl:error=EINTR", "TimedOut"),
+        (
+            "cancel-on-signal",
+            "ioctl:error=EINTR:signal=SIGUSR1",
+            "Cancelled",
+        ),
+    ] {
+        let (src, dst) = (src.clone(), dst.clone());
+        let outcome = without_waiting(move || {
+            let copy = Copy::new(Function::Fast, &src, &dst);
+            copy.options(&[option]).run_injected(&[injection])
+        });
+        outcome.assert_error(expected);
+        assert_eq!(names(dir.path()), ["src"]);
     }
 }
 

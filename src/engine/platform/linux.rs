@@ -127,12 +127,7 @@ pub(crate) fn clone(
     _directory: &Directory,
     _name: Option<&OsStr>,
 ) -> io::Result<()> {
-    loop {
-        match reflink_copy::reflink_file(source, staged) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
-    }
+    reflink_copy::reflink_file(source, staged)
 }
 
 /// `copy_file_range` between equal offsets; returns how many bytes it moved.
