@@ -2,7 +2,7 @@
 
 use wasmtime_fast_copy::CopyOptions;
 
-use crate::child::{BOTH, Copy, Function, Outcome};
+use crate::child::{Copy, Function, Outcome};
 use crate::files::*;
 use crate::filesystems::{FileSystem, has_fiemap};
 
@@ -17,7 +17,6 @@ crate::tests![
     an_offload_that_fails_half_way_goes_on_at_the_next_byte,
     an_offload_that_fails_for_good_half_way_is_an_error where has_fiemap,
     an_offload_of_nothing_is_not_the_end_of_the_file,
-    an_interrupted_call_is_made_again,
 ];
 
 /// Makes a clone fail, where one would succeed.
@@ -206,55 +205,4 @@ fn an_offload_of_nothing_is_not_the_end_of_the_file(fs: &FileSystem) {
         assert_eq!(outcome, Outcome::Ok(expected.into(), 40 * MIB));
         assert_same(&src, &dst);
     }
-}
-
-fn an_interrupted_call_is_made_again(fs: &FileSystem) {
-    let dir = fs.dir();
-    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
-    four_extents(&src);
-    std::fs::File::open(&src).unwrap().sync_all().unwrap();
-    for call in [
-        "pread64",
-        "pwrite64",
-        "copy_file_range",
-        "ftruncate",
-        "lseek",
-        "fchmod",
-        "fsync",
-        "linkat",
-        "renameat",
-    ] {
-        for function in BOTH {
-            for options in [&[] as &[&str], &["replace"]] {
-                let _ = std::fs::remove_file(&dst);
-                if !options.is_empty() {
-                    std::fs::write(&dst, "old").unwrap();
-                }
-                let copy = Copy::new(function, &src, &dst).options(options);
-                let before = copy.calls_before(call);
-                if options.is_empty() {
-                    std::fs::remove_file(&dst).unwrap();
-                }
-                let (first, last) = (before + 1, before + 5);
-                let interrupt = format!("{call}:error=EINTR:when={first}..{last}+2");
-                let outcome = match function {
-                    Function::Fast => copy.run_injected(&[NO_CLONE, &interrupt]),
-                    Function::Sparse | Function::SparseByTwo => copy.run_injected(&[&interrupt]),
-                };
-                assert!(
-                    matches!(outcome, Outcome::Ok(_, 262_144)),
-                    "{call}: {outcome:?}"
-                );
-                assert_same(&src, &dst);
-                assert_eq!(names(dir.path()), ["dst", "src"]);
-            }
-        }
-    }
-    // An interrupted clone is not a refused one.
-    let _ = std::fs::remove_file(&dst);
-    let outcome = Copy::new(Function::Fast, &src, &dst).run_injected(&["ioctl:error=EINTR:when=1"]);
-    if fs.reflinks() {
-        outcome.assert_method("Reflink");
-    }
-    assert_same(&src, &dst);
 }

@@ -17,7 +17,6 @@ mod clone_disk;
 mod crowded;
 mod descriptors;
 mod fallback;
-mod faults;
 mod guest;
 mod host_choices;
 mod hostile;
@@ -29,6 +28,7 @@ mod quota;
 mod same_file;
 mod source_changes;
 mod support;
+mod ways;
 mod without_openat2;
 mod workers;
 
@@ -74,7 +74,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("source_changes", source_changes::TESTS),
     ("allocation", allocation::TESTS),
     ("fallback", fallback::TESTS),
-    ("faults", faults::TESTS),
+    ("ways", ways::TESTS),
     ("limits", limits::TESTS),
     ("bounds", bounds::TESTS),
     ("quota", quota::TESTS),

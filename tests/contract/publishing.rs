@@ -21,7 +21,6 @@ crate::tests![
     a_fifo_is_never_replaced,
     a_reader_never_sees_a_part_of_a_copy,
     of_two_copies_to_one_name_one_is_refused,
-    a_kill_at_any_call_leaves_the_old_file_or_the_whole_new_one,
     a_failed_publication_leaves_nothing,
     a_copy_is_published_without_privileges,
     a_copy_is_published_where_linking_a_descriptor_is_denied,
@@ -168,63 +167,6 @@ fn of_two_copies_to_one_name_one_is_refused(fs: &FileSystem) {
             assert_eq!(refused.count(), 1, "{results:?}");
             assert!(results.iter().any(|result| result.is_ok()));
             assert_same(&src, &dst);
-        }
-    }
-}
-
-/// Every call of a copy that changes anything.
-const CALLS: [&str; 8] = [
-    "ftruncate",
-    "pwrite64",
-    "copy_file_range",
-    "ioctl",
-    "fchmod",
-    "fsync",
-    "linkat",
-    "renameat",
-];
-
-fn a_kill_at_any_call_leaves_the_old_file_or_the_whole_new_one(fs: &FileSystem) {
-    let dir = fs.dir();
-    let src = dir.path().join("src");
-    dense_file(&src, 3 * MIB);
-    for function in BOTH {
-        for (replace, call) in [false, true]
-            .into_iter()
-            .flat_map(|r| CALLS.map(|c| (r, c)))
-        {
-            for number in 1..=2 {
-                let dst = dir.path().join("dst");
-                let options: &[&str] = if replace {
-                    fs::write(&dst, "old").unwrap();
-                    &["replace"]
-                } else {
-                    &[]
-                };
-                let copy = Copy::new(function, &src, &dst).options(options);
-                let outcome = copy.run_injected(&[&format!("{call}:signal=KILL:when={number}")]);
-                let whole = exists(&dst) && same_content(&src, &dst).is_ok();
-                let as_before = match replace {
-                    true => fs::read(&dst).is_ok_and(|bytes| bytes == b"old"),
-                    false => !exists(&dst),
-                };
-                assert!(whole || as_before, "{call} {number}: {outcome:?}");
-                if matches!(outcome, Outcome::Ok(..)) {
-                    assert!(whole);
-                }
-                // A replacement passes through one name, in the instant between link and rename.
-                let passing = replace && matches!(call, "linkat" | "renameat");
-                for name in names(dir.path()) {
-                    let left = dir.path().join(&name);
-                    if name.starts_with(STAGING_PREFIX) && passing {
-                        assert_same(&src, &left);
-                        fs::remove_file(left).unwrap();
-                    } else {
-                        assert!(["src", "dst"].contains(&name.as_str()), "{call}: {name}");
-                    }
-                }
-                let _ = fs::remove_file(&dst);
-            }
         }
     }
 }

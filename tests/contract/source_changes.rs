@@ -9,8 +9,6 @@ use crate::files::*;
 use crate::filesystems::{FileSystem, reflinks};
 
 crate::tests![
-    a_source_truncated_under_way_is_an_error,
-    a_source_extended_under_way_is_an_error,
     a_source_overwritten_under_way_is_an_error,
     a_source_written_behind_the_last_byte_read_is_an_error,
     a_source_unlinked_under_way_is_copied,
@@ -49,22 +47,8 @@ fn reading_and_writing(function: Function) -> Vec<&'static str> {
             "ioctl:error=EOPNOTSUPP:when=1",
             "copy_file_range:error=EXDEV",
         ],
-        Function::Sparse | Function::SparseByTwo => vec![],
+        _ => vec![],
     }
-}
-
-fn a_source_truncated_under_way_is_an_error(fs: &FileSystem) {
-    change_at_read(fs, 3, |src| {
-        let file = OpenOptions::new().write(true).open(src).unwrap();
-        file.set_len(MIB).unwrap();
-    });
-}
-
-fn a_source_extended_under_way_is_an_error(fs: &FileSystem) {
-    change_at_read(fs, 3, |src| {
-        let file = OpenOptions::new().write(true).open(src).unwrap();
-        file.write_all_at(b"more", 8 * MIB).unwrap();
-    });
 }
 
 fn a_source_overwritten_under_way_is_an_error(fs: &FileSystem) {

@@ -125,7 +125,8 @@ pub(crate) fn create_named(directory: &Directory, name: &OsStr) -> io::Result<Fi
 /// returns what it has to say. FUSE, NFS and CIFS may only now say that writes have failed.
 pub(crate) fn flush(file: &File) -> io::Result<()> {
     loop {
-        match close::close(file.try_clone()?.into()) {
+        let closed = file.try_clone().and_then(|copy| close::close(copy.into()));
+        match closed {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
         }

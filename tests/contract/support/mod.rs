@@ -5,4 +5,6 @@ pub mod files;
 pub mod filesystems;
 pub mod guest_host;
 pub mod program;
+pub mod proofs;
 pub mod traced;
+pub mod ways;

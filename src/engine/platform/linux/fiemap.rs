@@ -10,6 +10,7 @@
 use std::fs::File;
 use std::ops::Range;
 
+use rustix::io::retry_on_intr;
 use rustix::ioctl;
 
 /// `FIEMAP_FLAG_SYNC`.
@@ -236,12 +237,15 @@ fn fetch(file: &File, offset: u64, flags: u32) -> Option<Vec<RawExtent>> {
 
 #[expect(unsafe_code, reason = "no crate wraps this ioctl")]
 fn call(file: &File, request: &mut Request) -> Option<()> {
-    // SAFETY: the kernel reads the header and writes to it and to at most `extent_count` extents
-    // behind it, of which `Request::new` asks for no more than there are; every bit pattern is valid
-    // in them.
-    let call = unsafe { ioctl::Updater::<FS_IOC_FIEMAP, Request>::new(request) };
-    // SAFETY: the number and the type above are those of one ioctl, which does nothing else.
-    unsafe { ioctl::ioctl(file, call) }.ok()
+    retry_on_intr(|| {
+        // SAFETY: the kernel reads the header and writes to it and to at most `extent_count` extents
+        // behind it, of which `Request::new` asks for no more than there are; every bit pattern is
+        // valid in them.
+        let call = unsafe { ioctl::Updater::<FS_IOC_FIEMAP, Request>::new(request) };
+        // SAFETY: the number and the type above are those of one ioctl, which does nothing else.
+        unsafe { ioctl::ioctl(file, call) }
+    })
+    .ok()
 }
 
 #[cfg(test)]
