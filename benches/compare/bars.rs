@@ -1,151 +1,218 @@
 //! What is asked of the engine, and whether it is met.
 
-use crate::calls;
 use crate::contenders::*;
+use crate::files::{KIB, MIB};
 use crate::filesystems::reflinks;
-use crate::memory;
-use crate::results::Results;
+use crate::peers::{Against, peer};
+use crate::results::{Results, Row};
 use crate::whole_files::*;
+use crate::{clones, memory, small_files};
 
 /// A bar, and what was measured.
 pub struct Bar {
     pub what: String,
     /// What is asked, in words.
     pub bar: String,
-    /// What was measured, in words; none where a contender is missing.
-    pub measured: Option<String>,
+    /// None where a contender is missing.
+    pub measured: Option<Measured>,
+}
+
+pub struct Measured {
+    pub words: String,
+    /// The same of each round by itself, the least and the most; empty where there is one figure.
+    pub spread: String,
     pub met: bool,
 }
 
-const NO_SYNC_PEERS: [&str; 6] = [CP, CP_NEVER, QEMU_IMG, XCP, RSYNC, STD];
-/// Those that keep holes.
-pub const SPARSE_PEERS: [&str; 5] = [CP, CP_NEVER, QEMU_IMG, XCP, RSYNC];
-/// Those that a dense file is measured against.
-pub const DENSE_PEERS: [&str; 4] = [CP, CP_NEVER, STD, XCP];
-
 pub fn all(results: &Results) -> Vec<Bar> {
+    use Against::{Best, BestSparse, One};
     let mut bars = Vec::new();
     let judge = Judge { results };
     for on in ["xfs", "btrfs"] {
-        let work = calls::CLONE;
-        bars.push(judge.more(work, on, FAST, FICLONE, 25.0));
-        bars.push(judge.more(work, on, calls::GUEST_SYNC, FAST, 60.0));
-        bars.push(judge.more(work, on, calls::GUEST_ASYNC, FAST, 60.0));
-        bars.push(judge.more(work, on, calls::GUEST_BLOCKING, FAST, 60.0));
-        bars.push(judge.ratio(CLONE_EXTENTS, on, FAST, &[FICLONE], 1.05));
+        let place = (clones::WORK, on);
+        bars.push(judge.more(place, FAST, FICLONE, 25.0));
+        for guest in [
+            clones::GUEST_SYNC,
+            clones::GUEST_ASYNC,
+            clones::GUEST_BLOCKING,
+        ] {
+            bars.push(judge.more(place, guest, FAST, 60.0));
+            let [guest, native] = [guest, FAST].map(clones::first_calls);
+            bars.push(judge.more(place, &guest, &native, 60.0));
+        }
+        bars.push(judge.ratio((CLONE_EXTENTS, on), FAST, One(FICLONE), 1.05));
     }
-    bars.push(judge.times(DENSE, "ext4", FAST_DURABLE, CP_SYNC, 1.35));
+    bars.push(judge.times((DENSE, "ext4"), FAST_DURABLE, Best, 1.35));
     for on in ["ext4", "tmpfs"] {
-        bars.push(judge.ratio(DENSE, on, FAST, &DENSE_PEERS, 0.9));
+        bars.push(judge.ratio((DENSE, on), FAST, Best, 0.9));
     }
-    bars.push(judge.times(IMAGE, "ext4", FAST_DURABLE, CP_SYNC, 1.6));
+    bars.push(judge.times((IMAGE, "ext4"), FAST_DURABLE, Best, 1.6));
     for on in ["ext4", "tmpfs"] {
-        bars.push(judge.ratio(IMAGE, on, FAST, &SPARSE_PEERS, 0.85));
+        bars.push(judge.ratio((IMAGE, on), FAST, BestSparse, 0.85));
     }
     for (on, bar) in [("ext4", 0.9), ("tmpfs", 1.0), ("xfs", 1.0), ("btrfs", 1.0)] {
-        bars.push(judge.ratio(EXTENTS, on, FAST, &NO_SYNC_PEERS, bar));
+        bars.push(judge.ratio((EXTENTS, on), FAST, Best, bar));
     }
     // `std::fs::copy` fills the holes.
-    bars.push(judge.ratio(EXTENTS, "ext4", FAST, &SPARSE_PEERS, 0.9));
+    bars.push(judge.ratio((EXTENTS, "ext4"), FAST, BestSparse, 0.9));
     for on in ["xfs", "btrfs"] {
-        bars.push(judge.ratio(EXTENTS, on, SPARSE, &[CP_NEVER, QEMU_IMG, RSYNC], 1.0));
+        bars.push(judge.ratio((EXTENTS, on), SPARSE, Best, 1.0));
     }
-    bars.push(judge.ratio(EXTENTS, "ext4", FAST_DURABLE, &[CP_SYNC], 0.95));
+    bars.push(judge.ratio((EXTENTS, "ext4"), FAST_DURABLE, Best, 0.95));
     for on in ["ext4", "xfs", "btrfs", "tmpfs"] {
-        bars.push(judge.ratio(TERABYTE, on, FAST, &[PACKED], 1.2));
+        bars.push(judge.ratio((TERABYTE, on), FAST, One(PACKED), 1.2));
     }
-    for work in [COLD, WARM] {
-        for on in ["ext4", "xfs", "btrfs"] {
+    for (work, places) in PREALLOCATED {
+        for &on in places {
             // Where a clone would win without a look at the data, the other function is judged.
             let ours = if reflinks(on) { SPARSE } else { FAST };
-            bars.push(judge.ratio(work, on, ours, &[QEMU_IMG], 1.0));
+            bars.push(judge.ratio((work, on), ours, One(QEMU_IMG), 1.0));
+            bars.push(judge.allocated((work, on), ours, WRITTEN));
         }
     }
     for on in ["ext4", "xfs", "btrfs", "tmpfs"] {
-        bars.push(judge.more(calls::SMALL, on, FAST, STD, 30.0));
+        bars.push(judge.more((small_files::WORK, on), FAST, STD, 30.0));
     }
-    bars.push(judge.times(DENSE, "ext4", GUEST_FAST, GUEST_STD, 5.0));
-    bars.push(judge.times(IMAGE, "ext4", GUEST_FAST, GUEST_STD, 20.0));
-    bars.push(judge.times(IMAGE, "ext4", GUEST_FAST, GUEST_SPLICE, 20.0));
-    bars.push(judge.memory(memory::MILLION, 8.0));
+    bars.push(judge.times((DENSE, "ext4"), GUEST_FAST, One(GUEST_STD), 5.0));
+    bars.push(judge.times((IMAGE, "ext4"), GUEST_FAST, One(GUEST_STD), 20.0));
+    bars.push(judge.times((IMAGE, "ext4"), GUEST_FAST, One(GUEST_SPLICE), 20.0));
+    for (on, contender, input) in memory::rows() {
+        bars.push(judge.memory(on, &memory::name(contender, input), 8.0));
+    }
     bars
-}
-
-/// The fastest of some peers, and its median.
-pub fn best<'a>(
-    results: &Results,
-    work: &str,
-    on: &str,
-    peers: &[&'a str],
-) -> Option<(&'a str, f64)> {
-    peers
-        .iter()
-        .filter_map(|peer| Some((*peer, results.median(work, on, peer)?)))
-        .min_by(|a, b| a.1.total_cmp(&b.1))
 }
 
 struct Judge<'a> {
     results: &'a Results,
 }
 
-impl Judge<'_> {
-    /// At most `most` times the best of the peers.
-    fn ratio(&self, work: &str, on: &str, ours: &str, peers: &[&str], most: f64) -> Bar {
-        let found = (|| {
-            let (peer, best) = best(self.results, work, on, peers)?;
-            Some((self.results.median(work, on, ours)? / best, peer))
-        })();
+type Place<'a> = (&'a str, &'a str);
+
+impl<'a> Judge<'a> {
+    /// At most `most` times a peer.
+    fn ratio(&self, place: Place<'_>, ours: &str, against: Against<'_>, most: f64) -> Bar {
+        let found = self.found(place, ours, against);
         Bar {
-            what: format!("{work}, {on}: {ours}"),
-            bar: match peers {
-                [one] => format!("at most {most} x {one}"),
-                peers if peers == SPARSE_PEERS => {
-                    format!("at most {most} x the best peer that keeps the holes")
+            what: what(place, ours),
+            bar: format!("at most {most} x {}", in_words(against, ours)),
+            measured: found.map(|(ours, peer)| {
+                let ratio = |ours: f64, peer: f64| ours / peer;
+                Measured {
+                    words: format!(
+                        "{:.2} x {}",
+                        ratio(ours.median(), peer.median()),
+                        peer.contender
+                    ),
+                    spread: spread(ours, peer, ratio, 2),
+                    met: ratio(ours.median(), peer.median()) <= most,
                 }
-                _ => format!("at most {most} x the best peer"),
-            },
-            met: found.as_ref().is_some_and(|(ratio, _)| *ratio <= most),
-            measured: found.map(|(ratio, peer)| format!("{ratio:.2} x {peer}")),
+            }),
         }
     }
 
     /// At least so many times faster than a peer.
-    fn times(&self, work: &str, on: &str, ours: &str, peer: &str, least: f64) -> Bar {
-        let found = (|| {
-            let peer = self.results.median(work, on, peer)?;
-            Some(peer / self.results.median(work, on, ours)?)
-        })();
+    fn times(&self, place: Place<'_>, ours: &str, against: Against<'_>, least: f64) -> Bar {
+        let found = self.found(place, ours, against);
         Bar {
-            what: format!("{work}, {on}: {ours}"),
-            bar: format!("at least {least} x faster than {peer}"),
-            met: found.is_some_and(|times| times >= least),
-            measured: found.map(|times| format!("{times:.2} x faster")),
+            what: what(place, ours),
+            bar: format!("at least {least} x faster than {}", in_words(against, ours)),
+            measured: found.map(|(ours, peer)| {
+                let times = |ours: f64, peer: f64| peer / ours;
+                Measured {
+                    words: format!(
+                        "{:.2} x faster than {}",
+                        times(ours.median(), peer.median()),
+                        peer.contender
+                    ),
+                    spread: spread(ours, peer, times, 2),
+                    met: times(ours.median(), peer.median()) >= least,
+                }
+            }),
         }
     }
 
     /// At most so many microseconds more than another.
-    fn more(&self, work: &str, on: &str, ours: &str, other: &str, most: f64) -> Bar {
-        let found = (|| {
-            let other = self.results.median(work, on, other)?;
-            Some((self.results.median(work, on, ours)? - other) * 1e6)
-        })();
+    fn more(&self, place: Place<'_>, ours: &str, other: &str, most: f64) -> Bar {
+        let found = self.found(place, ours, Against::One(other));
         Bar {
-            what: format!("{work}, {on}: {ours}"),
+            what: what(place, ours),
             bar: format!("at most {most} µs more than {other}"),
-            met: found.is_some_and(|more| more <= most),
-            measured: found.map(|more| format!("{more:.1} µs more")),
+            measured: found.map(|(ours, other)| {
+                let more = |ours: f64, other: f64| (ours - other) * 1e6;
+                Measured {
+                    words: format!("{:.1} µs more", more(ours.median(), other.median())),
+                    spread: spread(ours, other, more, 1),
+                    met: more(ours.median(), other.median()) <= most,
+                }
+            }),
+        }
+    }
+
+    /// At most so many bytes allocated, but for 64 KiB of the file system's records.
+    fn allocated(&self, (work, on): Place<'_>, ours: &str, most: u64) -> Bar {
+        let row = self.results.row(work, on, ours);
+        Bar {
+            what: what((work, on), ours),
+            bar: format!("{} MiB allocated", most / MIB),
+            measured: row.and_then(|row| row.allocated).map(|taken| Measured {
+                words: format!("{:.2} MiB", taken as f64 / MIB as f64),
+                spread: String::new(),
+                met: taken <= most + 64 * KIB,
+            }),
         }
     }
 
     /// At most so many MiB above the idle process.
-    fn memory(&self, contender: &str, most: f64) -> Bar {
-        let found = self.results.median(memory::WORK, "ext4", contender);
-        let found = found.map(|bytes| bytes / 1048576.0);
+    fn memory(&self, on: &str, contender: &str, most: f64) -> Bar {
+        let found = self.results.median(memory::WORK, on, contender);
         Bar {
-            what: format!("memory, ext4: {contender}"),
+            what: what((memory::WORK, on), contender),
             bar: format!("at most {most} MiB above the idle process"),
-            met: found.is_some_and(|mib| mib <= most),
-            measured: found.map(|mib| format!("{mib:.2} MiB")),
+            measured: found.map(|bytes| bytes / MIB as f64).map(|mib| Measured {
+                words: format!("{mib:.2} MiB"),
+                spread: String::new(),
+                met: mib <= most,
+            }),
         }
     }
+
+    fn found(
+        &self,
+        place: Place<'_>,
+        ours: &str,
+        against: Against<'_>,
+    ) -> Option<(&'a Row, &'a Row)> {
+        let peer = peer(self.results, place, ours, against)?;
+        Some((self.results.row(place.0, place.1, ours)?, peer.row))
+    }
+}
+
+fn what((work, on): Place<'_>, ours: &str) -> String {
+    format!("{work}, {on}: {ours}")
+}
+
+fn in_words(against: Against<'_>, ours: &str) -> String {
+    let who = match against {
+        Against::One(name) => return name.to_owned(),
+        Against::Best => "the best peer",
+        Against::BestSparse => "the best peer that keeps the holes",
+    };
+    match ours {
+        FAST_DURABLE => format!("{who} that waits for the disk"),
+        SPARSE => format!("{who} that shares nothing"),
+        _ => who.to_owned(),
+    }
+}
+
+/// The least and the most of what is judged, round by round.
+fn spread(ours: &Row, peer: &Row, of: impl Fn(f64, f64) -> f64, digits: usize) -> String {
+    let mut rounds: Vec<f64> = ours
+        .rounds()
+        .into_iter()
+        .zip(peer.rounds())
+        .map(|(ours, peer)| of(ours, peer))
+        .collect();
+    rounds.sort_by(f64::total_cmp);
+    let (least, most) = (rounds[0], rounds[rounds.len() - 1]);
+    format!("{least:.digits$} to {most:.digits$}")
 }

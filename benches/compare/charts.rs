@@ -5,7 +5,8 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::contenders::*;
-use crate::results::{Results, dir};
+use crate::peers::keeps_holes;
+use crate::results::{Results, Row, dir};
 use crate::scaling;
 use crate::whole_files::*;
 
@@ -28,16 +29,7 @@ pub fn draw(results: &Results) -> Result<()> {
     // A drawing error borrows from what is drawn.
     let told = |error: Box<dyn std::error::Error>| anyhow!("{error}");
     peers(results).map_err(told)?;
-    for (work, (file, title), axis) in [
-        (
-            scaling::BY_SIZE,
-            FILES[1],
-            "GiB of apparent size, 64 MiB of them data",
-        ),
-        (scaling::BY_DATA, FILES[2], "MiB of data"),
-        (scaling::BY_EXTENTS, FILES[3], "extents of 4 KiB"),
-        (scaling::BY_COPIES, FILES[4], "copies of 256 MiB at once"),
-    ] {
+    for ((work, title, axis), (file, _)) in scaling::WORKS.into_iter().zip(&FILES[1..]) {
         if results.group(work, "ext4").next().is_some() {
             lines(results, work, file, title, axis).map_err(told)?;
         }
@@ -54,19 +46,20 @@ fn peers(results: &Results) -> Drawn {
             "8 GiB image, XFS",
             IMAGE,
             "xfs",
-            &[FAST, SPARSE, CP, XCP, QEMU_IMG, CP_NEVER],
+            &[FAST, SPARSE, CP, XCP, STD, QEMU_IMG, CP_NEVER],
         ),
         (
-            "8 GiB image, ext4",
+            // Those that take seconds would leave nothing to see of the others.
+            "8 GiB image, ext4, by those that keep the holes",
             IMAGE,
             "ext4",
-            &[FAST, CP, XCP, QEMU_IMG],
+            &[FAST, CP, CP_NEVER, XCP, QEMU_IMG],
         ),
         (
             "8 GiB image, ext4, durable",
             IMAGE,
             "ext4",
-            &[FAST_DURABLE, GUEST_FAST_DURABLE, CP_SYNC],
+            &[FAST_DURABLE, GUEST_FAST_DURABLE, CP_SYNC, CP_NEVER_SYNC],
         ),
         (
             "8 GiB image, ext4, by a guest",
@@ -78,13 +71,13 @@ fn peers(results: &Results) -> Drawn {
             "50,000 extents, ext4",
             EXTENTS,
             "ext4",
-            &[FAST, CP, XCP, QEMU_IMG, RSYNC],
+            &[FAST, CP, CP_NEVER, XCP, STD, QEMU_IMG, RSYNC],
         ),
         (
             "2 GiB preallocated, 64 MiB written, ext4",
             WARM,
             "ext4",
-            &[FAST, CP, XCP, QEMU_IMG],
+            &[FAST, CP, XCP, STD, QEMU_IMG],
         ),
     ];
     let (width, row, head) = (860, 22, 34);
@@ -106,19 +99,20 @@ fn peers(results: &Results) -> Drawn {
     for (name, work, on, contenders) in panels {
         root.draw(&Text::new(name, (12, y + 8), title.clone()))?;
         y += head;
-        let times: Vec<(&str, f64)> = contenders
+        let rows: Vec<&Row> = contenders
             .iter()
-            .filter_map(|contender| Some((*contender, results.median(work, on, contender)?)))
+            .filter_map(|contender| results.row(work, on, contender))
             .collect();
-        let longest = times.iter().map(|time| time.1).fold(0.0, f64::max);
-        let ours = times.first().map_or(1.0, |time| time.1);
-        for (i, (contender, seconds)) in times.iter().enumerate() {
+        let longest = rows.iter().map(|row| row.median()).fold(0.0, f64::max);
+        let ours = rows.first().map_or(1.0, |row| row.median());
+        for (i, row_of) in rows.into_iter().enumerate() {
+            let (contender, seconds) = (row_of.contender.as_str(), row_of.median());
             let end = left + ((width - left - right) as f64 * seconds / longest).max(1.0) as i32;
             let middle = y + row / 2;
             let is_ours = contender.contains("fast") || contender.contains("sparse_copy");
             let color = if is_ours { OURS } else { THEIRS };
             root.draw(&Text::new(
-                *contender,
+                contender,
                 (left - 8, middle),
                 label(HPos::Right),
             ))?;
@@ -131,7 +125,11 @@ fn peers(results: &Results) -> Drawn {
             } else {
                 format!(" ({:.1} x)", seconds / ours)
             };
-            let text = format!("{:.1} ms{times}", seconds * 1e3);
+            let holes = match keeps_holes(results, row_of) {
+                true => "",
+                false => ", fills the holes",
+            };
+            let text = format!("{:.1} ms{times}{holes}", seconds * 1e3);
             root.draw(&Text::new(text, (end + 6, middle), label(HPos::Left)))?;
             y += row;
         }
@@ -142,20 +140,11 @@ fn peers(results: &Results) -> Drawn {
 
 /// Ours and cp's medians over what a piece of work was measured at.
 fn lines(results: &Results, work: &str, file: &str, title: &str, axis: &str) -> Drawn {
-    let series = |contender: &str| -> Vec<(f64, f64)> {
-        results
-            .group(work, "ext4")
-            .filter_map(|row| {
-                let (name, point) = row.contender.split_once('@')?;
-                let point = point.parse().ok()?;
-                (name == contender).then(|| (point, row.median() * 1e3))
-            })
-            .collect()
-    };
-    let both = [
-        (FAST, series(FAST), OURS),
-        (scaling::CP, series(scaling::CP), THEIRS),
-    ];
+    let points = scaling::points_of(results, work);
+    let of = |row: &Row, point: u64| (point as f64, row.median() * 1e3);
+    let ours: Vec<_> = points.iter().map(|(at, ours, _)| of(ours, *at)).collect();
+    let cp: Vec<_> = points.iter().map(|(at, _, cp)| of(cp, *at)).collect();
+    let both = [(FAST, ours, OURS), (scaling::CP, cp, THEIRS)];
     let points = || both.iter().flat_map(|(_, points, _)| points);
     let most_x = points().map(|point| point.0).fold(1.0, f64::max);
     let most_y = points().map(|point| point.1).fold(1.0, f64::max);
@@ -165,7 +154,7 @@ fn lines(results: &Results, work: &str, file: &str, title: &str, axis: &str) -> 
     root.fill(&WHITE)?;
     let caption = (FONT, 15).into_font().color(&INK);
     let mut chart = ChartBuilder::on(&root)
-        .caption(format!("{title}, ext4, no-sync"), caption)
+        .caption(format!("Time against {title}, ext4, no-sync"), caption)
         .margin(12)
         .x_label_area_size(42)
         .y_label_area_size(58)
@@ -175,7 +164,10 @@ fn lines(results: &Results, work: &str, file: &str, title: &str, axis: &str) -> 
         .light_line_style(WHITE)
         .bold_line_style(FAINT)
         .axis_style(INK)
-        .x_desc(axis)
+        .x_desc(match scaling::note(results, work) {
+            Some(note) => format!("{axis} ({note})"),
+            None => axis.to_owned(),
+        })
         .y_desc("ms")
         .label_style((FONT, 12).into_font().color(&INK))
         .x_label_formatter(&|x| format!("{x:.0}"))

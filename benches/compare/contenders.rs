@@ -20,7 +20,7 @@ pub struct Job<'a> {
     pub dst: &'a Path,
     /// Where its data is, for those who needn't look for it.
     pub data: &'a [Range<u64>],
-    /// The same extents, with next to no holes between them.
+    /// The same extents close together, in a file of twice their size.
     pub packed: &'a Path,
 }
 
@@ -28,21 +28,22 @@ pub struct Contender {
     pub name: &'static str,
     /// Whether the copy is synchronised before the time is taken.
     pub durable: bool,
-    /// What it leaves of holes and of shared blocks.
-    pub trait_of: Trait,
+    pub kind: Kind,
     run: fn(&Job<'_>) -> Result<Duration>,
 }
 
-/// What a contender's result is like, as far as its time depends on that.
+/// Whom a contender may be compared with. Who keeps holes is seen in what the copies take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trait {
+pub enum Kind {
     /// Ours: held to be no denser than the source.
     Ours,
-    /// Keeps holes.
-    Sparse,
-    /// Writes holes as zeros, wherever its kernel doesn't clone.
-    Dense,
-    /// A bare system call.
+    /// Has the kernel share blocks where it can.
+    Sharing,
+    /// Always moves the bytes.
+    Moving,
+    /// What a guest does without us.
+    Guest,
+    /// Bare system calls.
     Floor,
 }
 
@@ -94,35 +95,35 @@ pub const WRITING: &str = "pwrite alone, reading nothing";
 
 /// All of them, in the order of the tables.
 pub const ALL: &[Contender] = &[
-    contender(FAST_DURABLE, true, Trait::Ours, |job| ours(job, true, true)),
-    contender(SPARSE_DURABLE, true, Trait::Ours, |job| {
+    contender(FAST_DURABLE, true, Kind::Ours, |job| ours(job, true, true)),
+    contender(SPARSE_DURABLE, true, Kind::Ours, |job| {
         ours(job, false, true)
     }),
-    contender(GUEST_FAST_DURABLE, true, Trait::Ours, |job| {
+    contender(GUEST_FAST_DURABLE, true, Kind::Ours, |job| {
         in_guest(job, true)
     }),
-    contender(PACKED_DURABLE, true, Trait::Ours, |job| packed(job, true)),
-    contender(CP_SYNC, true, Trait::Sparse, |job| {
+    contender(PACKED_DURABLE, true, Kind::Ours, |job| packed(job, true)),
+    contender(CP_SYNC, true, Kind::Sharing, |job| {
         cp_sync(job, "--reflink=auto")
     }),
-    contender(CP_NEVER_SYNC, true, Trait::Sparse, |job| {
+    contender(CP_NEVER_SYNC, true, Kind::Moving, |job| {
         cp_sync(job, "--reflink=never")
     }),
-    contender(ONE_PASS_SYNC, true, Trait::Floor, |job| {
+    contender(ONE_PASS_SYNC, true, Kind::Floor, |job| {
         one_pass(job, offload, true)
     }),
-    contender(READ_WRITE_SYNC, true, Trait::Floor, |job| {
+    contender(READ_WRITE_SYNC, true, Kind::Floor, |job| {
         one_pass(job, read_write, true)
     }),
-    contender(FAST, false, Trait::Ours, |job| ours(job, true, false)),
-    contender(SPARSE, false, Trait::Ours, |job| ours(job, false, false)),
-    contender(GUEST_FAST, false, Trait::Ours, |job| in_guest(job, false)),
-    contender(PACKED, false, Trait::Ours, |job| packed(job, false)),
-    contender(CP, false, Trait::Sparse, |job| cp(job, "--reflink=auto")),
-    contender(CP_NEVER, false, Trait::Sparse, |job| {
+    contender(FAST, false, Kind::Ours, |job| ours(job, true, false)),
+    contender(SPARSE, false, Kind::Ours, |job| ours(job, false, false)),
+    contender(GUEST_FAST, false, Kind::Ours, |job| in_guest(job, false)),
+    contender(PACKED, false, Kind::Ours, |job| packed(job, false)),
+    contender(CP, false, Kind::Sharing, |job| cp(job, "--reflink=auto")),
+    contender(CP_NEVER, false, Kind::Moving, |job| {
         cp(job, "--reflink=never")
     }),
-    contender(QEMU_IMG, false, Trait::Sparse, |job| {
+    contender(QEMU_IMG, false, Kind::Moving, |job| {
         let args = ["convert", "-f", "raw", "-O", "raw"];
         program(
             Command::new("qemu-img")
@@ -131,7 +132,7 @@ pub const ALL: &[Contender] = &[
                 .arg(job.dst),
         )
     }),
-    contender(XCP, false, Trait::Sparse, |job| {
+    contender(XCP, false, Kind::Sharing, |job| {
         program(
             Command::new("xcp")
                 .arg("--no-progress")
@@ -139,30 +140,30 @@ pub const ALL: &[Contender] = &[
                 .arg(job.dst),
         )
     }),
-    contender(RSYNC, false, Trait::Sparse, |job| {
+    contender(RSYNC, false, Kind::Moving, |job| {
         program(Command::new("rsync").arg("-S").arg(job.src).arg(job.dst))
     }),
-    contender(STD, false, Trait::Dense, |job| {
+    contender(STD, false, Kind::Sharing, |job| {
         let start = Instant::now();
         fs::copy(job.src, job.dst)?;
         Ok(start.elapsed())
     }),
-    contender(GUEST_STD, false, Trait::Dense, |job| own_copy(job, "std")),
-    contender(GUEST_SPLICE, false, Trait::Dense, |job| {
+    contender(GUEST_STD, false, Kind::Guest, |job| own_copy(job, "std")),
+    contender(GUEST_SPLICE, false, Kind::Guest, |job| {
         own_copy(job, "splice")
     }),
-    contender(FICLONE, false, Trait::Floor, |job| {
+    contender(FICLONE, false, Kind::Floor, |job| {
         let start = Instant::now();
         staged_ficlone(job.src, job.dst)?;
         Ok(start.elapsed())
     }),
-    contender(ONE_PASS, false, Trait::Floor, |job| {
+    contender(ONE_PASS, false, Kind::Floor, |job| {
         one_pass(job, offload, false)
     }),
-    contender(READ_WRITE, false, Trait::Floor, |job| {
+    contender(READ_WRITE, false, Kind::Floor, |job| {
         one_pass(job, read_write, false)
     }),
-    contender(WRITING, false, Trait::Floor, |job| {
+    contender(WRITING, false, Kind::Floor, |job| {
         one_pass(job, write_only, false)
     }),
 ];
@@ -170,13 +171,13 @@ pub const ALL: &[Contender] = &[
 const fn contender(
     name: &'static str,
     durable: bool,
-    trait_of: Trait,
+    kind: Kind,
     run: fn(&Job<'_>) -> Result<Duration>,
 ) -> Contender {
     Contender {
         name,
         durable,
-        trait_of,
+        kind,
         run,
     }
 }
@@ -206,7 +207,7 @@ pub fn fast_copy_no_sync(src: &Path, dst: &Path) -> Result<()> {
 }
 
 fn in_guest(job: &Job<'_>, durable: bool) -> Result<Duration> {
-    let times = guests::fast_copy(
+    let calls = guests::fast_copy(
         Form::Async,
         FastCopyCtx::new(),
         dir_and_name(job.src)?,
@@ -214,14 +215,15 @@ fn in_guest(job: &Job<'_>, durable: bool) -> Result<Duration> {
         durable,
         1,
     )?;
-    Ok(times.iter().sum())
+    Ok(calls.times.iter().sum())
 }
 
 fn own_copy(job: &Job<'_>, method: &str) -> Result<Duration> {
     let (dir, src) = dir_and_name(job.src)?;
     let (dst_dir, dst) = dir_and_name(job.dst)?;
     ensure!(dir == dst_dir, "this guest has one directory");
-    Ok(guests::own_copy(method, dir, src, dst, 1)?.iter().sum())
+    let times = guests::own_copy(method, dir, src, dst, 1)?;
+    Ok(times.iter().sum())
 }
 
 fn dir_and_name(path: &Path) -> Result<(&Path, &str)> {

@@ -23,6 +23,13 @@ fn component(name: &str) -> Component {
     Component::from_file(&ENGINE, format!("{dir}/{name}.wasm")).expect("a bundled component")
 }
 
+/// What a guest's calls came to.
+pub struct Calls {
+    /// What the first one returned, in words.
+    pub outcome: String,
+    pub times: Vec<Duration>,
+}
+
 /// `sandbox:fast-copy/copy.fast-copy`, so many times. In the names `{i}` stands for the number of
 /// the call.
 pub fn fast_copy(
@@ -32,7 +39,7 @@ pub fn fast_copy(
     (dst_dir, dst): (&Path, &str),
     durable: bool,
     calls: usize,
-) -> Result<Vec<Duration>> {
+) -> Result<Calls> {
     let flags = if durable { "" } else { "no-sync" };
     let args = ["fast-copy", "src", src, "dst", dst, flags];
     probe(
@@ -47,7 +54,8 @@ pub fn fast_copy(
 /// `stat-at` of `wasi:filesystem`, so many times.
 pub fn stat(form: Form, (dir, name): (&Path, &str), calls: usize) -> Result<Vec<Duration>> {
     let args = ["stat", "src", name, "src", "", ""];
-    probe(form, FastCopyCtx::new(), &[(dir, "src")], &args, calls)
+    let calls = probe(form, FastCopyCtx::new(), &[(dir, "src")], &args, calls)?;
+    Ok(calls.times)
 }
 
 fn probe(
@@ -56,12 +64,15 @@ fn probe(
     dirs: &[(&Path, &str)],
     args: &[&str],
     calls: usize,
-) -> Result<Vec<Duration>> {
+) -> Result<Calls> {
     let calls = calls.to_string();
     let args: Vec<&str> = args.iter().copied().chain([calls.as_str()]).collect();
     let output = run(&PROBE, form, copies, dirs, &args)?;
-    // The first line is the outcome of the first call.
-    parse(output.lines().nth(1).with_context(|| output.clone())?)
+    let (outcome, times) = output.split_once('\n').with_context(|| output.clone())?;
+    Ok(Calls {
+        outcome: outcome.to_owned(),
+        times: parse(times)?,
+    })
 }
 
 /// What a guest can do without us: `std` is its `std::fs::copy`, `splice` a loop of

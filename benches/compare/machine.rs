@@ -1,6 +1,7 @@
 //! What was measured with.
 
 use std::fs;
+use std::process::Command;
 
 use crate::program::administrators;
 
@@ -31,6 +32,9 @@ pub fn describe() -> Vec<String> {
             nanos.trim()
         ));
     }
+    if gives_memory_back() {
+        lines.push(format!("free memory is {GIVEN_BACK}"));
+    }
     for (program, flag) in [
         ("rustc", "--version"),
         ("cp", "--version"),
@@ -44,6 +48,42 @@ pub fn describe() -> Vec<String> {
         lines.push(version(program, flag).unwrap_or_else(|| format!("{program}: not installed")));
     }
     lines
+}
+
+/// How the description names what makes memory slow to come by.
+pub const GIVEN_BACK: &str = "given back to the host (free page reporting)";
+
+/// Whether the balloon device of this virtual machine has `VIRTIO_BALLOON_F_REPORTING`, bit 5.
+fn gives_memory_back() -> bool {
+    let Ok(devices) = fs::read_dir("/sys/bus/virtio/drivers/virtio_balloon") else {
+        return false;
+    };
+    devices
+        .filter_map(|device| fs::read_to_string(device.ok()?.path().join("features")).ok())
+        .any(|features| features.as_bytes().get(5) == Some(&b'1'))
+}
+
+/// The day, and what was measured: `2026-01-31, commit 0123abc`.
+pub fn run() -> String {
+    let day = output("date", &["-u", "+%F"]).unwrap_or_default();
+    let commit = output("git", &["rev-parse", "--short", "HEAD"]);
+    let commit = commit.unwrap_or_else(|| "unknown".to_owned());
+    // The run itself changes its results and what is made of them.
+    let others = ["--", ".", ":!benches/results", ":!README.md"];
+    let changes = output("git", &[&["status", "--porcelain"], &others[..]].concat());
+    let with = match changes.is_none_or(|changes| changes.is_empty()) {
+        true => "",
+        false => " with changes",
+    };
+    format!("{day}, commit {commit}{with}")
+}
+
+fn output(program: &str, args: &[&str]) -> Option<String> {
+    let mut command = Command::new(program);
+    command.args(args).current_dir(env!("CARGO_MANIFEST_DIR"));
+    let output = command.output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    output.status.success().then(|| text.trim().to_owned())
 }
 
 fn line_of(file: &str, key: &str) -> Option<String> {

@@ -1,7 +1,7 @@
 //! Measures the engine against its peers and against the bare system calls, on real file systems:
 //!
 //! ```console
-//! cargo bench --bench compare                   # everything: 40 minutes, as root
+//! cargo bench --bench compare                   # everything: 50 minutes, as root
 //! cargo bench --bench compare -- dense/ext4     # one group; or one work, or one file system
 //! cargo bench --bench compare -- --list         # the groups
 //! cargo bench --bench compare -- --report       # only writes the report of the last results anew
@@ -11,23 +11,28 @@
 //! round, so that what a noisy machine does to one it does to all; only figures of one group are
 //! ever compared. The first round is for warming up, and isn't counted, but for those who take so
 //! long that they have no other. After each copy, outside the measured time, its bytes are compared
-//! with the source's and its allocation is noted; ours fails the run if it is denser than its
-//! source's data.
+//! with the source's (of clones that take microseconds, one of each turn) and its allocation is noted;
+//! ours fails the run if it is denser than its source's data.
 //!
 //! The samples go to `benches/results/samples.tsv`; the report and the charts are made from that.
 
 mod bars;
-mod calls;
 mod charts;
+mod checks;
+mod clones;
 mod contenders;
 mod disks;
 mod guests;
 mod inputs;
 mod machine;
 mod memory;
+mod peers;
 mod report;
 mod results;
 mod scaling;
+mod small_files;
+mod summary;
+mod turns;
 mod whole_files;
 
 #[path = "../../examples/run/command.rs"]
@@ -72,7 +77,8 @@ impl Group {
 
 fn groups() -> Vec<Group> {
     let mut groups = whole_files::groups();
-    groups.extend(calls::groups());
+    groups.extend(clones::groups());
+    groups.extend(small_files::groups());
     groups.extend(scaling::groups());
     groups.extend(memory::groups());
     groups
@@ -128,12 +134,13 @@ fn run() -> Result<()> {
         false => Results::load().unwrap_or_default(),
     };
     results.describe_machine(machine::describe());
+    let this_run = machine::run();
     let disks = Disks::new()?;
     for group in chosen {
         println!("\n{}", group.name());
         // A new file system for each group: nothing is left from the one before.
         let disk = disks.first(group.on.split('-').next().unwrap())?;
-        results.start(group.work, group.on);
+        results.start(group.work, group.on, &this_run);
         (group.run)(group, &disks, &disk.fs, &mut results)?;
         results.save()?;
     }

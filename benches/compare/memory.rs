@@ -1,62 +1,105 @@
 //! How much memory a copy takes above the idle process, in a process of its own.
 
-use std::fs;
+use std::fs::{self, File};
+use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use wasmtime_fast_copy::CopyOptions;
 
+use crate::contenders::{FAST, FAST_DURABLE, SPARSE, SPARSE_DURABLE};
 use crate::disks::Disks;
-use crate::files::{GIB, KIB};
-use crate::filesystems::FileSystem;
+use crate::files::{GIB, KIB, allocated, data_ranges};
+use crate::filesystems::{FileSystem, reflinks};
 use crate::results::Results;
-use crate::{Group, inputs};
+use crate::{Group, checks, inputs};
 
 pub const WORK: &str = "memory";
-pub const MILLION: &str = "sparse_copy, 1,000,000 extents of 4 KiB";
-pub const DENSE: &str = "sparse_copy, dense GiB";
+
+const MILLION: &str = "1,000,000 extents of 4 KiB";
+const GIB_OF_DATA: &str = "dense GiB";
 
 pub const FLAG: &str = "--memory-of";
 
 pub fn groups() -> Vec<Group> {
-    vec![Group {
-        work: WORK,
-        on: "ext4",
-        run,
-    }]
+    ["ext4", "xfs"]
+        .map(|on| Group {
+            work: WORK,
+            on,
+            run,
+        })
+        .into()
+}
+
+/// The file system, contender and input of each row. On ext4 `fast_copy` is refused a clone; on XFS it
+/// gets one, and whoever moves bytes goes the same way as on ext4.
+pub fn rows() -> Vec<(&'static str, &'static str, &'static str)> {
+    let mut rows = Vec::new();
+    for input in [MILLION, GIB_OF_DATA] {
+        for contender in [FAST_DURABLE, FAST, SPARSE_DURABLE, SPARSE] {
+            rows.push(("ext4", contender, input));
+        }
+        for contender in [FAST_DURABLE, FAST] {
+            rows.push(("xfs", contender, input));
+        }
+    }
+    rows
+}
+
+pub fn name(contender: &str, input: &str) -> String {
+    format!("{contender}: {input}")
 }
 
 fn run(group: &Group, _disks: &Disks, fs: &FileSystem, results: &mut Results) -> Result<()> {
     let dir = fs.dir();
-    let src = dir.path().join("src");
     let dst = dir.path().join("dst");
-    for contender in [MILLION, DENSE] {
-        match contender {
-            MILLION => inputs::extents(&src, 1_000_000, 4 * KIB)?,
-            _ => inputs::sparse(&src, GIB, std::iter::once(0..GIB))?,
+    for (_, contender, input) in rows().into_iter().filter(|row| row.0 == group.on) {
+        let src = dir.path().join(input);
+        if !src.exists() {
+            match input {
+                MILLION => inputs::extents(&src, 1_000_000, 4 * KIB)?,
+                _ => inputs::sparse(&src, GIB, std::iter::once(0..GIB))?,
+            }
         }
-        let output = Command::new(std::env::current_exe()?)
-            .arg(FLAG)
-            .arg(&src)
-            .arg(&dst)
-            .output()?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        ensure!(output.status.success(), "{text}");
-        let bytes: f64 = text.trim().parse()?;
-        println!("  {contender:44} {:.2} MiB above idle", bytes / 1048576.0);
-        results.add(group.work, group.on, contender, bytes);
+        let bytes = peak_of(contender, &src, &dst).context(contender)?;
+        checks::same(&src, &dst)?;
+        match reflinks(group.on) {
+            true => checks::takes_at_most(&dst, allocated(&src))?,
+            false => checks::no_denser(&dst, &data_ranges(&File::open(&src)?))?,
+        }
         fs::remove_file(&dst)?;
+        inputs::settle(dir.path())?;
+        let name = name(contender, input);
+        println!("  {name:50} {:.2} MiB above idle", bytes / 1048576.0);
+        results.add(group.work, group.on, &name, bytes);
     }
     Ok(())
 }
 
-/// The child's side: prints by how many bytes the peak of its memory grew.
+fn peak_of(contender: &str, src: &Path, dst: &Path) -> Result<f64> {
+    let output = Command::new(std::env::current_exe()?)
+        .args([FLAG, contender])
+        .args([src, dst])
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{text}{error}");
+    Ok(text.trim().parse()?)
+}
+
+/// The child's side: prints by how many bytes the peak of its memory exceeds what it had before.
 pub fn in_child(args: &[String]) -> Result<()> {
-    let [src, dst] = args else {
-        anyhow::bail!("{FLAG} SRC DST");
+    let [contender, src, dst] = args else {
+        bail!("{FLAG} CONTENDER SRC DST");
     };
+    let options = CopyOptions::new().no_sync(contender.ends_with("no-sync"));
+    // The peak so far was that of the start: it is set to what is there now (proc(5)).
+    fs::write("/proc/self/clear_refs", "5")?;
     let before = peak()?;
-    CopyOptions::new().no_sync(true).sparse_copy(src, dst)?;
+    match contender.starts_with("sparse_copy") {
+        true => options.sparse_copy(src, dst)?,
+        false => options.fast_copy(src, dst)?,
+    };
     println!("{}", peak()? - before);
     Ok(())
 }

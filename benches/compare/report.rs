@@ -1,152 +1,24 @@
 //! The tables, as Markdown.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 
 use anyhow::{Context, Result};
 
-use crate::contenders::{self, Trait};
+use crate::contenders::{self, Kind};
 use crate::results::{Results, Row, dir};
 use crate::whole_files::*;
-use crate::{bars, calls, charts, memory};
+use crate::{bars, charts, clones, memory, scaling, small_files, summary};
 
 /// Writes the report and draws the charts.
 pub fn write(results: &Results) -> Result<()> {
     charts::draw(results).context("drawing the charts")?;
     let file = dir().join("README.md");
     fs::write(&file, markdown(results)?).context("writing the report")?;
-    show_in_readme(&summary(results)?)?;
+    summary::write(results)?;
     println!("\nThe report is in {}", file.display());
     Ok(())
-}
-
-const BEGIN: &str = "<!-- from `cargo bench --bench compare` -->\n";
-const END: &str = "<!-- to here -->\n";
-
-/// Puts the summary where the project's README shows it.
-fn show_in_readme(summary: &str) -> Result<()> {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-    let text = fs::read_to_string(file)?;
-    let (before, rest) = text.split_once(BEGIN).context("no place in README.md")?;
-    let (_, after) = rest
-        .split_once(END)
-        .context("no end of the place in README.md")?;
-    fs::write(file, format!("{before}{BEGIN}{summary}{END}{after}"))?;
-    Ok(())
-}
-
-/// A line for each kind of work: ours, and the best of those who do the same.
-fn summary(results: &Results) -> Result<String> {
-    let mut text =
-        String::from("| work | here | the best peer | |\n| --- | ---: | ---: | ---: |\n");
-    for (what, work, on, ours, peers) in SUMMARY {
-        let best = bars::best(results, work, on, peers);
-        let (Some(ours), Some((peer, time))) = (results.median(work, on, ours), best) else {
-            continue;
-        };
-        writeln!(
-            text,
-            "| {what} | {} | {} ({peer}) | {:.1} x |",
-            in_words(ours),
-            in_words(time),
-            time / ours
-        )?;
-    }
-    writeln!(text, "\n{}.", results.machine[..2].join("; "))?;
-    Ok(text)
-}
-
-type Line = (
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static [&'static str],
-);
-
-const SUMMARY: &[Line] = {
-    use contenders::*;
-    &[
-        (
-            "image of 8 GiB, 712 MiB of data, ext4, durable",
-            IMAGE,
-            "ext4",
-            FAST_DURABLE,
-            &[CP_SYNC],
-        ),
-        (
-            "the same, without waiting for the disk",
-            IMAGE,
-            "ext4",
-            FAST,
-            &bars::SPARSE_PEERS,
-        ),
-        (
-            "the same, XFS, sharing nothing",
-            IMAGE,
-            "xfs",
-            SPARSE,
-            &[CP_NEVER, QEMU_IMG, RSYNC],
-        ),
-        (
-            "the same, ext4, by a guest itself",
-            IMAGE,
-            "ext4",
-            GUEST_FAST,
-            &[GUEST_STD, GUEST_SPLICE],
-        ),
-        ("clone of it, XFS", IMAGE, "xfs", FAST, &[CP, XCP]),
-        (
-            "dense GiB, ext4, durable",
-            DENSE,
-            "ext4",
-            FAST_DURABLE,
-            &[CP_SYNC],
-        ),
-        (
-            "dense GiB, ext4, without waiting",
-            DENSE,
-            "ext4",
-            FAST,
-            &bars::DENSE_PEERS,
-        ),
-        (
-            "dense GiB, ext4 to XFS",
-            DENSE,
-            ACROSS,
-            FAST,
-            &bars::DENSE_PEERS,
-        ),
-        (
-            "50,000 extents of 4 KiB, ext4",
-            EXTENTS,
-            "ext4",
-            FAST,
-            &bars::SPARSE_PEERS,
-        ),
-        (
-            "1 TiB with 64 MiB of data, ext4",
-            TERABYTE,
-            "ext4",
-            FAST,
-            &bars::SPARSE_PEERS,
-        ),
-        (
-            "2 GiB preallocated, 64 MiB written, ext4",
-            WARM,
-            "ext4",
-            FAST,
-            &bars::SPARSE_PEERS,
-        ),
-    ]
-};
-
-fn in_words(seconds: f64) -> String {
-    match seconds {
-        ..0.001 => format!("{:.0} µs", seconds * 1e6),
-        1.0.. => format!("{seconds:.1} s"),
-        _ => format!("{} ms", millis(seconds)),
-    }
 }
 
 fn markdown(results: &Results) -> Result<String> {
@@ -155,18 +27,16 @@ fn markdown(results: &Results) -> Result<String> {
          Made by `cargo bench --bench compare`; [samples.tsv](samples.tsv) has every sample. In each\n\
          group all contenders take turns, round by round; figures are medians, and only those of one\n\
          group can be compared. Times of programs are from before their start to their end; guests\n\
-         are timed by their own clock. Every copy was compared with its source, byte by byte. Those\n\
-         in italics are no copiers, but what the kernel takes at least for a part of the work.\n\n",
+         are timed by their own clock. Every copy was compared with its source, byte by byte; of the\n\
+         clones that take microseconds, one of each turn was, and the blocks of all were counted. Those in\n\
+         italics are no copiers, but what one thread takes at least for a part of the work: two can\n\
+         take less.\n\n",
     );
     for line in &results.machine {
         writeln!(text, "- {line}")?;
     }
-    text.push_str("\n## The bars\n\n| work | bar | measured | |\n| --- | --- | --- | --- |\n");
-    for bar in bars::all(results) {
-        let measured = bar.measured.unwrap_or_else(|| "not measured".to_owned());
-        let met = if bar.met { "met" } else { "**not met**" };
-        writeln!(text, "| {} | {} | {measured} | {met} |", bar.what, bar.bar)?;
-    }
+    runs(&mut text, results)?;
+    bars(&mut text, results)?;
     text.push_str("\n## Charts\n\n");
     // What wasn't measured yet has no chart.
     for (file, title) in charts::FILES {
@@ -175,7 +45,6 @@ fn markdown(results: &Results) -> Result<String> {
         }
         writeln!(text, "![{title}]({file})\n")?;
     }
-
     for (work, what) in [
         (DENSE, "A dense file of 1 GiB."),
         (
@@ -196,7 +65,8 @@ fn markdown(results: &Results) -> Result<String> {
         ),
         (
             WARM,
-            "The same, after `cat` has read the file: all of it looks like data.",
+            "The same, after the file was read, as `cat` does, and on tmpfs through a mapping: all of \
+             it looks like data.",
         ),
         (CLONE_EXTENTS, "1 GiB with 50,000 extents of 4 KiB, cloned."),
     ] {
@@ -205,49 +75,99 @@ fn markdown(results: &Results) -> Result<String> {
             whole_files(&mut text, results, work, on)?;
         }
     }
-    for (work, what) in [
+    for (work, what, contenders) in [
         (
-            calls::CLONE,
-            "A clone of 1 GiB in one extent, microseconds a call. Nobody waits for the disk.",
+            clones::WORK,
+            "A clone of 1 GiB in one extent, microseconds a call, without waiting for the disk. The \
+             asynchronous linker wakes a thread for each call, which takes longer after a pause: so the \
+             first calls of each turn are shown too.",
+            &clones::CONTENDERS[..],
         ),
         (
-            calls::SMALL,
+            small_files::WORK,
             "10,000 files of 4 KiB, a call each, microseconds a file. `fast_copy` is durable (200 \
-             files); nobody else waits for the disk.",
+             files); the others don't wait for the disk.",
+            &small_files::CONTENDERS[..],
         ),
     ] {
         writeln!(text, "## {work}\n\n{what}\n")?;
         for on in places(results, work) {
-            writeln!(
-                text,
-                "**{on}**\n\n| contender | median | least to most |\n| --- | ---: | ---: |"
-            )?;
-            for row in results.group(work, on) {
-                writeln!(
-                    text,
-                    "| {} | {:.1} | {:.1} to {:.1} |",
-                    row.contender,
-                    row.median() * 1e6,
-                    row.least() * 1e6,
-                    row.most() * 1e6
-                )?;
-            }
-            text.push('\n');
+            calls(&mut text, results, (work, on), contenders)?;
         }
+    }
+    for (work, title, axis) in scaling::WORKS {
+        writeln!(
+            text,
+            "## {work}\n\nTime against {title}, ext4, without waiting for the disk.\n"
+        )?;
+        if let Some(note) = scaling::note(results, work) {
+            writeln!(text, "Here {note}: [why](../README.md#two-gib-at-once).\n")?;
+        }
+        points(&mut text, results, work, axis)?;
     }
     writeln!(
         text,
-        "## memory\n\nThe peak of the process above what it had before the copy.\n"
+        "## memory\n\nThe peak of the process during the copy, above what it took just before.\n"
     )?;
-    for row in results.group(memory::WORK, "ext4") {
+    for row in results.rows.iter().filter(|row| row.work == memory::WORK) {
         writeln!(
             text,
-            "- {}: {:.2} MiB",
+            "- {}: {}: {:.2} MiB",
+            row.on,
             row.contender,
             row.median() / 1048576.0
         )?;
     }
     Ok(text)
+}
+
+/// Of what day and commit the samples are: one line, or one for each run of which some are left.
+fn runs(text: &mut String, results: &Results) -> Result<()> {
+    let mut runs: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for row in &results.rows {
+        let group = format!("{}/{}", row.work, row.on);
+        let run = results
+            .runs
+            .get(&group)
+            .map_or("day and commit not noted", String::as_str);
+        let groups = runs.entry(run).or_default();
+        if !groups.contains(&group) {
+            groups.push(group);
+        }
+    }
+    if let [(run, _)] = Vec::from_iter(&runs)[..] {
+        writeln!(text, "- measured in one run: {run}")?;
+        return Ok(());
+    }
+    for (run, groups) in &runs {
+        writeln!(text, "- {run}: {}", groups.join(", "))?;
+    }
+    Ok(())
+}
+
+fn bars(text: &mut String, results: &Results) -> Result<()> {
+    text.push_str(
+        "\n## The bars\n\n\
+         The verdict is on the medians; beside it, the same of each round by itself.\n\n\
+         | work | bar | measured | rounds, least to most | |\n\
+         | --- | --- | --- | --- | --- |\n",
+    );
+    for bar in bars::all(results) {
+        let (measured, spread, verdict) = match bar.measured {
+            Some(it) => (
+                it.words,
+                it.spread,
+                if it.met { "met" } else { "**not met**" },
+            ),
+            None => ("not measured".to_owned(), String::new(), ""),
+        };
+        writeln!(
+            text,
+            "| {} | {} | {measured} | {spread} | {verdict} |",
+            bar.what, bar.bar
+        )?;
+    }
+    Ok(())
 }
 
 fn places<'a>(results: &'a Results, work: &str) -> Vec<&'a str> {
@@ -258,6 +178,70 @@ fn places<'a>(results: &'a Results, work: &str) -> Vec<&'a str> {
         }
     }
     places
+}
+
+/// What a call took, in microseconds: of many, and of the first ones where that is another figure.
+fn calls(
+    text: &mut String,
+    results: &Results,
+    (work, on): (&str, &str),
+    contenders: &[&str],
+) -> Result<()> {
+    let first = work == clones::WORK;
+    let head = format!(" first {} calls |", clones::FIRST);
+    writeln!(
+        text,
+        "**{on}**\n\n| contender | median | rounds, least to most |{}\n| --- | ---: | ---: |{}",
+        if first { &head } else { "" },
+        if first { " ---: |" } else { "" },
+    )?;
+    for contender in contenders {
+        let Some(row) = results.row(work, on, contender) else {
+            continue;
+        };
+        let rounds = row.rounds();
+        let least = rounds.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = rounds.iter().copied().fold(0.0, f64::max);
+        write!(
+            text,
+            "| {contender} | {:.1} | {:.1} to {:.1} |",
+            row.median() * 1e6,
+            least * 1e6,
+            most * 1e6
+        )?;
+        if first {
+            let median = results.median(work, on, &clones::first_calls(contender));
+            let median = median.map(|seconds| format!("{:.1}", seconds * 1e6));
+            write!(text, " {} |", median.unwrap_or_default())?;
+        }
+        text.push('\n');
+    }
+    text.push('\n');
+    Ok(())
+}
+
+/// Ours and cp's time at each point.
+fn points(text: &mut String, results: &Results, work: &str, axis: &str) -> Result<()> {
+    writeln!(
+        text,
+        "| {axis} | fast_copy | least to most | cp | least to most | |\n\
+         | ---: | ---: | ---: | ---: | ---: | ---: |"
+    )?;
+    for (point, ours, theirs) in scaling::points_of(results, work) {
+        let cell = |row: &Row| {
+            let (least, most) = (millis(row.least()), millis(row.most()));
+            format!("{} ms | {least} to {most}", millis(row.median()))
+        };
+        let ratio = theirs.median() / ours.median();
+        writeln!(
+            text,
+            "| {point} | {} | {} | {ratio:.2} x |",
+            cell(ours),
+            cell(theirs)
+        )?;
+    }
+    text.push('\n');
+    Ok(())
 }
 
 /// Durable copies are compared with durable ones, the others with each other.
@@ -279,10 +263,10 @@ fn whole_files(text: &mut String, results: &Results, work: &str, on: &str) -> Re
         let ratio = results
             .median(work, on, ours)
             .map(|ours| row.median() / ours);
-        let name = match contender.trait_of {
-            Trait::Ours => format!("**{}**", contender.name),
-            Trait::Floor => format!("*{}*", contender.name),
-            Trait::Sparse | Trait::Dense => contender.name.to_owned(),
+        let name = match contender.kind {
+            Kind::Ours => format!("**{}**", contender.name),
+            Kind::Floor => format!("*{}*", contender.name),
+            _ => contender.name.to_owned(),
         };
         writeln!(
             text,
@@ -302,7 +286,7 @@ fn whole_files(text: &mut String, results: &Results, work: &str, on: &str) -> Re
     Ok(())
 }
 
-fn millis(seconds: f64) -> String {
+pub fn millis(seconds: f64) -> String {
     let millis = seconds * 1e3;
     match millis {
         ..10.0 => format!("{millis:.2}"),

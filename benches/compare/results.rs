@@ -1,10 +1,13 @@
 //! What was measured, and where it is kept.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+
+use crate::ROUNDS;
 
 /// The samples of one contender at one piece of work on one file system.
 #[derive(Clone, Debug)]
@@ -20,12 +23,14 @@ pub struct Row {
 
 impl Row {
     pub fn median(&self) -> f64 {
-        let mut sorted = self.samples.clone();
-        sorted.sort_by(f64::total_cmp);
-        let middle = sorted.len() / 2;
-        match sorted.len() % 2 {
-            0 => f64::midpoint(sorted[middle - 1], sorted[middle]),
-            _ => sorted[middle],
+        median(&self.samples)
+    }
+
+    /// The median of each round; who had one run for all has that for each.
+    pub fn rounds(&self) -> Vec<f64> {
+        match self.samples.len() / ROUNDS {
+            0 => vec![self.median(); ROUNDS],
+            calls => self.samples.chunks_exact(calls).map(median).collect(),
         }
     }
 
@@ -38,10 +43,22 @@ impl Row {
     }
 }
 
+pub fn median(samples: &[f64]) -> f64 {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    match sorted.len() % 2 {
+        0 => f64::midpoint(sorted[middle - 1], sorted[middle]),
+        _ => sorted[middle],
+    }
+}
+
 #[derive(Debug, Default)]
 pub struct Results {
     /// A line for each thing that matters: processor, kernel, versions of the peers.
     pub machine: Vec<String>,
+    /// For each group its name, and of what day and commit its samples are.
+    pub runs: BTreeMap<String, String>,
     pub rows: Vec<Row>,
 }
 
@@ -51,8 +68,9 @@ impl Results {
     }
 
     /// Forgets what an earlier run has measured in a group.
-    pub fn start(&mut self, work: &str, on: &str) {
+    pub fn start(&mut self, work: &str, on: &str, run: &str) {
         self.rows.retain(|row| row.work != work || row.on != on);
+        self.runs.insert(format!("{work}/{on}"), run.to_owned());
     }
 
     pub fn add(&mut self, work: &str, on: &str, contender: &str, sample: f64) {
@@ -121,6 +139,9 @@ impl Results {
         for line in &self.machine {
             writeln!(text, "# {line}")?;
         }
+        for (group, run) in &self.runs {
+            writeln!(text, "@ {group}\t{run}")?;
+        }
         writeln!(text, "work\ton\tcontender\tallocated\tsamples")?;
         for row in &self.rows {
             let allocated = row.allocated.map(|bytes| bytes.to_string());
@@ -146,6 +167,10 @@ impl Results {
         for line in text.lines() {
             if let Some(line) = line.strip_prefix("# ") {
                 results.machine.push(line.to_owned());
+                continue;
+            }
+            if let Some((group, run)) = line.strip_prefix("@ ").and_then(|l| l.split_once('\t')) {
+                results.runs.insert(group.to_owned(), run.to_owned());
                 continue;
             }
             let fields: Vec<&str> = line.split('\t').collect();

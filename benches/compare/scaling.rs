@@ -3,7 +3,7 @@
 //! On ext4, where bytes are moved, without waiting for the disk. A contender's name ends in `@` and
 //! what it was measured at.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,21 +12,35 @@ use anyhow::{Result, ensure};
 
 use crate::contenders::{FAST, fast_copy_no_sync};
 use crate::disks::Disks;
-use crate::files::{GIB, KIB, MIB, assert_same};
+use crate::files::{GIB, KIB, MIB, data_ranges};
 use crate::filesystems::FileSystem;
-use crate::results::Results;
-use crate::{Group, ROUNDS, inputs};
+use crate::machine::GIVEN_BACK;
+use crate::results::{Results, Row};
+use crate::turns::shuffle;
+use crate::{Group, ROUNDS, checks, inputs};
 
-pub const BY_SIZE: &str = "scaling-apparent-size";
-pub const BY_DATA: &str = "scaling-data";
-pub const BY_EXTENTS: &str = "scaling-extents";
-pub const BY_COPIES: &str = "scaling-copies-at-once";
+const BY_SIZE: &str = "scaling-apparent-size";
+const BY_DATA: &str = "scaling-data";
+const BY_EXTENTS: &str = "scaling-extents";
+const BY_COPIES: &str = "scaling-copies-at-once";
+
+/// What the time is shown against, and in what unit.
+pub const WORKS: [(&str, &str, &str); 4] = [
+    (
+        BY_SIZE,
+        "the apparent size",
+        "GiB of apparent size, 64 MiB of them data",
+    ),
+    (BY_DATA, "the data", "MiB of data"),
+    (BY_EXTENTS, "the extents", "extents of 4 KiB"),
+    (BY_COPIES, "copies at once", "copies of 256 MiB at once"),
+];
 
 pub const CP: &str = "cp";
 
 pub fn groups() -> Vec<Group> {
-    [BY_SIZE, BY_DATA, BY_EXTENTS, BY_COPIES]
-        .map(|work| Group {
+    WORKS
+        .map(|(work, ..)| Group {
             work,
             on: "ext4",
             run,
@@ -44,6 +58,13 @@ fn points(work: &str) -> &'static [u64] {
     }
 }
 
+/// What has to be known of a chart, if there is something.
+pub fn note(results: &Results, work: &str) -> Option<&'static str> {
+    let slow = results.machine.iter().any(|line| line.contains(GIVEN_BACK));
+    (work == BY_DATA && slow)
+        .then_some("beyond 1 GiB at the pace at which the host hands out memory")
+}
+
 fn build(work: &str, src: &Path, point: u64) -> Result<()> {
     match work {
         BY_SIZE => inputs::spread(src, point * GIB, 64, MIB),
@@ -53,29 +74,39 @@ fn build(work: &str, src: &Path, point: u64) -> Result<()> {
     }
 }
 
+type One = fn(&Path, &Path) -> Result<()>;
+
+/// Ours and cp's samples at each point, in order.
+pub fn points_of<'a>(results: &'a Results, work: &'a str) -> Vec<(u64, &'a Row, &'a Row)> {
+    let at = |contender, point| results.row(work, "ext4", &format!("{contender}@{point}"));
+    points(work)
+        .iter()
+        .filter_map(|&point| Some((point, at(FAST, point)?, at(CP, point)?)))
+        .collect()
+}
+
 fn run(group: &Group, _disks: &Disks, fs: &FileSystem, results: &mut Results) -> Result<()> {
     let dir = fs.dir();
     for &point in points(group.work) {
         let src = dir.path().join(format!("src-{point}"));
         build(group.work, &src, point)?;
     }
+    let mut turns: Vec<(u64, &str, One)> = Vec::new();
+    for &point in points(group.work) {
+        turns.push((point, FAST, fast_copy_no_sync));
+        turns.push((point, CP, cp));
+    }
     for round in 0..=ROUNDS {
-        for &point in points(group.work) {
-            let mut contenders = [
-                (FAST, fast_copy_no_sync as fn(&Path, &Path) -> Result<()>),
-                (CP, cp),
-            ];
-            if round % 2 == 1 {
-                contenders.reverse();
-            }
-            for (contender, copy) in contenders {
-                let src = dir.path().join(format!("src-{point}"));
-                let copies = if group.work == BY_COPIES { point } else { 1 };
-                let time = at_once(copies, &src, copy)?;
-                if round > 0 {
-                    let name = format!("{contender}@{point}");
-                    results.add(group.work, group.on, &name, time.as_secs_f64());
-                }
+        shuffle(round, &mut turns, |(point, name, _)| {
+            format!("{name}@{point}")
+        });
+        for (point, contender, copy) in &turns {
+            let src = dir.path().join(format!("src-{point}"));
+            let copies = if group.work == BY_COPIES { *point } else { 1 };
+            let time = at_once(copies, &src, *copy)?;
+            if round > 0 {
+                let name = format!("{contender}@{point}");
+                results.add(group.work, group.on, &name, time.as_secs_f64());
             }
         }
     }
@@ -84,7 +115,7 @@ fn run(group: &Group, _disks: &Disks, fs: &FileSystem, results: &mut Results) ->
 }
 
 /// The time from the first start to the last end; then the copies are checked and removed.
-fn at_once(copies: u64, src: &Path, copy: fn(&Path, &Path) -> Result<()>) -> Result<Duration> {
+fn at_once(copies: u64, src: &Path, copy: One) -> Result<Duration> {
     let copies: Vec<_> = (0..copies)
         .map(|i| src.with_extension(format!("copy-{i}")))
         .collect();
@@ -99,8 +130,10 @@ fn at_once(copies: u64, src: &Path, copy: fn(&Path, &Path) -> Result<()>) -> Res
             .try_for_each(|thread| thread.join().expect("a copy panicked"))
     })?;
     let time = start.elapsed();
+    let data = data_ranges(&File::open(src)?);
     for dst in &copies {
-        assert_same(src, dst);
+        checks::same(src, dst)?;
+        checks::no_denser(dst, &data)?;
         fs::remove_file(dst)?;
     }
     inputs::settle(src.parent().unwrap())?;

@@ -1,0 +1,91 @@
+//! The table in the project's README.
+
+use std::fmt::Write;
+use std::fs;
+
+use anyhow::{Context, Result};
+
+use crate::contenders::*;
+use crate::peers::{Against, peer};
+use crate::report::millis;
+use crate::results::Results;
+use crate::whole_files::*;
+
+const BEGIN: &str = "<!-- from `cargo bench --bench compare` -->\n";
+const END: &str = "<!-- to here -->\n";
+
+/// Puts the table where the README shows it.
+pub fn write(results: &Results) -> Result<()> {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let text = fs::read_to_string(file)?;
+    let (before, rest) = text.split_once(BEGIN).context("no place in README.md")?;
+    let (_, after) = rest
+        .split_once(END)
+        .context("no end of the place in README.md")?;
+    let summary = summary(results)?;
+    fs::write(file, format!("{before}{BEGIN}{summary}{END}{after}"))?;
+    Ok(())
+}
+
+/// A line for each kind of work: ours, and the best of those who do the same.
+fn summary(results: &Results) -> Result<String> {
+    let mut text =
+        String::from("| work | here | the best peer | |\n| --- | ---: | ---: | ---: |\n");
+    for (what, work, on, ours, against) in LINES {
+        let peer = peer(results, (work, on), ours, against);
+        let (Some(ours), Some(peer)) = (results.median(work, on, ours), peer) else {
+            continue;
+        };
+        let time = peer.row.median();
+        let note = if peer.keeps_holes {
+            ""
+        } else {
+            ", which fills the holes"
+        };
+        writeln!(
+            text,
+            "| {what} | {} | {} ({}{note}) | {:.1} x |",
+            in_words(ours),
+            in_words(time),
+            peer.name(),
+            time / ours
+        )?;
+    }
+    writeln!(text, "\n{}.", results.machine[..2].join("; "))?;
+    Ok(text)
+}
+
+type Line = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    Against<'static>,
+);
+
+#[rustfmt::skip]
+const LINES: [Line; 12] = {
+    use Against::{Best, BestSparse};
+    [
+        ("image of 8 GiB, 712 MiB of data, ext4, durable", IMAGE, "ext4", FAST_DURABLE, Best),
+        ("the same, without waiting for the disk", IMAGE, "ext4", FAST, Best),
+        ("the same, XFS, sharing nothing", IMAGE, "xfs", SPARSE, Best),
+        ("the same, ext4, by a guest itself", IMAGE, "ext4", GUEST_FAST, Best),
+        ("clone of it, XFS", IMAGE, "xfs", FAST, Best),
+        ("dense GiB, ext4, durable", DENSE, "ext4", FAST_DURABLE, Best),
+        ("dense GiB, ext4, without waiting", DENSE, "ext4", FAST, Best),
+        ("dense GiB, ext4 to XFS", DENSE, ACROSS, FAST, Best),
+        ("50,000 extents of 4 KiB, ext4", EXTENTS, "ext4", FAST, Best),
+        ("the same, against the best that keeps the holes", EXTENTS, "ext4", FAST, BestSparse),
+        ("1 TiB with 64 MiB of data, ext4", TERABYTE, "ext4", FAST, Best),
+        ("2 GiB preallocated, 64 MiB written, ext4", WARM, "ext4", FAST, Best),
+    ]
+};
+
+fn in_words(seconds: f64) -> String {
+    match seconds {
+        ..0.001 => format!("{:.0} µs", seconds * 1e6),
+        1.0.. => format!("{seconds:.1} s"),
+        _ => format!("{} ms", millis(seconds)),
+    }
+}
