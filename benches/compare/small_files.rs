@@ -62,7 +62,8 @@ fn run(group: &Group, _disks: &Disks, fs: &FileSystem, results: &mut Results) ->
         for contender in &contenders {
             let into = fs.dir();
             let times = turn(contender, &fs.root, from.path(), into.path())?;
-            check(from.path(), into.path(), times.len()).context(*contender)?;
+            let ours = contender.contains("fast") || contender.starts_with("sparse_copy");
+            check(from.path(), into.path(), times.len(), ours).context(*contender)?;
             if round > 0 {
                 let mean = times.iter().sum::<Duration>().as_secs_f64() / times.len() as f64;
                 results.add(group.work, group.on, contender, mean);
@@ -123,11 +124,13 @@ fn turn(contender: &str, root: &Path, from: &Path, into: &Path) -> Result<Vec<Du
     }
 }
 
-fn check(from: &Path, into: &Path, copies: usize) -> Result<()> {
+fn check(from: &Path, into: &Path, copies: usize, ours: bool) -> Result<()> {
     for i in 0..copies {
         let (src, copy) = (from.join(format!("src-{i}")), into.join(i.to_string()));
         ensure!(fs::read(&src)? == fs::read(&copy)?, "the copy of file {i}");
-        checks::takes_at_most(&copy, allocated(&src))?;
+        if ours {
+            checks::takes_at_most(&copy, allocated(&src))?;
+        }
     }
     Ok(())
 }
