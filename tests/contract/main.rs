@@ -23,6 +23,7 @@ mod hostile;
 mod limits;
 mod opening;
 mod power_cut;
+mod preopens;
 mod publishing;
 mod quota;
 mod same_file;
@@ -76,12 +77,13 @@ const MODULES: &[(&str, &[Test])] = &[
     ("fallback", fallback::TESTS),
     ("ways", ways::TESTS),
     ("limits", limits::TESTS),
+    ("descriptors", descriptors::TESTS),
     ("bounds", bounds::TESTS),
     ("quota", quota::TESTS),
     ("cancel", cancel::TESTS),
     ("guest", guest::TESTS),
     ("clone_disk", clone_disk::TESTS),
-    ("descriptors", descriptors::TESTS),
+    ("preopens", preopens::TESTS),
     ("host_choices", host_choices::TESTS),
     ("hostile", hostile::TESTS),
     ("without_openat2", without_openat2::TESTS),

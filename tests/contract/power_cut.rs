@@ -7,13 +7,14 @@ use std::path::Path;
 
 use wasmtime_fast_copy::CopyOptions;
 
-use crate::child::{BOTH, Copy, Function};
+use crate::child::{BOTH, Copy, Function, Outcome};
 use crate::files::*;
 use crate::filesystems::{FileSystem, Small, has_disk, smallest};
+use crate::support::prepared::Prepared;
+use crate::support::ways::ways_on;
 
 crate::tests![
-    a_new_copy_survives where has_disk,
-    a_replacement_survives where has_disk,
+    a_copy_by_any_way_survives where has_disk,
     a_copy_says_whether_it_is_durable,
     without_synchronisation_nothing_is_synchronised,
     file_then_name_then_directory,
@@ -22,47 +23,29 @@ crate::tests![
     a_directory_without_anything_to_synchronise_is_no_error,
 ];
 
-/// A disk with a source on it that has survived already, and something else to make the journal
-/// move.
-fn disk(fs: &FileSystem) -> Small {
-    let disk = Small::new(fs.name, smallest(fs.name));
-    dense_file(&disk.root.join("src"), 4 * MIB);
-    sync(&disk.root.join("src"));
-    sync(&disk.root);
-    disk
-}
-
 fn sync(path: &Path) {
     File::open(path).unwrap().sync_all().unwrap();
 }
 
-fn a_new_copy_survives(fs: &FileSystem) {
-    assert_survives(fs, None);
-}
-
-fn a_replacement_survives(fs: &FileSystem) {
-    assert_survives(fs, Some("old"));
-}
-
-/// That a copy is there, whole and alone, after a power cut right after its call.
-#[track_caller]
-fn assert_survives(fs: &FileSystem, old: Option<&str>) {
-    for function in BOTH {
-        let disk = disk(fs);
-        let (src, dst) = (disk.root.join("src"), disk.root.join("dst"));
-        if let Some(old) = old {
-            fs::write(&dst, old).unwrap();
-            sync(&dst);
-            sync(&disk.root);
-        }
-        let options = CopyOptions::new().replace(old.is_some());
-        let report = function.call(&options, &src, &dst).unwrap();
-        assert!(report.durable);
+/// New ones and replacements, by one thread and by two that tell the disk early, with a name from the
+/// beginning and without one: each is there, whole and alone, after a power cut right after its call.
+fn a_copy_by_any_way_survives(fs: &FileSystem) {
+    for way in ways_on(fs) {
+        let disk = Small::new(fs.name, smallest(fs.name));
+        let dir = tempfile::tempdir_in(&disk.root).unwrap();
+        let prepared = Prepared::new(way, fs, dir);
+        // What the copy is made of has survived already.
+        sync(prepared.dir());
+        sync(&disk.root);
+        let outcome = prepared.run(&[], &[]);
+        assert!(
+            matches!(outcome, Outcome::Ok(..)),
+            "{}: {outcome:?}",
+            way.name
+        );
         disk.cut_power();
-        assert_same(&src, &dst);
-        let mut left = names(&disk.root);
-        left.retain(|name| name != "lost+found");
-        assert_eq!(left, ["dst", "src"]);
+        prepared.assert_complete("after a power cut");
+        prepared.assert_mode();
     }
 }
 
@@ -87,7 +70,7 @@ fn without_synchronisation_nothing_is_synchronised(fs: &FileSystem) {
     for function in BOTH {
         let copy = Copy::new(function, &src, &dst).options(&["replace", "no-sync"]);
         let (outcome, calls) = copy.trace();
-        assert!(matches!(outcome, crate::child::Outcome::Ok(..)));
+        assert!(matches!(outcome, Outcome::Ok(..)));
         assert!(
             calls
                 .iter()
@@ -165,6 +148,6 @@ fn a_directory_without_anything_to_synchronise_is_no_error(fs: &FileSystem) {
     let dst = dir.path().join("dst");
     let copy = Copy::new(Function::Fast, &src, &dst);
     let outcome = copy.run_injected(&["fsync:error=EINVAL:when=2"]);
-    assert!(matches!(outcome, crate::child::Outcome::Ok(..)));
+    assert!(matches!(outcome, Outcome::Ok(..)));
     assert_text(&dst, "new");
 }

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use crate::child::{Call, Outcome};
 use crate::files::*;
 use crate::filesystems::FileSystem;
-use crate::support::ways::{Prepared, prepared};
+use crate::support::prepared::{Prepared, prepared};
 
 crate::tests![
     each_way_can_be_forced_and_makes_the_same_copy,

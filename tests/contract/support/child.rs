@@ -106,8 +106,7 @@ pub fn main(args: &[String]) -> ExitCode {
     let mut copy = CopyOptions::new().control(control.clone());
     let mut show_memory = false;
     let mut crowded_by = None;
-    let mut cancel_after = None;
-    let mut free_descriptors: Option<u64> = None;
+    let mut free_descriptors: Option<usize> = None;
     let mut may_leak = false;
     for option in options {
         copy = match option.as_str() {
@@ -146,10 +145,6 @@ pub fn main(args: &[String]) -> ExitCode {
                     crowded_by = Some(PathBuf::from(neighbour));
                     copy
                 }
-                Some(("cancel-after", bytes)) => {
-                    cancel_after = Some(bytes.parse().unwrap());
-                    copy
-                }
                 Some(("as", uid)) => {
                     become_user(uid.parse().unwrap());
                     copy
@@ -173,17 +168,15 @@ pub fn main(args: &[String]) -> ExitCode {
             });
         }
     }
-    if let Some(bytes) = cancel_after {
-        thread::spawn(move || {
-            wait_for(bytes, &control);
-            control.cancel()
-        });
-    }
     let open = open_descriptors();
-    if let Some(free) = free_descriptors {
-        limit(Resource::Nofile, 1 + open.last().unwrap_or(&0) + free);
-    }
+    let usual = free_descriptors.map(|free| {
+        let unused = |number: &u64| !open.contains(number);
+        limit(Resource::Nofile, (0..).filter(unused).nth(free).unwrap())
+    });
     let result = function.call(&copy, src.as_ref(), dst.as_ref());
+    if let Some(usual) = usual {
+        limit(Resource::Nofile, usual);
+    }
     // The neighbours have theirs.
     if !crowded && !may_leak {
         assert_eq!(
@@ -245,11 +238,15 @@ fn cancel_on_signal(control: &CopyControl) {
     assert_ne!(before, libc::SIG_ERR);
 }
 
-/// Limits what this process may take.
-fn limit(resource: Resource, most: u64) {
-    let Rlimit { maximum, .. } = getrlimit(resource);
-    let current = Some(most);
-    setrlimit(resource, Rlimit { current, maximum }).unwrap();
+/// Limits what this process may take, and returns what the limit was.
+fn limit(resource: Resource, most: u64) -> u64 {
+    let Rlimit { current, maximum } = getrlimit(resource);
+    let limited = Rlimit {
+        current: Some(most),
+        maximum,
+    };
+    setrlimit(resource, limited).unwrap();
+    current.unwrap_or(u64::MAX)
 }
 
 /// The numbers of all open descriptors, without opening one: `poll` tells of those that are not.

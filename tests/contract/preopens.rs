@@ -1,0 +1,160 @@
+//! What lies behind a guest's descriptors: other file systems, the same directory twice, procfs, a directory
+//! that is gone; and how they were opened.
+
+use std::fs;
+use std::os::unix::net::UnixListener;
+use std::process::Command;
+
+use crate::files::*;
+use crate::filesystems::{FileSystem, is_ext4, let_go, mount_tmpfs};
+use crate::guest_host::{FORMS, Guest, Preopen, run};
+
+crate::tests![
+    a_directory_opened_for_reading_is_as_writable_as_its_preopen,
+    a_mount_point_inside_is_inside,
+    the_same_directory_twice_hides_no_file_from_itself,
+    links_of_procfs_that_lead_anywhere_are_not_followed,
+    a_directory_that_was_removed_takes_no_copy,
+    what_is_no_file_is_not_replaced,
+];
+
+const FUNCTIONS: [&str; 2] = ["fast-copy", "sparse-copy"];
+
+/// What the probe prints, which must be the same for both functions in both forms.
+#[track_caller]
+fn probe(dirs: &[Preopen<'_>], args: [&str; 5]) -> String {
+    let [src_dir, src, dst_dir, dst, flags] = args;
+    let mut answers = Vec::new();
+    for form in FORMS {
+        for function in FUNCTIONS {
+            let args = [function, src_dir, src, dst_dir, dst, flags];
+            let output = run(Guest::Probe, form, dirs, &args);
+            assert_eq!(output.status, 0, "{output:?}");
+            answers.push(match output.stdout.starts_with("ok ") {
+                true => "ok".to_owned(),
+                false => output.stdout,
+            });
+        }
+    }
+    answers.dedup();
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    answers.remove(0)
+}
+
+/// As for wasmtime's own calls: what counts is what the host allows in the preopen.
+fn a_directory_opened_for_reading_is_as_writable_as_its_preopen(fs: &FileSystem) {
+    let dir = fs.dir();
+    fs::create_dir(dir.path().join("sub")).unwrap();
+    text_file(&dir.path().join("sub"), "src", "text");
+    let args = ["dir:sub", "src", "dir:sub", "dst", "replace"];
+    let writable = [Preopen::writable(dir.path(), ".")];
+    assert_eq!(probe(&writable, args), "ok");
+    assert_text(&dir.path().join("sub/dst"), "text");
+    fs::remove_file(dir.path().join("sub/dst")).unwrap();
+    let read_only = [Preopen::read_only(dir.path(), ".")];
+    assert_eq!(
+        probe(&read_only, args),
+        "err ErrorCode::NotPermitted Some(Operand::Destination)\n"
+    );
+    assert_eq!(names(&dir.path().join("sub")), ["src"]);
+}
+
+/// The host has mounted it there. A copy across is one of the bytes.
+fn a_mount_point_inside_is_inside(fs: &FileSystem) {
+    let dir = fs.dir();
+    let inside = dir.path().join("mounted");
+    fs::create_dir(&inside).unwrap();
+    mount_tmpfs(&inside, 16 * MIB).unwrap();
+    dense_file(&dir.path().join("src"), MIB);
+    let dirs = [Preopen::writable(dir.path(), ".")];
+    let there = probe(&dirs, [".", "src", ".", "mounted/dst", "replace"]);
+    let back = probe(&dirs, [".", "mounted/dst", ".", "back", "replace"]);
+    assert_eq!((there.as_str(), back.as_str()), ("ok", "ok"));
+    assert_same(&dir.path().join("src"), &inside.join("dst"));
+    assert_same(&dir.path().join("src"), &dir.path().join("back"));
+    // It leads out of the mount, not out of the directory.
+    let out = probe(
+        &dirs,
+        [".", "mounted/../src", ".", "mounted/../dst", "replace"],
+    );
+    assert_eq!(out, "ok");
+    let_go(&inside);
+}
+
+fn the_same_directory_twice_hides_no_file_from_itself(fs: &FileSystem) {
+    let dir = fs.dir();
+    text_file(dir.path(), "src", "text");
+    let dirs = [
+        Preopen::read_only(dir.path(), "one"),
+        Preopen::writable(dir.path(), "two"),
+    ];
+    for flags in ["", "replace"] {
+        let answer = probe(&dirs, ["one", "src", "two", "src", flags]);
+        assert_eq!(answer, "err ErrorCode::SameFile None\n");
+    }
+    assert_text(&dir.path().join("src"), "text");
+}
+
+/// Of another kind than symbolic links: they lead to what the kernel has open, wherever that is.
+fn links_of_procfs_that_lead_anywhere_are_not_followed(fs: &FileSystem) {
+    let dir = fs.dir();
+    let dirs = [
+        Preopen::writable(dir.path(), "."),
+        Preopen::read_only("/proc".as_ref(), "proc"),
+    ];
+    for (path, code) in [
+        ("self/root/etc/passwd", "Loop"),
+        ("self/cwd/Cargo.toml", "Loop"),
+        ("self/exe", "Loop"),
+        ("self/fd/0", "Loop"),
+        ("self/environ", "Unsupported"),
+    ] {
+        let answer = probe(&dirs, ["proc", path, ".", "dst", "symlink-follow"]);
+        let expected = format!("err ErrorCode::{code} Some(Operand::Source)\n");
+        assert_eq!(answer, expected, "{path}");
+    }
+    assert!(names(dir.path()).is_empty());
+}
+
+fn a_directory_that_was_removed_takes_no_copy(fs: &FileSystem) {
+    let (from, to) = (fs.dir(), fs.dir());
+    text_file(from.path(), "src", "text");
+    fs::create_dir(to.path().join("gone")).unwrap();
+    // Its descriptor outlives the directory: a working directory does.
+    let gone = to.path().join("gone");
+    let held = fs::File::open(&gone).unwrap();
+    fs::remove_dir(&gone).unwrap();
+    let held = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&held));
+    let dirs = [
+        Preopen::read_only(from.path(), "from"),
+        Preopen::writable(held.as_ref(), "gone"),
+    ];
+    let answer = probe(&dirs, ["from", "src", "gone", "dst", ""]);
+    // ext4 makes no file in such a directory, even one without a name, and says EPERM.
+    let code = match is_ext4(fs.name) {
+        true => "NotPermitted",
+        false => "NoEntry",
+    };
+    let expected = format!("err ErrorCode::{code} Some(Operand::Destination)\n");
+    assert_eq!(answer, expected);
+}
+
+fn what_is_no_file_is_not_replaced(fs: &FileSystem) {
+    let dir = fs.dir();
+    let at = |name: &str| dir.path().join(name);
+    text_file(dir.path(), "src", "text");
+    let _listener = UnixListener::bind(at("socket")).unwrap();
+    crate::run(Command::new("mknod").arg(at("null")).args(["c", "1", "3"]));
+    crate::run(Command::new("mknod").arg(at("disk")).args(["b", "7", "0"]));
+    crate::run(Command::new("mkfifo").arg(at("fifo")));
+    let dirs = [Preopen::writable(dir.path(), ".")];
+    let before = names(dir.path());
+    for name in ["socket", "null", "disk", "fifo"] {
+        let answer = probe(&dirs, [".", "src", ".", name, "replace"]);
+        let expected = "err ErrorCode::Invalid Some(Operand::Destination)\n";
+        assert_eq!(answer, expected, "{name}");
+        let kind = fs::symlink_metadata(at(name)).unwrap().file_type();
+        assert!(!kind.is_file(), "{name}");
+    }
+    assert_eq!(names(dir.path()), before);
+}
