@@ -28,6 +28,7 @@ mod publishing;
 mod quota;
 mod same_file;
 mod source_changes;
+mod staged_names;
 mod support;
 mod ways;
 mod without_openat2;
@@ -71,6 +72,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("opening", opening::TESTS),
     ("same_file", same_file::TESTS),
     ("publishing", publishing::TESTS),
+    ("staged_names", staged_names::TESTS),
     ("power_cut", power_cut::TESTS),
     ("source_changes", source_changes::TESTS),
     ("allocation", allocation::TESTS),

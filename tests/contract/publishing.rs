@@ -1,14 +1,15 @@
 //! Contract lines 4 and 5: a copy is there whole or not at all, and replaces only what it may.
 
 use std::fs;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use wasmtime_fast_copy::{CopyErrorKind, CopyOptions, STAGING_PREFIX};
+use wasmtime_fast_copy::{CopyErrorKind, CopyOptions};
 
-use crate::child::{BOTH, Copy, Function, Outcome};
+use crate::child::{BOTH, Copy, Outcome};
 use crate::files::*;
 use crate::filesystems::{FileSystem, Small, smallest};
 use crate::run;
@@ -18,17 +19,13 @@ crate::tests![
     a_replaced_file_is_a_new_inode,
     a_symbolic_link_at_the_destination_is_never_followed,
     a_directory_is_never_replaced,
-    a_fifo_is_never_replaced,
+    a_fifo_a_socket_or_a_device_is_never_replaced,
     a_reader_never_sees_a_part_of_a_copy,
     of_two_copies_to_one_name_one_is_refused,
     a_failed_publication_leaves_nothing,
     a_copy_is_published_without_privileges,
     a_copy_is_published_where_linking_a_descriptor_is_denied,
-    without_unnamed_files_a_copy_is_staged_under_a_random_name,
-    without_unnamed_files_an_error_leaves_nothing,
-    without_unnamed_files_a_kill_leaves_one_name_to_sweep,
     a_full_disk_leaves_nothing,
-    a_link_made_by_a_neighbour_leaves_no_name_behind,
     writes_that_fail_when_the_file_is_closed_are_not_published,
     what_is_no_file_is_not_replaced_though_it_came_later,
 ];
@@ -107,16 +104,28 @@ fn a_directory_is_never_replaced(fs: &FileSystem) {
     assert_eq!(names(dir.path()), ["dst", "src"]);
 }
 
-fn a_fifo_is_never_replaced(fs: &FileSystem) {
+fn a_fifo_a_socket_or_a_device_is_never_replaced(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "new");
     let dst = dir.path().join("dst");
-    run(Command::new("mkfifo").arg(&dst));
-    for function in BOTH {
-        let options = CopyOptions::new().replace(true);
-        let error = function.call(&options, &src, &dst).unwrap_err();
-        assert!(matches!(error.kind(), CopyErrorKind::NotRegularFile));
-        assert!(fs::symlink_metadata(&dst).unwrap().file_type().is_fifo());
+    let makers: [fn(&Path); 3] = [
+        |path| run(Command::new("mkfifo").arg(path)),
+        |path| drop(UnixListener::bind(path).unwrap()),
+        |path| run(Command::new("mknod").arg(path).args(["c", "1", "5"])),
+    ];
+    for make in makers {
+        make(&dst);
+        let before = fs::symlink_metadata(&dst).unwrap();
+        for function in BOTH {
+            let error = function.call(&CopyOptions::new(), &src, &dst).unwrap_err();
+            assert!(matches!(error.kind(), CopyErrorKind::AlreadyExists));
+            let options = CopyOptions::new().replace(true);
+            let error = function.call(&options, &src, &dst).unwrap_err();
+            assert!(matches!(error.kind(), CopyErrorKind::NotRegularFile));
+        }
+        let after = fs::symlink_metadata(&dst).unwrap();
+        assert_eq!((after.ino(), after.mode()), (before.ino(), before.mode()));
+        fs::remove_file(&dst).unwrap();
     }
 }
 
@@ -215,75 +224,6 @@ fn a_copy_is_published_where_linking_a_descriptor_is_denied(fs: &FileSystem) {
     }
 }
 
-/// The injection that makes this file system one without files that have no name.
-fn without_tmpfile(copy: &Copy<'_>) -> String {
-    let number = copy.number_of("openat", "O_TMPFILE");
-    format!("openat:error=EOPNOTSUPP:when={number}")
-}
-
-fn without_unnamed_files_a_copy_is_staged_under_a_random_name(fs: &FileSystem) {
-    let dir = fs.dir();
-    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
-    four_extents(&src);
-    for function in BOTH {
-        for old in [None, Some("old")] {
-            let options: &[&str] = if old.is_some() { &["replace"] } else { &[] };
-            let copy = Copy::new(function, &src, &dst).options(options);
-            let injection = without_tmpfile(&copy);
-            if let Some(old) = old {
-                fs::write(&dst, old).unwrap();
-            }
-            let outcome = copy.run_injected(&[&injection]);
-            assert!(matches!(outcome, Outcome::Ok(..)), "{outcome:?}");
-            assert_same(&src, &dst);
-            assert_eq!(names(dir.path()), ["dst", "src"]);
-            fs::remove_file(&dst).unwrap();
-        }
-        // Where there is no rename that refuses to replace, a link does it.
-        let copy = Copy::new(function, &src, &dst);
-        let injections = [&without_tmpfile(&copy), "renameat2:error=EINVAL"];
-        let outcome = copy.run_injected(&injections);
-        assert!(matches!(outcome, Outcome::Ok(..)), "{outcome:?}");
-        assert_same(&src, &dst);
-        fs::write(&dst, "old").unwrap();
-        copy.run_injected(&injections).assert_error("AlreadyExists");
-        assert_text(&dst, "old");
-        assert_eq!(names(dir.path()), ["dst", "src"]);
-        fs::remove_file(&dst).unwrap();
-    }
-}
-
-fn without_unnamed_files_an_error_leaves_nothing(fs: &FileSystem) {
-    let dir = fs.dir();
-    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
-    four_extents(&src);
-    for call in ["ftruncate", "fchmod", "fsync", "renameat2"] {
-        let copy = Copy::new(Function::Sparse, &src, &dst);
-        let injection = without_tmpfile(&copy);
-        let outcome = copy.run_injected(&[&injection, &format!("{call}:error=EIO:when=1")]);
-        outcome.assert_errno(libc::EIO);
-        assert_eq!(names(dir.path()), ["src"], "{call}");
-    }
-}
-
-fn without_unnamed_files_a_kill_leaves_one_name_to_sweep(fs: &FileSystem) {
-    let dir = fs.dir();
-    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
-    four_extents(&src);
-    let copy = Copy::new(Function::Sparse, &src, &dst);
-    let injection = without_tmpfile(&copy);
-    let stopped = copy.start_and_stop_at("pwrite64:when=1", &[&injection]);
-    let left = names(dir.path());
-    let staged = &left[0];
-    let digits = staged.strip_prefix(STAGING_PREFIX).expect("a staged file");
-    assert!(digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
-    let mode = fs::metadata(dir.path().join(staged)).unwrap().permissions();
-    assert_eq!(mode.mode() & 0o7777, 0o600);
-    stopped.kill();
-    assert_eq!(names(dir.path()), left);
-    assert_eq!(left.len(), 2);
-}
-
 fn a_full_disk_leaves_nothing(fs: &FileSystem) {
     let small = Small::new(fs.name, smallest(fs.name));
     let src_dir = fs.dir();
@@ -347,24 +287,6 @@ fn names_but_filler(dir: &Path) -> Vec<String> {
     let mut names = names(dir);
     names.retain(|name| !name.starts_with("filler") && name != "lost+found");
     names
-}
-
-/// A rename between two names of one file does nothing, and both are left.
-fn a_link_made_by_a_neighbour_leaves_no_name_behind(fs: &FileSystem) {
-    let dir = fs.dir();
-    let src = text_file(dir.path(), "src", "new");
-    let dst = text_file(dir.path(), "dst", "old");
-    let copy = Copy::new(Function::Fast, &src, &dst).options(&["replace"]);
-    // The first link finds the name taken; the second gives the copy the name that it passes by.
-    let stopped = copy.start_and_stop_at("linkat:when=2", &[]);
-    let all = names(dir.path());
-    let passing = all.iter().find(|name| name.starts_with(STAGING_PREFIX));
-    let passing = dir.path().join(passing.expect("a passing name"));
-    fs::remove_file(&dst).unwrap();
-    fs::hard_link(&passing, &dst).unwrap();
-    assert!(matches!(stopped.go_on(), Outcome::Ok(..)));
-    assert_text(&dst, "new");
-    assert_eq!(names(dir.path()), ["dst", "src"]);
 }
 
 /// FUSE and network file systems may say only then that there was no room.
