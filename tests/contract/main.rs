@@ -21,6 +21,7 @@ mod guest;
 mod host_choices;
 mod hostile;
 mod limits;
+mod maps;
 mod opening;
 mod power_cut;
 mod preopens;
@@ -76,6 +77,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("power_cut", power_cut::TESTS),
     ("source_changes", source_changes::TESTS),
     ("allocation", allocation::TESTS),
+    ("maps", maps::TESTS),
     ("fallback", fallback::TESTS),
     ("ways", ways::TESTS),
     ("limits", limits::TESTS),
