@@ -159,36 +159,39 @@ fn copies_at_the_same_time_never_take_more_than_the_quota(fs: &FileSystem) {
 
 /// Somebody else fills the file system while a copy is made.
 fn a_floor_is_looked_at_while_bytes_move(fs: &FileSystem) {
-    let small = Small::new(fs.name, smallest(fs.name) + 400 * MIB);
-    let (src, dst) = (small.root.join("src"), small.root.join("dst"));
-    dense_file(&src, 64 * MIB);
-    fs::File::open(&src).unwrap().sync_all().unwrap();
-    let stat = rustix::fs::statvfs(&small.root).unwrap();
-    let free = stat.f_bavail * stat.f_frsize;
-    let floor = FreeSpaceFloor {
-        percent: 100,
-        bytes: free - 80 * MIB,
-    };
-    let control = CopyControl::new();
-    let options = CopyOptions::new()
-        .free_space_floor(floor)
-        .rate(CopyRate::new(NonZero::new(20 * MIB).unwrap()))
-        .control(control.clone());
-    let error = std::thread::scope(|scope| {
-        let copying = scope.spawn(|| options.sparse_copy(&src, &dst).unwrap_err());
-        while control.copied() == 0 && !copying.is_finished() {
-            std::thread::yield_now();
-        }
-        let filler = fs::File::create(small.root.join("filler")).unwrap();
-        let flags = rustix::fs::FallocateFlags::empty();
-        rustix::fs::fallocate(&filler, flags, 0, 200 * MIB).unwrap();
-        // btrfs tells of it when it is committed.
-        rustix::fs::syncfs(&filler).unwrap();
-        copying.join().unwrap()
-    });
-    assert!(matches!(error.kind(), CopyErrorKind::InsufficientSpace(_)));
-    assert!(error.copied() > 0 && error.copied() < 64 * MIB);
-    assert!(!exists(&dst));
+    for workers in [1, 2] {
+        let small = Small::new(fs.name, smallest(fs.name) + 400 * MIB);
+        let (src, dst) = (small.root.join("src"), small.root.join("dst"));
+        dense_file(&src, 64 * MIB);
+        fs::File::open(&src).unwrap().sync_all().unwrap();
+        let stat = rustix::fs::statvfs(&small.root).unwrap();
+        let free = stat.f_bavail * stat.f_frsize;
+        let floor = FreeSpaceFloor {
+            percent: 100,
+            bytes: free - 80 * MIB,
+        };
+        let control = CopyControl::new();
+        let options = CopyOptions::new()
+            .free_space_floor(floor)
+            .rate(CopyRate::new(NonZero::new(20 * MIB).unwrap()))
+            .workers(workers)
+            .control(control.clone());
+        let error = std::thread::scope(|scope| {
+            let copying = scope.spawn(|| options.sparse_copy(&src, &dst).unwrap_err());
+            while control.copied() == 0 && !copying.is_finished() {
+                std::thread::yield_now();
+            }
+            let filler = fs::File::create(small.root.join("filler")).unwrap();
+            let flags = rustix::fs::FallocateFlags::empty();
+            rustix::fs::fallocate(&filler, flags, 0, 200 * MIB).unwrap();
+            // btrfs tells of it when it is committed.
+            rustix::fs::syncfs(&filler).unwrap();
+            copying.join().unwrap()
+        });
+        assert!(matches!(error.kind(), CopyErrorKind::InsufficientSpace(_)));
+        assert!(error.copied() > 0 && error.copied() < 64 * MIB);
+        assert!(!exists(&dst));
+    }
 }
 
 fn a_floor_of_free_space_stays_free(fs: &FileSystem) {
@@ -205,7 +208,9 @@ fn a_floor_of_free_space_stays_free(fs: &FileSystem) {
     for function in ALL {
         let clones = function == Function::Fast && fs.reflinks();
         // Room for half of the bytes; a clone takes none.
-        let options = CopyOptions::new().free_space_floor(floor(free - 24 * MIB));
+        let options = CopyOptions::new()
+            .free_space_floor(floor(free - 24 * MIB))
+            .workers(1);
         let result = function.call(&options, &src, &dst);
         if clones {
             assert_eq!(result.unwrap().method, CopyMethod::Reflink);
@@ -238,6 +243,7 @@ fn a_copy_that_comes_too_late_is_not_published(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     dense_file(&src, 64 * MIB);
+    fs::File::open(&src).unwrap().sync_all().unwrap();
     // Too slow by far for its deadline; it ends there all the same.
     let rate = CopyRate::new(NonZero::new(MIB).unwrap());
     for function in ALL {
@@ -246,6 +252,7 @@ fn a_copy_that_comes_too_late_is_not_published(fs: &FileSystem) {
         }
         let options = CopyOptions::new()
             .rate(rate.clone())
+            .workers(1)
             .deadline(Instant::now() + Duration::from_millis(200));
         let error = function.call(&options, &src, &dst).unwrap_err();
         assert!(matches!(error.kind(), CopyErrorKind::TimedOut), "{error}");

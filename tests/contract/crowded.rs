@@ -17,6 +17,7 @@ crate::tests![
     the_second_thread_leaves,
     the_first_thread_then_offloads where is_ext4,
     no_fault_makes_a_wrong_copy where is_ext4,
+    a_fault_is_met_by_who_is_left where is_ext4,
     a_cancel_is_heard_by_who_is_left where is_ext4,
     a_changed_source_is_seen_by_who_is_left where is_ext4,
     a_copy_killed_after_the_second_thread_left_leaves_nothing where is_ext4,
@@ -144,20 +145,42 @@ fn no_fault_makes_a_wrong_copy(fs: &FileSystem) {
     assert!(offloads > 30, "only {offloads} second threads left");
 }
 
+/// A call that only the thread comes to that is left, by either function: the kernel moves the rest,
+/// or it is read and written.
+const LEFT_ALONE: [(Function, &str); 2] = [
+    (Function::Fast, "copy_file_range:when=2"),
+    (Function::Sparse, "pread64:when=100"),
+];
+
+fn a_fault_is_met_by_who_is_left(fs: &FileSystem) {
+    let crowd = Crowd::new(fs);
+    for (function, call) in LEFT_ALONE {
+        for (error, number) in [("EIO", libc::EIO), ("ENOSPC", libc::ENOSPC)] {
+            let (name, when) = call.split_once(':').unwrap();
+            let injection = format!("{name}:error={error}:{when}");
+            let held = [HOLD, injection.as_str()];
+            let outcome = crowd.run(function, |copy| copy.run_injected(&held));
+            outcome.assert_errno(number);
+            assert_eq!(names(crowd.dir()), ["src"]);
+        }
+    }
+    // What can be done again is.
+    let held = [HOLD, "pread64:error=EINTR:when=100+3"];
+    let outcome = crowd.run(Function::Sparse, |copy| copy.run_injected(&held));
+    assert_eq!(outcome, Outcome::Ok("Copy".into(), SIZE));
+    assert_same(&crowd.src, &crowd.dst);
+}
+
 fn a_cancel_is_heard_by_who_is_left(fs: &FileSystem) {
     let crowd = Crowd::new(fs);
-    // More than two threads write before one of them leaves, and less than there is.
-    let cancel = format!("cancel-after={}", 33 * MIB);
-    let slow = "copy_file_range:delay_exit=200000";
-    let (outcome, calls) = crowd.run_with(Function::Fast, &[&cancel], |copy| {
-        copy.trace_injected(&[HOLD, slow])
-    });
-    outcome.assert_error("Cancelled");
-    let offloads = calls
-        .iter()
-        .filter(|call| call.contains("copy_file_range("));
-    assert!(offloads.count() > 0);
-    assert_eq!(names(crowd.dir()), ["src"]);
+    for (function, call) in LEFT_ALONE {
+        let signal = format!("{call}:signal=SIGUSR1");
+        let outcome = crowd.run_with(function, &["cancel-on-signal"], |copy| {
+            copy.run_injected(&[HOLD, &signal])
+        });
+        outcome.assert_error("Cancelled");
+        assert_eq!(names(crowd.dir()), ["src"]);
+    }
 }
 
 fn a_changed_source_is_seen_by_who_is_left(fs: &FileSystem) {
@@ -167,25 +190,25 @@ fn a_changed_source_is_seen_by_who_is_left(fs: &FileSystem) {
         |file| file.write_all_at(b"new", 0).unwrap(),
     ];
     let crowd = Crowd::new(fs);
-    for change in changes {
-        dense_file(&crowd.src, SIZE);
-        File::open(&crowd.src).unwrap().sync_all().unwrap();
-        let stopped = crowd.run(Function::Fast, |copy| {
-            copy.start_and_stop_at("copy_file_range:when=1", &[HOLD])
-        });
-        change(&File::options().write(true).open(&crowd.src).unwrap());
-        stopped.go_on().assert_error("SourceChanged");
-        assert_eq!(names(crowd.dir()), ["src"]);
+    for (function, call) in LEFT_ALONE {
+        for change in changes {
+            dense_file(&crowd.src, SIZE);
+            File::open(&crowd.src).unwrap().sync_all().unwrap();
+            let stopped = crowd.run(function, |copy| copy.start_and_stop_at(call, &[HOLD]));
+            change(&File::options().write(true).open(&crowd.src).unwrap());
+            stopped.go_on().assert_error("SourceChanged");
+            assert_eq!(names(crowd.dir()), ["src"]);
+        }
     }
 }
 
 fn a_copy_killed_after_the_second_thread_left_leaves_nothing(fs: &FileSystem) {
     let crowd = Crowd::new(fs);
-    let stopped = crowd.run(Function::Fast, |copy| {
-        copy.start_and_stop_at("copy_file_range:when=2", &[HOLD])
-    });
-    assert_eq!(stopped.kill(), Outcome::Killed(libc::SIGKILL));
-    assert_eq!(names(crowd.dir()), ["src"]);
+    for (function, call) in LEFT_ALONE {
+        let stopped = crowd.run(function, |copy| copy.start_and_stop_at(call, &[HOLD]));
+        assert_eq!(stopped.kill(), Outcome::Killed(libc::SIGKILL));
+        assert_eq!(names(crowd.dir()), ["src"]);
+    }
 }
 
 /// Holes, preallocated parts that look like data, and a hole at the end.
@@ -199,8 +222,11 @@ fn holes_stay_holes(fs: &FileSystem) {
     file.sync_all().unwrap();
     let part = File::open(&crowd.src).unwrap();
     part.read_exact_at(&mut vec![0; 128 << 20], 0).unwrap();
-    let outcome = crowd.run(Function::Fast, |copy| copy.run_injected(&[HOLD]));
-    assert_eq!(outcome, Outcome::Ok("Offload".into(), 64 * MIB));
-    assert_same(&crowd.src, &crowd.dst);
-    assert_allocated_at_most(&crowd.dst, 64 * MIB);
+    for (function, method) in [(Function::Fast, "Offload"), (Function::Sparse, "Copy")] {
+        let _ = fs::remove_file(&crowd.dst);
+        let outcome = crowd.run(function, |copy| copy.run_injected(&[HOLD]));
+        assert_eq!(outcome, Outcome::Ok(method.into(), 64 * MIB));
+        assert_same(&crowd.src, &crowd.dst);
+        assert_allocated_at_most(&crowd.dst, 64 * MIB);
+    }
 }
