@@ -109,8 +109,7 @@ fn points(prepared: &Prepared, calls: &[Call]) -> Vec<Point> {
     for (name, calls) in kinds {
         let shared = prepared.way.by_two && MOVING.contains(&name);
         let last = calls.len() - 1;
-        for i in 0..calls.len() {
-            let (place, call) = calls[i];
+        for (i, (place, call)) in calls.into_iter().enumerate() {
             if i < 2 || i == last {
                 points.push(Point {
                     name: name.to_owned(),

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::fd::AsRawFd;
 
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::ioctl;
 
 /// `struct file_clone_range` (include/uapi/linux/fs.h).
@@ -23,19 +23,21 @@ const FICLONERANGE: ioctl::Opcode = ioctl::opcode::write::<Range>(0x94, 13);
 /// (ioctl_ficlonerange(2)). It takes no longer than to say so, whatever waits to be written.
 #[expect(unsafe_code, reason = "no crate wraps this ioctl")]
 pub(crate) fn may_clone(source: &File, staged: &File) -> bool {
-    let range = Range {
-        source: source.as_raw_fd().into(),
-        source_offset: 1,
-        length: 1,
-        destination_offset: 1,
+    let ask = || {
+        let range = Range {
+            source: source.as_raw_fd().into(),
+            source_offset: 1,
+            length: 1,
+            destination_offset: 1,
+        };
+        // SAFETY: the number and the type are those of one ioctl, which reads the structure and keeps
+        // nothing of it.
+        unsafe {
+            let call = ioctl::Setter::<FICLONERANGE, Range>::new(range);
+            ioctl::ioctl(staged, call)
+        }
     };
-    // SAFETY: the number and the type are those of one ioctl, which reads the structure and keeps
-    // nothing of it.
-    let asked = unsafe {
-        let call = ioctl::Setter::<FICLONERANGE, Range>::new(range);
-        ioctl::ioctl(staged, call)
-    };
-    asked == Err(Errno::INVAL)
+    retry_on_intr(ask) == Err(Errno::INVAL)
 }
 
 #[cfg(test)]
