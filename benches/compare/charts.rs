@@ -80,14 +80,14 @@ fn peers(results: &Results) -> Drawn {
             &[FAST, CP, XCP, STD, QEMU_IMG],
         ),
     ];
-    let (width, row, head) = (860, 22, 34);
+    let (width, row, head) = (960, 22, 34);
     let bars: usize = panels.iter().map(|panel| panel.3.len()).sum();
     let height = bars as i32 * row + panels.len() as i32 * head + 30;
     let file = dir().join(FILES[0].0);
     let root = SVGBackend::new(&file, (width as u32, height as u32)).into_drawing_area();
     root.fill(&WHITE)?;
 
-    let (left, right) = (260, 170);
+    let (left, right) = (260, 290);
     let title = (FONT, 18).into_font().style(FontStyle::Bold).color(&INK);
     let label = |horizontal| {
         let anchor = Pos::new(horizontal, VPos::Center);
