@@ -1,8 +1,14 @@
 //! Hooks that tell what they see, and hold copies back.
 
+use std::fs;
+use std::pin::Pin;
 use std::sync::{Mutex, mpsc};
+use std::task::{Context, Waker};
 
+use wasmtime_fast_copy::p2::bindings::types::CopyFlags;
 use wasmtime_fast_copy::{CopyControl, CopyError, CopyHooks, CopyReport, CopyRequest, CopyTimes};
+
+use crate::state::{Answer, State, copy};
 
 /// Tells what it sees, and lets a copy begin only when it is told to.
 pub struct Gate {
@@ -50,4 +56,18 @@ impl CopyHooks for Gate {
         // A test may have seen enough.
         let _ = self.seen.send(text);
     }
+}
+
+/// Begins a copy of `src` in a store whose hooks are a gate, up to where the gate holds it.
+pub fn begin<'a>(
+    state: &'a mut State,
+    seen: &mpsc::Receiver<String>,
+) -> Pin<Box<dyn Future<Output = Answer> + 'a>> {
+    fs::write(state.path("src"), "text").unwrap();
+    let handle = state.handle;
+    let mut held = Box::pin(copy(state, handle, "src", CopyFlags::empty()));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(held.as_mut().poll(&mut context).is_pending());
+    while seen.recv().unwrap() != "started, 0" {}
+    held
 }

@@ -2,14 +2,13 @@
 
 use std::fs;
 use std::future::Future;
-use std::sync::mpsc::Receiver;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use wasmtime_fast_copy::p2::bindings::types::{CopyFlags, ErrorCode};
 use wasmtime_fast_copy::{CopySlots, FastCopyCtx};
 
-use crate::gate::Gate;
+use crate::gate::{Gate, begin};
 use crate::state::{State, copy};
 
 /// Nobody waits for it any more, yet it occupies its thread: so it occupies its slot too.
@@ -19,8 +18,7 @@ async fn abandoned_work_still_counts() {
     let (gate, seen, go) = Gate::new(None);
     let builder = FastCopyCtx::builder().slots(slots.clone());
     let mut state = State::new().with(builder.clone().hooks(gate));
-    fs::write(state.path("src"), "text").unwrap();
-    abandon(&mut state, &seen);
+    drop(begin(&mut state, &seen));
     assert_eq!(slots.free(), 0);
 
     // Another store's call waits for as long.
@@ -48,20 +46,10 @@ async fn abandoned_work_counts_in_its_store() {
     let ctx = FastCopyCtx::builder().slots(slots.clone()).max_copies(1);
     let ctx = ctx.timeout(Some(Duration::from_millis(200))).hooks(gate);
     let mut state = State::new().with(ctx);
-    fs::write(state.path("src"), "text").unwrap();
-    abandon(&mut state, &seen);
+    drop(begin(&mut state, &seen));
     assert_eq!(slots.free(), 7);
     assert_times_out(&mut state).await;
     drop(go);
-}
-
-/// Begins a copy, and drops its call when its work has begun.
-fn abandon(state: &mut State, seen: &Receiver<String>) {
-    let handle = state.handle;
-    let mut call = Box::pin(copy(state, handle, "src", CopyFlags::empty()));
-    let mut context = Context::from_waker(Waker::noop());
-    assert!(call.as_mut().poll(&mut context).is_pending());
-    while seen.recv().unwrap() != "started, 0" {}
 }
 
 async fn assert_times_out(state: &mut State) {
@@ -133,12 +121,8 @@ async fn calls_wait() {
     let (gate, seen, go) = Gate::new(None);
     let builder = FastCopyCtx::builder().slots(slots.clone()).max_waiting(3);
     let mut holder = State::new().with(builder.clone().hooks(gate));
-    fs::write(holder.path("src"), "text").unwrap();
-    let handle = holder.handle;
-    let mut held = Box::pin(copy(&mut holder, handle, "src", CopyFlags::empty()));
+    let held = begin(&mut holder, &seen);
     let mut context = Context::from_waker(Waker::noop());
-    assert!(held.as_mut().poll(&mut context).is_pending());
-    while seen.recv().unwrap() != "started, 0" {}
 
     let ctx = builder.build();
     let mut stores: Vec<State> = (0..4)
@@ -187,12 +171,8 @@ async fn a_call_that_nobody_polls_is_in_nobodys_way() {
     let (gate, seen, go) = Gate::new(None);
     let builder = FastCopyCtx::builder().slots(slots.clone()).timeout(None);
     let mut holder = State::new().with(builder.clone().hooks(gate));
-    fs::write(holder.path("src"), "text").unwrap();
-    let handle = holder.handle;
-    let mut held = Box::pin(copy(&mut holder, handle, "src", CopyFlags::empty()));
+    let held = begin(&mut holder, &seen);
     let mut context = Context::from_waker(Waker::noop());
-    assert!(held.as_mut().poll(&mut context).is_pending());
-    while seen.recv().unwrap() != "started, 0" {}
 
     let (mut left_alone, mut other) = (State::new(), State::new());
     left_alone.ctx = builder.clone().build();
@@ -223,12 +203,7 @@ fn calls_wait_in_a_runtime_that_has_no_timer() {
         let (gate, seen, go) = Gate::new(None);
         let builder = FastCopyCtx::builder().slots(slots.clone());
         let mut holder = State::new().with(builder.clone().hooks(gate));
-        fs::write(holder.path("src"), "text").unwrap();
-        let handle = holder.handle;
-        let mut held = Box::pin(copy(&mut holder, handle, "src", CopyFlags::empty()));
-        let mut context = Context::from_waker(Waker::noop());
-        assert!(held.as_mut().poll(&mut context).is_pending());
-        while seen.recv().unwrap() != "started, 0" {}
+        let held = begin(&mut holder, &seen);
 
         let impatient = builder.timeout(Some(Duration::from_millis(20)));
         let mut state = State::new().with(impatient);
@@ -257,12 +232,8 @@ fn a_thousand_stores_wait_without_a_thread() {
         let (gate, seen, go) = Gate::new(None);
         let builder = FastCopyCtx::builder().slots(slots.clone());
         let mut holder = State::new().with(builder.clone().hooks(gate));
-        fs::write(holder.path("src"), "text").unwrap();
-        let handle = holder.handle;
-        let mut held = Box::pin(copy(&mut holder, handle, "src", CopyFlags::NO_SYNC));
+        let held = begin(&mut holder, &seen);
         let mut context = Context::from_waker(Waker::noop());
-        assert!(held.as_mut().poll(&mut context).is_pending());
-        while seen.recv().unwrap() != "started, 0" {}
 
         let mut stores: Vec<State> = (0..1000)
             .map(|_| State::new().with(builder.clone()))
