@@ -6,12 +6,15 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use wasmtime_fast_copy::{CopyOptions, FastCopyCtx};
 
+use crate::files::MIB;
 use crate::guests::{self, Form};
 
 /// A file to be copied.
@@ -91,7 +94,9 @@ pub const ONE_PASS: &str = "one pass of copy_file_range";
 pub const ONE_PASS_SYNC: &str = "one pass of copy_file_range, fsync";
 pub const READ_WRITE: &str = "one pass of pread and pwrite";
 pub const READ_WRITE_SYNC: &str = "one pass of pread and pwrite, fsync";
+pub const READ_WRITE_BY_TWO: &str = "one pass of pread and pwrite, by two threads";
 pub const WRITING: &str = "pwrite alone, reading nothing";
+pub const WRITING_BY_TWO: &str = "pwrite alone, by two threads";
 
 /// All of them, in the order of the tables.
 pub const ALL: &[Contender] = &[
@@ -163,8 +168,14 @@ pub const ALL: &[Contender] = &[
     contender(READ_WRITE, false, Kind::Floor, |job| {
         one_pass(job, read_write, false)
     }),
+    contender(READ_WRITE_BY_TWO, false, Kind::Floor, |job| {
+        pass_by_two(job, read_write)
+    }),
     contender(WRITING, false, Kind::Floor, |job| {
         one_pass(job, write_only, false)
+    }),
+    contender(WRITING_BY_TWO, false, Kind::Floor, |job| {
+        pass_by_two(job, write_only)
     }),
 ];
 
@@ -279,7 +290,7 @@ pub fn staged(src: &Path, dst: &Path, fill: impl FnOnce(&File, &File) -> Result<
     Ok(())
 }
 
-/// The data alone, by one thread that knows where it is.
+/// The data alone, by one thread that is told where it is.
 fn one_pass(
     job: &Job<'_>,
     move_range: fn(&File, &File, Range<u64>) -> Result<()>,
@@ -295,6 +306,34 @@ fn one_pass(
     if durable {
         dst.sync_all()?;
     }
+    Ok(start.elapsed())
+}
+
+/// The same by two threads, each of which takes the next piece when it is done with one.
+fn pass_by_two(
+    job: &Job<'_>,
+    move_range: fn(&File, &File, Range<u64>) -> Result<()>,
+) -> Result<Duration> {
+    const PIECE: u64 = 8 * MIB;
+    let start = Instant::now();
+    let src = File::open(job.src)?;
+    let dst = File::create_new(job.dst)?;
+    dst.set_len(src.metadata()?.len())?;
+    let pieces = Mutex::new(job.data.iter().flat_map(|range| {
+        let starts = (range.start..range.end).step_by(PIECE as usize);
+        starts.map(|start| start..range.end.min(start + PIECE))
+    }));
+    let next = || pieces.lock().unwrap().next();
+    let work = || -> Result<()> {
+        while let Some(piece) = next() {
+            move_range(&src, &dst, piece)?;
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let other = scope.spawn(work);
+        work().and(other.join().expect("no panic"))
+    })?;
     Ok(start.elapsed())
 }
 
@@ -327,9 +366,7 @@ fn read_write(src: &File, dst: &File, range: Range<u64>) -> Result<()> {
     Ok(())
 }
 
-/// As much as is to be copied, at the same places, from a buffer that stays in the processor's
-/// cache, by one thread. On tmpfs, where writers of a file take turns, two are no faster; on ext4 they
-/// are, for long ranges.
+/// As much as is to be copied, at the same places, from a buffer that stays in the processor's cache.
 fn write_only(_src: &File, dst: &File, range: Range<u64>) -> Result<()> {
     static BUFFER: [u8; 256 << 10] = [1; 256 << 10];
     let mut at = range.start;

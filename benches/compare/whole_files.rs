@@ -102,7 +102,9 @@ fn takes_part(contender: &Contender, work: &str, on: &str) -> bool {
         CP_NEVER_SYNC | ONE_PASS_SYNC | READ_WRITE_SYNC if preallocated => false,
         ONE_PASS | ONE_PASS_SYNC => on == "ext4",
         READ_WRITE | READ_WRITE_SYNC => on != "ext4",
-        WRITING => matches!(on, "ext4" | "tmpfs") && matches!(work, DENSE | IMAGE | EXTENTS),
+        WRITING | WRITING_BY_TWO | READ_WRITE_BY_TWO => {
+            matches!(on, "ext4" | "tmpfs") && matches!(work, DENSE | IMAGE | EXTENTS)
+        }
         GUEST_STD | GUEST_SPLICE => on == "ext4" && matches!(work, DENSE | IMAGE),
         STD => can_clone || work != TERABYTE && (work != IMAGE || on == "ext4"),
         RSYNC => match work {
@@ -158,7 +160,9 @@ fn run(group: &Group, disks: &Disks, fs: &FileSystem, results: &mut Results) -> 
             if slow.contains(&name) {
                 continue;
             }
+
             let (seconds, allocated) = place.copy(contender, group)?;
+
             if seconds > SLOW {
                 slow.push(name);
             }
@@ -198,7 +202,7 @@ impl Place {
             contenders::PACKED | contenders::PACKED_DURABLE => &self.packed,
             _ => &self.src,
         };
-        if contender.name != contenders::WRITING {
+        if ![contenders::WRITING, contenders::WRITING_BY_TWO].contains(&contender.name) {
             checks::same(src, &self.dst).context(contender.name)?;
         }
         if contender.kind == Kind::Ours {
