@@ -136,13 +136,24 @@ fn run() -> Result<()> {
     results.describe_machine(machine::describe());
     let this_run = machine::run();
     let disks = Disks::new()?;
+    let mut failed = Vec::new();
     for group in chosen {
         println!("\n{}", group.name());
         // A new file system for each group: nothing is left from the one before.
         let disk = disks.first(group.on.split('-').next().unwrap())?;
         results.start(group.work, group.on, &this_run);
-        (group.run)(group, &disks, &disk.fs, &mut results)?;
+        if let Err(error) = (group.run)(group, &disks, &disk.fs, &mut results) {
+            eprintln!("{}: {error:#}", group.name());
+            results.remove(group.work, group.on);
+            failed.push(group.name());
+        }
         results.save()?;
     }
-    report::write(&results)
+    report::write(&results)?;
+    ensure!(
+        failed.is_empty(),
+        "failed, so not in the results: {}",
+        failed.join(", ")
+    );
+    Ok(())
 }

@@ -69,8 +69,13 @@ impl Results {
 
     /// Forgets what an earlier run has measured in a group.
     pub fn start(&mut self, work: &str, on: &str, run: &str) {
-        self.rows.retain(|row| row.work != work || row.on != on);
+        self.remove(work, on);
         self.runs.insert(format!("{work}/{on}"), run.to_owned());
+    }
+
+    pub fn remove(&mut self, work: &str, on: &str) {
+        self.rows.retain(|row| row.work != work || row.on != on);
+        self.runs.remove(&format!("{work}/{on}"));
     }
 
     pub fn add(&mut self, work: &str, on: &str, contender: &str, sample: f64) {
