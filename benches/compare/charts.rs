@@ -164,10 +164,7 @@ fn lines(results: &Results, work: &str, file: &str, title: &str, axis: &str) -> 
         .light_line_style(WHITE)
         .bold_line_style(FAINT)
         .axis_style(INK)
-        .x_desc(match scaling::note(results, work) {
-            Some(note) => format!("{axis} ({note})"),
-            None => axis.to_owned(),
-        })
+        .x_desc(axis)
         .y_desc("ms")
         .label_style((FONT, 12).into_font().color(&INK))
         .x_label_formatter(&|x| format!("{x:.0}"))

@@ -33,7 +33,10 @@ pub fn describe() -> Vec<String> {
         ));
     }
     if gives_memory_back() {
-        lines.push(format!("free memory is {GIVEN_BACK}"));
+        lines.push(
+            "free memory is given back to the host (free page reporting), but for a reserve"
+                .to_owned(),
+        );
     }
     for (program, flag) in [
         ("rustc", "--version"),
@@ -50,11 +53,8 @@ pub fn describe() -> Vec<String> {
     lines
 }
 
-/// How the description names what makes memory slow to come by.
-pub const GIVEN_BACK: &str = "given back to the host (free page reporting)";
-
 /// Whether the balloon device of this virtual machine has `VIRTIO_BALLOON_F_REPORTING`, bit 5.
-fn gives_memory_back() -> bool {
+pub fn gives_memory_back() -> bool {
     let Ok(devices) = fs::read_dir("/sys/bus/virtio/drivers/virtio_balloon") else {
         return false;
     };

@@ -28,6 +28,7 @@ mod machine;
 mod memory;
 mod peers;
 mod report;
+mod reserve;
 mod results;
 mod scaling;
 mod small_files;
@@ -52,6 +53,7 @@ use anyhow::{Result, anyhow, ensure};
 
 use disks::Disks;
 use filesystems::FileSystem;
+use reserve::Reserve;
 use results::Results;
 
 /// Rounds that count.
@@ -135,6 +137,10 @@ fn run() -> Result<()> {
     };
     results.describe_machine(machine::describe());
     let this_run = machine::run();
+    let _reserve = match machine::gives_memory_back() {
+        true => Some(Reserve::new()?),
+        false => None,
+    };
     let disks = Disks::new()?;
     let mut failed = Vec::new();
     for group in chosen {

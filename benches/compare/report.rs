@@ -29,8 +29,8 @@ fn markdown(results: &Results) -> Result<String> {
          group can be compared. Times of programs are from before their start to their end; guests\n\
          are timed by their own clock. Every copy was compared with its source, byte by byte; of the\n\
          clones that take microseconds, one of each turn was, and the blocks of all were counted. Those in\n\
-         italics are no copiers, but what one thread takes at least for a part of the work: two can\n\
-         take less.\n\n",
+         italics are no copiers, but bare system calls that do the work or a part of it, by one thread\n\
+         where nothing else is said.\n\n",
     );
     for line in &results.machine {
         writeln!(text, "- {line}")?;
@@ -100,9 +100,6 @@ fn markdown(results: &Results) -> Result<String> {
             text,
             "## {work}\n\nTime against {title}, ext4, without waiting for the disk.\n"
         )?;
-        if let Some(note) = scaling::note(results, work) {
-            writeln!(text, "Here {note}: [why](../README.md#two-gib-at-once).\n")?;
-        }
         points(&mut text, results, work, axis)?;
     }
     writeln!(

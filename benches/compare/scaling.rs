@@ -14,7 +14,6 @@ use crate::contenders::{FAST, fast_copy_no_sync};
 use crate::disks::Disks;
 use crate::files::{GIB, KIB, MIB, data_ranges};
 use crate::filesystems::FileSystem;
-use crate::machine::GIVEN_BACK;
 use crate::results::{Results, Row};
 use crate::turns::shuffle;
 use crate::{Group, ROUNDS, checks, inputs};
@@ -56,13 +55,6 @@ fn points(work: &str) -> &'static [u64] {
         BY_EXTENTS => &[1000, 5000, 20_000, 50_000, 100_000],
         _ => &[1, 2, 4, 8],
     }
-}
-
-/// What has to be known of a chart, if there is something.
-pub fn note(results: &Results, work: &str) -> Option<&'static str> {
-    let slow = results.machine.iter().any(|line| line.contains(GIVEN_BACK));
-    (work == BY_DATA && slow)
-        .then_some("beyond 1 GiB at the pace at which the host hands out memory")
 }
 
 fn build(work: &str, src: &Path, point: u64) -> Result<()> {
