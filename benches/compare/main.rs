@@ -59,6 +59,9 @@ use results::Results;
 /// Rounds that count.
 const ROUNDS: usize = 5;
 
+/// The same where a GiB is copied: these take longer, so more comes between.
+const ROUNDS_OF_LARGE: usize = 9;
+
 /// A piece of work on a file system.
 struct Group {
     work: &'static str,

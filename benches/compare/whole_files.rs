@@ -12,7 +12,7 @@ use crate::files::{GIB, KIB, MIB, allocated, data_ranges};
 use crate::filesystems::{FileSystem, has_disk, reflinks};
 use crate::results::Results;
 use crate::turns::shuffle;
-use crate::{Group, ROUNDS, checks, inputs};
+use crate::{Group, ROUNDS, ROUNDS_OF_LARGE, checks, inputs};
 
 pub const DENSE: &str = "dense";
 pub const IMAGE: &str = "image";
@@ -118,9 +118,15 @@ fn takes_part(contender: &Contender, work: &str, on: &str) -> bool {
 
 /// Whether a contender writes so much at once that file systems take memory for it in the very blocks that
 /// are given back to a host ([`crate::reserve`]). It copies once before its time is taken, so that it
-/// finds those of its first copy.
+/// finds those of its first copy. `xcp` writes so much where the kernel doesn't copy for it.
 fn takes_large_blocks(contender: &Contender, work: &str) -> bool {
-    contender.name == contenders::QEMU_IMG && matches!(work, DENSE | IMAGE)
+    is_large(work) && matches!(contender.name, contenders::QEMU_IMG | contenders::XCP)
+}
+
+/// Whether most of the data of a gigabyte is copied: these races are close, and what else the machine does
+/// is heard in them.
+fn is_large(work: &str) -> bool {
+    matches!(work, DENSE | IMAGE)
 }
 
 fn run(group: &Group, disks: &Disks, fs: &FileSystem, results: &mut Results) -> Result<()> {
@@ -158,7 +164,12 @@ fn run(group: &Group, disks: &Disks, fs: &FileSystem, results: &mut Results) -> 
         .collect();
     // Who takes long has one round, the first, and no other: that is no close race.
     let mut slow = Vec::new();
-    for round in 0..=ROUNDS {
+    let rounds = if is_large(group.work) {
+        ROUNDS_OF_LARGE
+    } else {
+        ROUNDS
+    };
+    for round in 0..=rounds {
         shuffle(round, &mut contenders, |contender| {
             contender.name.to_owned()
         });
