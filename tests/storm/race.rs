@@ -108,6 +108,19 @@ fn count(answers: &mut BTreeMap<String, u64>, answer: Result<(), ErrorCode>, oth
     *answers.entry(answer).or_default() += 1;
 }
 
+/// Whether to try again: as often as `wanted`, and then until it was a race, but at most a hundred times as
+/// often. While both threads are on one processor, all tries of a time slice meet the same.
+fn goes_on(tried: usize, wanted: usize, answers: &BTreeMap<String, u64>) -> bool {
+    tried < wanted || !was_a_race(wanted, answers) && tried < 100 * wanted
+}
+
+/// Whether enough got through, and enough met a link: each a hundredth of what is wanted.
+fn was_a_race(wanted: usize, answers: &BTreeMap<String, u64>) -> bool {
+    let through = answers.get("ok").copied().unwrap_or(0);
+    let refused = answers.values().sum::<u64>() - through;
+    through.min(refused) >= wanted as u64 / 100
+}
+
 /// What `open-at` says of a link that was one when it looked, and none when it read it.
 const BY_OPEN_AT: &[ErrorCode] = &[ErrorCode::Invalid];
 
@@ -138,13 +151,15 @@ fn resolve(fs: &FileSystem, wanted: usize, how: &str, others: &[ErrorCode]) {
     let place = Place::new(fs);
     let mut view = place.view();
     let mut answers = BTreeMap::new();
+    let mut tried = 0;
     let exchanges = place.exchanged_during(|| {
-        for i in 0..wanted {
-            let path = ["way/file", "other/file", "way/../way/file", "last"][i % 4];
+        while goes_on(tried, wanted, &answers) {
+            let path = ["way/file", "other/file", "way/../way/file", "last"][tried % 4];
             let usage = view.disk_usage(path);
             if let Ok(usage) = &usage {
-                assert_eq!(usage.size, INSIDE, "an escape, at the {i}th resolution");
+                assert_eq!(usage.size, INSIDE, "an escape, at the {tried}th resolution");
             }
+            tried += 1;
             count(
                 &mut answers,
                 usage.map(drop).map_err(|error| error.code),
@@ -153,10 +168,10 @@ fn resolve(fs: &FileSystem, wanted: usize, how: &str, others: &[ErrorCode]) {
         }
     });
     println!(
-        "{}: {wanted} resolutions {how}, {exchanges} exchanges: {answers:?}",
+        "{}: {tried} resolutions {how}, {exchanges} exchanges: {answers:?}",
         fs.name
     );
-    assert!(answers["ok"] > 0 && answers.len() > 1, "it was no race");
+    assert!(was_a_race(wanted, &answers), "it was no race");
     drop(place.dir);
 }
 
@@ -175,18 +190,20 @@ fn copy(fs: &FileSystem, wanted: usize, how: &str, others: &[ErrorCode]) {
     let mut view = place.view();
     let mut answers = BTreeMap::new();
     let flags = CopyFlags::NO_SYNC | CopyFlags::REPLACE | CopyFlags::SYMLINK_FOLLOW;
+    let mut tried = 0;
     let exchanges = place.exchanged_during(|| {
-        for i in 0..wanted {
+        while goes_on(tried, wanted, &answers) {
             let (src, dst) = [
                 ("way/file", "copy"),
                 ("file", "way/copy"),
                 ("other/file", "way/copy"),
                 ("last", "copy"),
-            ][i % 4];
+            ][tried % 4];
             let report = view.fast_copy(src, dst, flags);
             if let Ok(report) = &report {
-                assert_eq!(report.size, INSIDE, "an escape, at the {i}th copy");
+                assert_eq!(report.size, INSIDE, "an escape, at the {tried}th copy");
             }
+            tried += 1;
             count(
                 &mut answers,
                 report.map(drop).map_err(|error| error.code),
@@ -195,10 +212,10 @@ fn copy(fs: &FileSystem, wanted: usize, how: &str, others: &[ErrorCode]) {
         }
     });
     println!(
-        "{}: {wanted} copies {how}, {exchanges} exchanges: {answers:?}",
+        "{}: {tried} copies {how}, {exchanges} exchanges: {answers:?}",
         fs.name
     );
-    assert!(answers["ok"] > 0 && answers.len() > 1, "it was no race");
+    assert!(was_a_race(wanted, &answers), "it was no race");
     assert_content(&place.inside.join("copy"), 1, INSIDE);
     place.assert_outside_untouched();
 }
@@ -206,23 +223,27 @@ fn copy(fs: &FileSystem, wanted: usize, how: &str, others: &[ErrorCode]) {
 /// A component that copies, and doesn't mind to be refused.
 pub fn no_raced_guest_leads_out(fs: &FileSystem) {
     let place = Place::new(fs);
-    let rounds = times(20_000, 1_000).to_string();
+    let a_run = times(20_000, 1_000);
+    let args = ["spam", &a_run.to_string(), "way/file"];
     for form in FORMS {
-        let mut answers = String::new();
+        let mut answers = BTreeMap::new();
+        let mut tried = 0;
         let exchanges = place.exchanged_during(|| {
-            let dirs = [Preopen::writable(&place.inside, ".")];
-            let args = ["spam", &rounds, "way/file"];
-            answers = run(Guest::Hostile, form, &dirs, &args).stdout;
+            while goes_on(tried, a_run, &answers) {
+                let dirs = [Preopen::writable(&place.inside, ".")];
+                let output = run(Guest::Hostile, form, &dirs, &args).stdout;
+                for line in output.lines() {
+                    let (answer, times) = line.split_once(' ').expect("an answer, and how often");
+                    *answers.entry(answer.to_owned()).or_default() += times.parse::<u64>().unwrap();
+                }
+                tried += a_run;
+            }
         });
-        let answers = answers.replace('\n', ", ");
         println!(
-            "{}: a guest, {form:?}, {exchanges} exchanges: {answers}",
+            "{}: a guest, {form:?}, {tried} copies, {exchanges} exchanges: {answers:?}",
             fs.name
         );
-        assert!(
-            answers.contains("ok ") && answers.contains("NotPermitted "),
-            "it was no race"
-        );
+        assert!(was_a_race(a_run, &answers), "it was no race");
         assert_content(&place.inside.join("spam"), 1, INSIDE);
         place.assert_outside_untouched();
     }
