@@ -290,50 +290,53 @@ pub fn staged(src: &Path, dst: &Path, fill: impl FnOnce(&File, &File) -> Result<
     Ok(())
 }
 
+/// A way to move a range from one file to the other.
+type MoveRange = fn(&File, &File, Range<u64>) -> Result<()>;
+
 /// The data alone, by one thread that is told where it is.
-fn one_pass(
-    job: &Job<'_>,
-    move_range: fn(&File, &File, Range<u64>) -> Result<()>,
-    durable: bool,
-) -> Result<Duration> {
-    let start = Instant::now();
-    let src = File::open(job.src)?;
-    let dst = File::create_new(job.dst)?;
-    dst.set_len(src.metadata()?.len())?;
-    for range in job.data {
-        move_range(&src, &dst, range.clone())?;
-    }
-    if durable {
-        dst.sync_all()?;
-    }
-    Ok(start.elapsed())
+fn one_pass(job: &Job<'_>, move_range: MoveRange, durable: bool) -> Result<Duration> {
+    pass(job, durable, |src, dst| {
+        let mut ranges = job.data.iter();
+        ranges.try_for_each(|range| move_range(src, dst, range.clone()))
+    })
 }
 
 /// The same by two threads, each of which takes the next piece when it is done with one.
-fn pass_by_two(
-    job: &Job<'_>,
-    move_range: fn(&File, &File, Range<u64>) -> Result<()>,
-) -> Result<Duration> {
+fn pass_by_two(job: &Job<'_>, move_range: MoveRange) -> Result<Duration> {
     const PIECE: u64 = 8 * MIB;
-    let start = Instant::now();
-    let src = File::open(job.src)?;
-    let dst = File::create_new(job.dst)?;
-    dst.set_len(src.metadata()?.len())?;
     let pieces = Mutex::new(job.data.iter().flat_map(|range| {
         let starts = (range.start..range.end).step_by(PIECE as usize);
         starts.map(|start| start..range.end.min(start + PIECE))
     }));
     let next = || pieces.lock().unwrap().next();
-    let work = || -> Result<()> {
-        while let Some(piece) = next() {
-            move_range(&src, &dst, piece)?;
-        }
-        Ok(())
-    };
-    thread::scope(|scope| {
-        let other = scope.spawn(work);
-        work().and(other.join().expect("no panic"))
-    })?;
+    pass(job, false, |src, dst| {
+        let work = || -> Result<()> {
+            while let Some(piece) = next() {
+                move_range(src, dst, piece)?;
+            }
+            Ok(())
+        };
+        thread::scope(|scope| {
+            let other = scope.spawn(work);
+            work().and(other.join().expect("no panic"))
+        })
+    })
+}
+
+/// Makes a file of the source's size, and has its data moved.
+fn pass(
+    job: &Job<'_>,
+    durable: bool,
+    move_data: impl FnOnce(&File, &File) -> Result<()>,
+) -> Result<Duration> {
+    let start = Instant::now();
+    let src = File::open(job.src)?;
+    let dst = File::create_new(job.dst)?;
+    dst.set_len(src.metadata()?.len())?;
+    move_data(&src, &dst)?;
+    if durable {
+        dst.sync_all()?;
+    }
     Ok(start.elapsed())
 }
 

@@ -9,11 +9,9 @@ use crate::program::administrators;
 pub fn describe() -> Vec<String> {
     let processor = line_of("/proc/cpuinfo", "model name").unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let memory: u64 = line_of("/proc/meminfo", "MemTotal")
-        .and_then(|text| text.split(' ').next()?.parse().ok())
-        .unwrap_or(0);
+    let memory = memory("MemTotal").unwrap_or(0);
     let mut lines = vec![
-        format!("{processor}, {cores} cores, {} GiB", memory >> 20),
+        format!("{processor}, {cores} cores, {} GiB", memory >> 30),
         format!(
             "Linux {}; ext4, XFS and btrfs on loop devices",
             fs::read_to_string("/proc/sys/kernel/osrelease")
@@ -84,6 +82,13 @@ fn output(program: &str, args: &[&str]) -> Option<String> {
     let output = command.output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout);
     output.status.success().then(|| text.trim().to_owned())
+}
+
+/// What `/proc/meminfo` says of `key`, in bytes.
+pub fn memory(key: &str) -> Option<u64> {
+    let text = line_of("/proc/meminfo", key)?;
+    let kib: u64 = text.strip_suffix(" kB")?.parse().ok()?;
+    Some(kib << 10)
 }
 
 fn line_of(file: &str, key: &str) -> Option<String> {

@@ -59,9 +59,6 @@ use results::Results;
 /// Rounds that count.
 const ROUNDS: usize = 5;
 
-/// The same where a GiB is copied: these take longer, so more comes between.
-const ROUNDS_OF_LARGE: usize = 9;
-
 /// A piece of work on a file system.
 struct Group {
     work: &'static str,
@@ -140,10 +137,9 @@ fn run() -> Result<()> {
     };
     results.describe_machine(machine::describe());
     let this_run = machine::run();
-    let _reserve = match machine::gives_memory_back() {
-        true => Some(Reserve::new()?),
-        false => None,
-    };
+    let _reserve = machine::gives_memory_back()
+        .then(Reserve::new)
+        .transpose()?;
     let disks = Disks::new()?;
     let mut failed = Vec::new();
     for group in chosen {

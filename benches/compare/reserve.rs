@@ -6,16 +6,17 @@
 //! block that will do. So here memory is taken and let go again, but for one page in each MiB: copies are
 //! made of what is between those.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result};
 use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, memfd_create};
 
 use crate::files::{GIB, KIB, MIB};
+use crate::machine::memory;
 
 /// Enough for the sources of a group and a copy: 6 GiB where the time is shown against the data.
-pub const SIZE: u64 = 8 * GIB;
+const SIZE: u64 = 8 * GIB;
 
 /// The memory is kept for as long as this is.
 pub struct Reserve {
@@ -26,7 +27,8 @@ impl Reserve {
     /// At most half of what is available.
     pub fn new() -> Result<Self> {
         let pages = File::from(memfd_create("reserve", MemfdFlags::CLOEXEC)?);
-        let size = SIZE.min(available()? / 2);
+        let available = memory("MemAvailable").context("no MemAvailable in /proc/meminfo")?;
+        let size = SIZE.min(available / 2);
         let starts = || (0..size).step_by(MIB as usize);
         let bytes = vec![1; MIB as usize];
         for start in starts() {
@@ -38,14 +40,4 @@ impl Reserve {
         }
         Ok(Self { _pages: pages })
     }
-}
-
-fn available() -> Result<u64> {
-    let meminfo = fs::read_to_string("/proc/meminfo")?;
-    let kib = meminfo
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))
-        .and_then(|rest| rest.trim().strip_suffix(" kB"))
-        .context("no MemAvailable in /proc/meminfo")?;
-    Ok(kib.parse::<u64>()? * KIB)
 }

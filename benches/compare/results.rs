@@ -73,6 +73,7 @@ impl Results {
         self.runs.insert(format!("{work}/{on}"), run.to_owned());
     }
 
+    /// Has no figures of a group.
     pub fn remove(&mut self, work: &str, on: &str) {
         self.rows.retain(|row| row.work != work || row.on != on);
         self.runs.remove(&format!("{work}/{on}"));

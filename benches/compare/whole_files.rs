@@ -12,7 +12,7 @@ use crate::files::{GIB, KIB, MIB, allocated, data_ranges};
 use crate::filesystems::{FileSystem, has_disk, reflinks};
 use crate::results::Results;
 use crate::turns::shuffle;
-use crate::{Group, ROUNDS, ROUNDS_OF_LARGE, checks, inputs};
+use crate::{Group, ROUNDS, checks, inputs};
 
 pub const DENSE: &str = "dense";
 pub const IMAGE: &str = "image";
@@ -24,6 +24,9 @@ pub const CLONE_EXTENTS: &str = "clone-50k-extents";
 
 /// What was written of a preallocated file, in bytes.
 pub const WRITTEN: u64 = 64 * MIB;
+
+/// Rounds that count where a GiB is copied: these take longer, so more comes between.
+const ROUNDS_OF_LARGE: usize = 9;
 
 /// In seconds.
 const SLOW: f64 = 8.0;
@@ -164,10 +167,9 @@ fn run(group: &Group, disks: &Disks, fs: &FileSystem, results: &mut Results) -> 
         .collect();
     // Who takes long has one round, the first, and no other: that is no close race.
     let mut slow = Vec::new();
-    let rounds = if is_large(group.work) {
-        ROUNDS_OF_LARGE
-    } else {
-        ROUNDS
+    let rounds = match is_large(group.work) {
+        true => ROUNDS_OF_LARGE,
+        false => ROUNDS,
     };
     for round in 0..=rounds {
         shuffle(round, &mut contenders, |contender| {
@@ -178,9 +180,7 @@ fn run(group: &Group, disks: &Disks, fs: &FileSystem, results: &mut Results) -> 
             if slow.contains(&name) {
                 continue;
             }
-
             let (seconds, allocated) = place.copy(contender, group)?;
-
             if seconds > SLOW {
                 slow.push(name);
             }
@@ -224,7 +224,10 @@ impl Place {
             contenders::PACKED | contenders::PACKED_DURABLE => &self.packed,
             _ => &self.src,
         };
-        if ![contenders::WRITING, contenders::WRITING_BY_TWO].contains(&contender.name) {
+        if !matches!(
+            contender.name,
+            contenders::WRITING | contenders::WRITING_BY_TWO
+        ) {
             checks::same(src, &self.dst).context(contender.name)?;
         }
         if contender.kind == Kind::Ours {
