@@ -244,6 +244,7 @@ pub fn no_raced_guest_leads_out(fs: &FileSystem) {
             fs.name
         );
         assert!(was_a_race(a_run, &answers), "it was no race");
+        assert!(answers.contains_key("NotPermitted"), "nobody met a link");
         assert_content(&place.inside.join("spam"), 1, INSIDE);
         place.assert_outside_untouched();
     }
