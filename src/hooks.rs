@@ -1,73 +1,74 @@
-//! What a host can look at and forbid.
+//! Hooks: how a host observes and refuses copies.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use fast_copy_engine::{CopyControl, CopyError, CopyReport};
 use wasmtime_wasi::FsPerms;
 
-use crate::engine::{CopyControl, CopyError, CopyReport};
-
-/// What a guest asks for, when its source and the destination's directory have been opened, the source
-/// is a regular file, and nothing was made yet. Whether the destination exists is not known then.
-/// Paths are the guest's, relative to descriptors of its.
+/// A copy that a guest asks for. The source and the destination's directory are open, the source is a
+/// regular file, and nothing was created yet. It is not known whether the destination exists.
+///
+/// Paths are as the guest passed them, relative to the guest's own directory descriptors.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct CopyRequest<'a> {
-    /// Whether the copy may share blocks with its source: `fast-copy`, unless the host's policy
-    /// forbids it.
+    /// Whether the copy may share blocks with its source: true for `fast-copy`, unless the host's
+    /// policy forbids it.
     pub may_share: bool,
-    /// The source's path, as the guest gave it.
+    /// Path of the source.
     pub src_path: &'a str,
-    /// What the guest may do with the source's directory.
+    /// What the guest may do in the source's directory.
     pub src_perms: FsPerms,
-    /// The destination's path, as the guest gave it.
+    /// Path of the destination.
     pub dst_path: &'a str,
-    /// What the guest may do with the destination's directory.
+    /// What the guest may do in the destination's directory.
     pub dst_perms: FsPerms,
-    /// Apparent size of the source in bytes, when it was opened. A clone has the size of its own
-    /// instant: what bounds it are the limits, not this.
+    /// Apparent size of the source in bytes when it was opened. A clone has the size at the time of the
+    /// clone, which only the limits bound.
     pub size: u64,
-    /// What the source's file system had allocated for it then, in bytes.
+    /// Bytes allocated for the source when it was opened.
     pub allocated: u64,
-    /// Whether an existing destination would be replaced.
+    /// Whether an existing destination is replaced.
     pub replace: bool,
-    /// Whether the copy is going to be durable.
+    /// Whether the copy will be durable.
     pub durable: bool,
 }
 
-/// What a host does at certain points of every copy of a guest.
+/// Functions of the host that are called for every copy of a guest.
 ///
-/// All methods have a default: every copy is allowed, and nothing is done. They are called on the threads
-/// that copy, so they may block, and the copy waits for them, with its slot taken and its time going on.
-/// In the
-/// synchronous form, and where [`allow_blocking_current_thread`] is set, that is the guest's own
-/// thread.
+/// All methods have a default: every copy is allowed, and nothing is done.
 ///
-/// Calls that are refused earlier don't come here: `busy`, a timeout while waiting, a path that can't be
-/// opened, what the context's own policy forbids. Nor does what only looks at files. A panic of a hook
-/// goes on into the host, from the guest's call or from the `finish` of its job.
+/// Hooks run on the copying thread. They may block, but the copy waits for them while holding its slot,
+/// and its time limit keeps running. In the synchronous form, and with [`allow_blocking_current_thread`],
+/// that is the guest's own thread.
+///
+/// They are not called for calls that are refused earlier: `busy`, a timeout while waiting, a path that
+/// can't be opened, a copy that the context's policy forbids. Nor are they called for the functions of
+/// `inspect`. A panic of a hook resumes in the guest's call, or in the `finish` of its job, with its
+/// payload.
 ///
 /// [`allow_blocking_current_thread`]: crate::FastCopyCtxBuilder::allow_blocking_current_thread
 pub trait CopyHooks: Send + Sync {
-    /// Whether the copy may be made. If not, the guest gets `not-permitted`.
+    /// Returns whether the copy may be made. Default: true. If false, the guest gets `not-permitted`.
     fn authorize(&self, request: &CopyRequest<'_>) -> bool {
         let _ = request;
         true
     }
 
-    /// A copy begins. The control shows how far it is, and cancels it, from any thread.
+    /// Called when a copy begins. The control cancels it and shows its progress, from any thread.
     fn started(&self, request: &CopyRequest<'_>, control: &CopyControl) {
         let _ = (request, control);
     }
 
-    /// Bytes are being moved, `copied` of them so far: after each batch of at most 16 MiB, on the thread
-    /// that has moved it, of which a large copy has two. Never for a clone, which is one call.
+    /// Called after each batch of at most 16 MiB, with the bytes moved so far, on the thread that moved
+    /// it. A large copy has two such threads. A clone, which is one system call, never calls it.
     fn progress(&self, request: &CopyRequest<'_>, copied: u64) {
         let _ = (request, copied);
     }
 
-    /// A copy has ended: once for each [`started`](Self::started), also if nobody waits for it any more,
-    /// unless a hook has panicked.
+    /// Called when a copy has ended: once for each [`started`](Self::started), even if its caller has
+    /// gone, unless a hook has panicked.
     fn ended(
         &self,
         request: &CopyRequest<'_>,
@@ -78,24 +79,14 @@ pub trait CopyHooks: Send + Sync {
     }
 }
 
-/// How long the parts of a guest's call took.
+/// How long a guest's call took.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct CopyTimes {
-    /// From the call until it was its turn.
+    /// The time from the call until its slot was granted.
     pub waited: Duration,
-    /// From then until its work had ended.
+    /// The time from then until its work had ended.
     pub worked: Duration,
-}
-
-impl CopyTimes {
-    /// Of a call whose turn came at `given`, and whose work ends now.
-    pub(crate) fn until_now(called: Instant, given: Instant) -> Self {
-        Self {
-            waited: given - called,
-            worked: given.elapsed(),
-        }
-    }
 }
 
 impl<H: CopyHooks + ?Sized> CopyHooks for Arc<H> {

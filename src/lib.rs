@@ -1,15 +1,18 @@
-//! The copy primitive that WASI lacks: a WebAssembly guest clones its disk images at the speed of
-//! the host's file system, inside its own sandbox.
+//! Fast file copies for WebAssembly guests, for wasmtime hosts.
 //!
-//! A guest of WASI can only pump bytes through `read` and `write`: a copy of a 4 GiB image costs
-//! 4 GiB read, 4 GiB written and 4 GiB of disk, even where the host's file system could share every
-//! block, or where the image holds a few MiB of data. This crate gives it `sandbox:fast-copy`, with
-//! two functions: `fast-copy` clones (reflink) where the file system can and else copies the data
-//! and keeps the holes; `sparse-copy` makes a copy that shares nothing.
+//! WASI has no function that copies a file. A guest reads and writes every byte itself, even if the host's
+//! file system could share every block, or if the file is mostly holes. This crate adds the interface
+//! `sandbox:fast-copy` to a [`Linker`](wasmtime::component::Linker). It has two functions:
+//!
+//! - `fast-copy` clones the file (reflink) where the file system can share blocks. Otherwise it copies the
+//!   data and preserves the holes.
+//! - `sparse-copy` makes an independent copy. It shares no blocks and preserves the holes.
+//!
+//! The guest stays in its sandbox: a path that leaves the directory of its descriptor is refused.
 //!
 //! # In a wasmtime host
 //!
-//! One line beside the one that adds WASI:
+//! Call [`p2::add_to_linker_async`] beside the function that adds WASI:
 //!
 //! ```
 //! use wasmtime::component::{Linker, ResourceTable};
@@ -44,85 +47,92 @@
 //! # linker(&Engine::default()).unwrap();
 //! ```
 //!
-//! [`p2::add_to_linker_sync`] is the synchronous form, and [`FastCopy`] is for frameworks that own the
-//! store's data.
+//! Synchronous hosts call [`p2::add_to_linker_sync`]. Frameworks that own the store's data type use
+//! [`FastCopy`] instead of implementing [`FastCopyView`].
 //!
-//! # What a guest may take
+//! # Limits, policy and hooks
 //!
-//! [`FastCopyCtx::builder`] has the limits and the policy. Limits that have a default apply unless they
-//! are changed; a quota ([`CopyQuota`]) and a rate ([`CopyRate`]) are the host's to set, and
-//! [`CopySlots`] is how stores share the number of copies at once. [`CopyHooks`] asks the host about
-//! each copy, and tells it of its start and end. Each copy is a span named `copy` of the crate `tracing`,
-//! with the target `wasmtime_fast_copy` and the level `DEBUG`: `src`, `dst` (the guest's paths),
-//! `function`, `flags`, `size`, `method`, `copied`, `allocated`, `clone_error` (the error
-//! number that made it no clone), `offload_error` (the one that made it no offload), `error`, `waited`,
-//! `worked`. A look at a file is one named `inspect`, with `path`, `size`, `error`, `waited`, `worked`. An
-//! event with `openat2_error` within either tells that the path was resolved by wasmtime's `open-at`.
+//! Set per-guest limits and policy with [`FastCopyCtx::builder`]. The defaults are in force unless you
+//! change them; a quota ([`CopyQuota`]) and a rate ([`CopyRate`]) have no default. [`CopySlots`] is the
+//! number of copies that run at once in several stores. Implement [`CopyHooks`] to authorize each copy, and
+//! to observe its start, progress and end.
+//!
+//! # Tracing
+//!
+//! Each copy opens a `tracing` span named `copy`, each function of `inspect` one named `inspect`. Both have
+//! the target `wasmtime_fast_copy` and the level `DEBUG`.
+//!
+//! | span | field | |
+//! | --- | --- | --- |
+//! | `copy` | `src`, `dst` | the guest's paths |
+//! | | `function`, `flags` | `fast-copy` or `sparse-copy`, and the guest's flags |
+//! | | `method`, `copied`, `allocated` | see [`CopyReport`] |
+//! | | `clone_error`, `offload_error` | the error numbers of a refused clone and a refused offload |
+//! | `inspect` | `path` | the guest's path |
+//! | both | `size` | the apparent size in bytes |
+//! | | `error` | why the call failed |
+//! | | `waited`, `worked` | see [`CopyTimes`] |
+//!
+//! An event with `openat2_error`, within either span, reports that the path was resolved by wasmtime's
+//! `open-at` because `openat2` failed.
+//!
+//! # Threads
+//!
+//! Calls of the asynchronous form and jobs run on threads of this crate: at most one for each slot, and one
+//! that waits for slots and deadlines. If the system has no thread, no descriptor or no memory for a call,
+//! the guest gets `busy` or `insufficient-memory`; the next call tries again.
+//!
+//! - A child that was created by `fork` has none of these threads. If the parent used them, asynchronous
+//!   calls and jobs hang in the child.
+//! - tokio's paused clock (`tokio::time::pause`) does not affect the time limits of this crate. But a
+//!   `timeout` of the host's own around a copy fires at once.
 //!
 //! # Natively
 //!
-//! [`fast_copy`], [`sparse_copy`] and [`CopyOptions`] are the engine without WebAssembly: the two functions
-//! replace an existing file, and [`CopyOptions::new`] refuses one. With
-//! `default-features = false` there is nothing else, and no wasmtime in the dependency tree.
-//!
-//! # What a copy is
-//!
-//! - The source is a regular file; anything else is refused before anything is created.
-//! - The copy is built where nobody sees it and gets its name when it is complete: an error, a
-//!   cancel or a kill leaves the old destination or none. One error comes later: the directory
-//!   can't be synchronised, and the complete copy is in place ([`CopyStep::SyncDirectory`]).
-//! - It survives a power cut once the call has returned, unless that was waived.
-//! - It equals its source, or the call fails: a source that changes under way is an error.
-//! - Holes stay holes, and preallocated blocks that nobody wrote become holes.
-//! - It has the source's permission bits, without set-user-ID, set-group-ID and sticky. Owner,
-//!   times, access control lists and extended attributes are not copied.
+//! This crate re-exports the engine, [`fast_copy_engine`]: [`fast_copy`], [`sparse_copy`], [`CopyOptions`]
+//! and what they use. Without WebAssembly, depend on `fast-copy-engine` alone; it has no wasmtime in its
+//! dependency tree. Its documentation tells what each copy guarantees.
 //!
 //! # Platforms
 //!
-//! Linux is where all of this is proven, on ext4, XFS, btrfs and tmpfs. On macOS (`clonefile`) and
-//! Windows (block cloning) the crate builds, without that proof; on Windows guests get
-//! `unsupported`.
+//! All guarantees are tested on Linux, on ext4, XFS, btrfs and tmpfs. The crate also builds for macOS and
+//! Windows, without tests there. On Windows guests get `unsupported`.
 
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
-#![cfg_attr(
-    not(feature = "p2"),
-    allow(
-        rustdoc::broken_intra_doc_links,
-        reason = "the host's items are not there"
-    )
-)]
 
-/// The README's code is compiled too.
-#[cfg(all(doctest, feature = "p2"))]
+/// Compiles the README's code.
+#[cfg(doctest)]
 #[doc = include_str!("../README.md")]
-struct Readme;
+mod readme {}
 
-#[cfg(feature = "p2")]
+mod admission;
+mod builder;
+mod call;
 mod ctx;
-mod engine;
-#[cfg(feature = "p2")]
+mod dispatch;
+mod error;
 mod hooks;
-#[cfg(feature = "p2")]
+mod job;
+mod options;
 pub mod p2;
-#[cfg(feature = "p2")]
-mod runtime;
-#[cfg(feature = "p2")]
 mod sandbox;
-#[cfg(feature = "p2")]
-mod slots;
+mod settings;
+mod threads;
+mod trace;
+mod wait;
 
-#[cfg(feature = "p2")]
-pub use ctx::{
-    DEFAULT_MAX_CLONE_EXTENTS, DEFAULT_MAX_COPIES, DEFAULT_MAX_JOBS, DEFAULT_MAX_PATH,
-    DEFAULT_MAX_SIZE, DEFAULT_MAX_WAITING, DEFAULT_TIMEOUT, Durability, FastCopy, FastCopyCtx,
-    FastCopyCtxBuilder, FastCopyCtxView, FastCopyView,
+pub use admission::{CopySlots, DEFAULT_SLOTS};
+pub use builder::FastCopyCtxBuilder;
+pub use ctx::{FastCopy, FastCopyCtx, FastCopyCtxView, FastCopyView};
+pub use fast_copy_engine::{
+    self, CopyControl, CopyError, CopyErrorKind, CopyMethod, CopyOptions, CopyQuota, CopyRate,
+    CopyReport, CopyStep, Destination, Directory, ExtentSummary, FileId, FileUsage, FreeSpaceFloor,
+    Limits, OnProgress, Operand, STAGING_PREFIX, Sharing, Source, SourceHandle, disk_usage,
+    fast_copy, sparse_copy, summarize_extents,
 };
-pub use engine::{
-    CopyControl, CopyError, CopyErrorKind, CopyMethod, CopyOptions, CopyQuota, CopyRate,
-    CopyReport, CopyStep, FreeSpaceFloor, Operand, STAGING_PREFIX, fast_copy, sparse_copy,
-};
-#[cfg(feature = "p2")]
 pub use hooks::{CopyHooks, CopyRequest, CopyTimes};
-#[cfg(feature = "p2")]
-pub use slots::{CopySlots, DEFAULT_SLOTS};
+pub use settings::{
+    DEFAULT_MAX_CLONE_EXTENTS, DEFAULT_MAX_COPIES, DEFAULT_MAX_JOBS, DEFAULT_MAX_PATH,
+    DEFAULT_MAX_SIZE, DEFAULT_MAX_WAITING, DEFAULT_TIMEOUT, Durability,
+};

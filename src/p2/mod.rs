@@ -1,35 +1,31 @@
-//! The WASI 0.2 host: `sandbox:fast-copy@0.2.0`.
+//! The front for WASI 0.2: `sandbox:fast-copy@0.2.0`.
 //!
-//! A call comes in through [`bindings`], is decoded in `host`, resolved and checked by the
-//! `sandbox` module, and made by the engine.
+//! It decodes and converts. [`bindings`] are generated from `wit/p2`.
 
 pub mod bindings;
 mod convert;
 mod host;
-mod inspect;
-mod jobs;
-mod log;
 
-pub use jobs::CopyJob;
-
-use crate::ctx::{FastCopy, FastCopyView};
 use wasmtime::component::Linker;
 
-/// Adds `sandbox:fast-copy` to a linker whose components run asynchronously.
+use crate::ctx::{FastCopy, FastCopyView};
+pub use crate::job::CopyJob;
+
+/// Adds `sandbox:fast-copy` to a linker for components that run asynchronously.
 ///
-/// The copies run on the blocking threads of the tokio runtime, or of `wasmtime-wasi`'s own where
-/// there is none; the executor never waits, unless
+/// Calls run on the threads of the store's slots ([`CopySlots`](crate::CopySlots)). They use neither the
+/// host's runtime nor that of `wasmtime-wasi`, and run without any. They do not block the executor, unless
 /// [`allow_blocking_current_thread`](crate::FastCopyCtxBuilder::allow_blocking_current_thread) is set.
-/// Dropping the future of a guest's call stops its copy at the next chunk, and nothing is published.
-/// Jobs, and calls that had to wait for their turn, run on the blocking threads of `wasmtime-wasi`'s own
-/// runtime: they go on also while the host polls nobody.
 ///
-/// It adds nothing of `wasi:*`: call
-/// [`wasmtime_wasi::p2::add_to_linker_async`] too.
+/// Dropping the future of a guest's call cancels the copy: it stops at its next chunk or system call, and
+/// nothing is published. With `call_concurrent`, the future of a host function belongs to the store, so
+/// only dropping the store cancels the copy.
+///
+/// It adds no interface of `wasi:*`. Call [`wasmtime_wasi::p2::add_to_linker_async`] too.
 ///
 /// # Errors
 ///
-/// Fails where the linker has these interfaces already.
+/// Fails if the linker already has one of these interfaces.
 pub fn add_to_linker_async<T>(linker: &mut Linker<T>) -> wasmtime::Result<()>
 where
     T: FastCopyView + 'static,
@@ -40,18 +36,20 @@ where
     bindings::inspect::add_to_linker::<T, FastCopy>(linker, T::fast_copy)
 }
 
-/// Adds `sandbox:fast-copy` to a linker whose components run synchronously.
+/// Adds `sandbox:fast-copy` to a linker for components that run synchronously.
 ///
-/// The copies run on the calling thread, inside and outside a tokio context alike; those of jobs as in
-/// the asynchronous form. A call that waits, for its slot or for a job's end, blocks the calling thread.
-/// So run guests on threads of your own, or on blocking ones (`spawn_blocking`), not on the workers of a
-/// runtime: what they wait for may be next on the same worker.
+/// Calls run on the calling thread, inside or outside a tokio runtime. Jobs run on the threads of the
+/// store's slots ([`CopySlots`](crate::CopySlots)).
 ///
-/// It adds nothing of `wasi:*`: call [`wasmtime_wasi::p2::add_to_linker_sync`] too.
+/// A call blocks the calling thread while it waits for a slot or for a job. So run guests on your own
+/// threads or on blocking ones (`spawn_blocking`). On a worker thread of a runtime, a guest can block the
+/// task that would free the slot.
+///
+/// It adds no interface of `wasi:*`. Call [`wasmtime_wasi::p2::add_to_linker_sync`] too.
 ///
 /// # Errors
 ///
-/// Fails where the linker has these interfaces already.
+/// Fails if the linker already has one of these interfaces.
 pub fn add_to_linker_sync<T>(linker: &mut Linker<T>) -> wasmtime::Result<()>
 where
     T: FastCopyView + 'static,

@@ -1,14 +1,13 @@
-//! Windows: no guest's path can be resolved yet.
+//! Windows: guests' paths are not supported.
 //!
-//! A copy needs a name relative to an open directory, which the standard library doesn't have
-//! there. The native functions work.
+//! A copy needs a name relative to an open directory, which the standard library does not have on
+//! Windows. The native functions work.
 
 use std::io;
 use std::path::Path;
 
+use fast_copy_engine::{Directory, FileId, SourceHandle};
 use wasmtime_wasi::filesystem::Dir;
-
-use crate::engine::{Directory, FileId, SourceHandle};
 
 pub(super) fn source(_dir: &Dir, _path: &str, _symlink_follow: bool) -> io::Result<SourceHandle> {
     Err(io::ErrorKind::Unsupported.into())

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use wasmtime_fast_copy::{
     CopyControl, CopyErrorKind, CopyMethod, CopyOptions, CopyQuota, CopyRate, CopyStep,
-    FreeSpaceFloor,
+    FreeSpaceFloor, Limits,
 };
 
 use crate::child::{ALL, Function};
@@ -42,7 +42,9 @@ fn a_quota_is_charged_what_complete_copies_allocate(fs: &FileSystem) {
     let dir = fs.dir();
     let src = source(dir.path());
     let quota = CopyQuota::new(u64::MAX);
-    let options = CopyOptions::new().quota(quota.clone()).replace(true);
+    let options = CopyOptions::new()
+        .limits(Limits::new().quota(quota.clone()))
+        .replace(true);
     let mut charged = 0;
     for function in ALL {
         // The second one replaces the first, which gives nothing back.
@@ -65,7 +67,7 @@ fn a_quota_has_room_up_to_its_edge_and_not_beyond(fs: &FileSystem) {
     for function in ALL {
         let dst = dir.path().join(format!("{function:?}"));
         let quota = CopyQuota::new(needed - 1);
-        let options = CopyOptions::new().quota(quota.clone());
+        let options = CopyOptions::new().limits(Limits::new().quota(quota.clone()));
         let error = function.call(&options, &src, &dst).unwrap_err();
         assert!(matches!(error.kind(), CopyErrorKind::InsufficientSpace(_)));
         assert_eq!(error.step(), CopyStep::Open, "nothing was written");
@@ -89,7 +91,7 @@ fn a_copy_that_takes_more_than_its_source_is_charged_for_it(fs: &FileSystem) {
     let needed = allocated(&src);
     for function in ALL {
         let quota = CopyQuota::new(needed);
-        let options = CopyOptions::new().quota(quota.clone());
+        let options = CopyOptions::new().limits(Limits::new().quota(quota.clone()));
         let error = function.call(&options, &src, &dst).unwrap_err();
         assert!(matches!(error.kind(), CopyErrorKind::InsufficientSpace(_)));
         assert_eq!(error.step(), CopyStep::Finish);
@@ -113,11 +115,14 @@ fn what_fails_is_not_charged(fs: &FileSystem) {
         cancelled.cancel();
         for options in [
             CopyOptions::new(),
-            CopyOptions::new().replace(true).max_size(1),
+            CopyOptions::new()
+                .replace(true)
+                .limits(Limits::new().max_size(1)),
             CopyOptions::new().replace(true).deadline(Instant::now()),
             CopyOptions::new().replace(true).control(cancelled),
         ] {
-            let options = options.quota(quota.clone());
+            let limits = options.get_limits().clone().quota(quota.clone());
+            let options = options.limits(limits);
             function.call(&options, &src, &dst).unwrap_err();
             assert_eq!((quota.used(), quota.reserved()), (0, 0));
             assert_text(&dst, "old");
@@ -130,7 +135,9 @@ fn copies_at_the_same_time_never_take_more_than_the_quota(fs: &FileSystem) {
     let src = source(dir.path());
     let needed = allocated(&src);
     let quota = CopyQuota::new(3 * needed);
-    let options = CopyOptions::new().quota(quota.clone()).no_sync(true);
+    let options = CopyOptions::new()
+        .limits(Limits::new().quota(quota.clone()))
+        .no_sync(true);
     let results: Vec<_> = std::thread::scope(|scope| {
         let copies: Vec<_> = (0..12)
             .map(|i| {
@@ -172,8 +179,11 @@ fn a_floor_is_looked_at_while_bytes_move(fs: &FileSystem) {
         };
         let control = CopyControl::new();
         let options = CopyOptions::new()
-            .free_space_floor(floor)
-            .rate(CopyRate::new(NonZero::new(20 * MIB).unwrap()))
+            .limits(
+                Limits::new()
+                    .free_space_floor(floor)
+                    .rate(CopyRate::new(NonZero::new(20 * MIB).unwrap())),
+            )
             .workers(workers)
             .control(control.clone());
         let error = std::thread::scope(|scope| {
@@ -209,7 +219,7 @@ fn a_floor_of_free_space_stays_free(fs: &FileSystem) {
         let clones = function == Function::Fast && fs.reflinks();
         // Room for half of the bytes; a clone takes none.
         let options = CopyOptions::new()
-            .free_space_floor(floor(free - 24 * MIB))
+            .limits(Limits::new().free_space_floor(floor(free - 24 * MIB)))
             .workers(1);
         let result = function.call(&options, &src, &dst);
         if clones {
@@ -229,13 +239,14 @@ fn a_floor_of_free_space_stays_free(fs: &FileSystem) {
         );
 
         // Less than the floor is free already.
-        let options = CopyOptions::new().free_space_floor(floor(free + 64 * MIB));
+        let options =
+            CopyOptions::new().limits(Limits::new().free_space_floor(floor(free + 64 * MIB)));
         let error = function.call(&options, &src, &dst).unwrap_err();
         assert!(matches!(error.kind(), CopyErrorKind::InsufficientSpace(_)));
         assert!(!exists(&dst));
     }
     // Room for all of them.
-    let options = CopyOptions::new().free_space_floor(floor(free - 64 * MIB));
+    let options = CopyOptions::new().limits(Limits::new().free_space_floor(floor(free - 64 * MIB)));
     Function::Sparse.call(&options, &src, &dst).unwrap();
 }
 
@@ -251,7 +262,7 @@ fn a_copy_that_comes_too_late_is_not_published(fs: &FileSystem) {
             continue;
         }
         let options = CopyOptions::new()
-            .rate(rate.clone())
+            .limits(Limits::new().rate(rate.clone()))
             .workers(1)
             .deadline(Instant::now() + Duration::from_millis(200));
         let error = function.call(&options, &src, &dst).unwrap_err();
@@ -273,7 +284,10 @@ fn a_rate_holds_for_all_its_copies_together(fs: &FileSystem) {
     let src = dir.path().join("src");
     dense_file(&src, 4 * MIB);
     let rate = CopyRate::new(NonZero::new(16 * MIB).unwrap());
-    let options = CopyOptions::new().rate(rate).no_sync(true).workers(2);
+    let options = CopyOptions::new()
+        .limits(Limits::new().rate(rate))
+        .no_sync(true)
+        .workers(2);
     let start = Instant::now();
     std::thread::scope(|scope| {
         for name in ["a", "b"] {
@@ -296,7 +310,11 @@ fn a_clone_of_too_many_extents_is_a_copy(fs: &FileSystem) {
     sparse_file(&src, 2 * MIB, &extents);
     fs::File::open(&src).unwrap().sync_all().unwrap();
     let options = CopyOptions::new().replace(true);
-    let at_most = |extents| options.clone().max_clone_extents(extents);
+    let at_most = |extents| {
+        options
+            .clone()
+            .limits(Limits::new().max_clone_extents(extents))
+    };
     let report = at_most(10).fast_copy(&src, &dst).unwrap();
     assert_eq!(report.method, CopyMethod::Reflink);
     let report = at_most(9).fast_copy(&src, &dst).unwrap();
@@ -322,11 +340,11 @@ fn extents_that_are_not_on_the_disk_yet_count(fs: &FileSystem) {
     for i in 0..600 {
         write_data(&file, i * 16 * KIB..i * 16 * KIB + 4 * KIB);
     }
-    let few = options.clone().max_clone_extents(500);
+    let few = options.clone().limits(Limits::new().max_clone_extents(500));
     let report = few.fast_copy(&src, &dst).unwrap();
     assert_ne!(report.method, CopyMethod::Reflink);
     assert_same(&src, &dst);
-    let many = options.max_clone_extents(5000);
+    let many = options.limits(Limits::new().max_clone_extents(5000));
     let report = many.fast_copy(&src, &dst).unwrap();
     assert_eq!(report.method, CopyMethod::Reflink);
     assert_same(&src, &dst);

@@ -4,7 +4,7 @@ use std::fs;
 use std::ops::Range;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 
-use wasmtime_fast_copy::{CopyErrorKind, CopyOptions};
+use wasmtime_fast_copy::{CopyErrorKind, CopyOptions, Limits};
 
 use crate::child::{ALL, Copy, Function, Outcome};
 use crate::files::*;
@@ -203,14 +203,20 @@ fn a_callers_limit_is_an_error(fs: &FileSystem) {
     let dst = dir.path().join("dst");
     for function in ALL {
         let error = function
-            .call(&CopyOptions::new().max_size(4), &src, &dst)
+            .call(
+                &CopyOptions::new().limits(Limits::new().max_size(4)),
+                &src,
+                &dst,
+            )
             .unwrap_err();
         assert!(matches!(
             error.kind(),
             CopyErrorKind::FileTooLarge { size: 5, limit: 4 }
         ));
         assert!(!exists(&dst));
-        let options = CopyOptions::new().max_size(5).replace(true);
+        let options = CopyOptions::new()
+            .limits(Limits::new().max_size(5))
+            .replace(true);
         function.call(&options, &src, &dst).unwrap();
         fs::remove_file(&dst).unwrap();
     }

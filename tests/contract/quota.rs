@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use wasmtime_fast_copy::{CopyControl, CopyMethod, CopyOptions, CopyQuota, CopyReport};
+use wasmtime_fast_copy::{CopyControl, CopyMethod, CopyOptions, CopyQuota, CopyReport, Limits};
 
 use crate::files::dense_file;
 use crate::filesystems::FileSystem;
@@ -58,13 +58,16 @@ fn make(attempt: &Attempt, dir: &std::path::Path, quota: &CopyQuota) -> Option<C
     let mut options = CopyOptions::new()
         .no_sync(true)
         .replace(attempt.replace)
-        .quota(quota.clone())
+        .limits(Limits::new().quota(quota.clone()))
         .control(control.clone());
     match attempt.end {
         End::Free | End::CancelledAmid => {}
         End::CancelledBefore => assert!(control.cancel()),
         End::TooLate => options = options.deadline(Instant::now()),
-        End::TooLarge => options = options.max_size(100),
+        End::TooLarge => {
+            let limits = options.get_limits().clone();
+            options = options.limits(limits.max_size(100));
+        }
     }
     let src = dir.join(format!("src-{}", attempt.source));
     let dst = dir.join(format!("dst-{}", attempt.destination));

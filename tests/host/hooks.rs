@@ -45,8 +45,7 @@ async fn hooks_see_every_copy_and_can_forbid_it() {
             "asked secret -> dst, 4",
             "asked src -> dst, 4",
             "started, 0",
-            "ended: opening (destination): the destination exists; ask for replacement, or choose \
-             another name",
+            "ended: opening (destination): already exists (set replace to overwrite it)",
         ]
     );
 }

@@ -20,9 +20,7 @@ async fn start(state: &mut State, src: &str, dst: &str) -> Started {
     let (src_dir, dst_dir) = (state.borrow(), state.borrow());
     let mut view = state.view();
     let flags = CopyFlags::empty();
-    Host::start_sparse_copy(&mut view, src_dir, src.into(), dst_dir, dst.into(), flags)
-        .await
-        .unwrap()
+    Host::start_sparse_copy(&mut view, src_dir, src.into(), dst_dir, dst.into(), flags).unwrap()
 }
 
 async fn finish(state: &mut State, job: Resource<CopyJob>) -> Result<CopyReport, CopyError> {
@@ -104,9 +102,7 @@ async fn a_job_that_waits_is_cancelled_at_once() {
         tokio::task::yield_now().await;
     }
     let mut view = state.view();
-    HostCopyJob::cancel(&mut view, again(&second))
-        .await
-        .unwrap();
+    HostCopyJob::cancel(&mut view, again(&second)).unwrap();
     let error = finish(&mut state, second).await.unwrap_err();
     assert!(matches!(error.code, ErrorCode::Cancelled));
     drop(go);
@@ -151,7 +147,7 @@ async fn no_more_tasks_than_jobs_are_left_by_dropping() {
     fs::write(state.path("src"), "text").unwrap();
     for i in 0..2000 {
         match start(&mut state, "src", &i.to_string()).await {
-            Ok(job) => HostCopyJob::drop(&mut state.view(), job).await.unwrap(),
+            Ok(job) => HostCopyJob::drop(&mut state.view(), job).unwrap(),
             Err(error) => assert!(matches!(error.code, ErrorCode::Busy)),
         }
         assert!(state.ctx.jobs() <= 3);
@@ -207,7 +203,7 @@ async fn a_dropped_job_that_still_works_counts() {
     fs::write(state.path("src"), "text").unwrap();
     let job = start(&mut state, "src", "dst").await.unwrap();
     while seen.recv().unwrap() != "started, 0" {}
-    HostCopyJob::drop(&mut state.view(), job).await.unwrap();
+    HostCopyJob::drop(&mut state.view(), job).unwrap();
     for _ in 0..100 {
         tokio::time::sleep(Duration::from_millis(1)).await;
         assert_eq!(state.ctx.jobs(), 1);
@@ -227,13 +223,13 @@ async fn a_job_shows_how_far_it_is() {
     write_dense(&state.path("src"), 1 << 20);
     let job = start(&mut state, "src", "dst").await.unwrap();
     while seen.recv().unwrap() != "started, 0" {}
-    let before = HostCopyJob::progress(&mut state.view(), again(&job)).await;
+    let before = HostCopyJob::progress(&mut state.view(), again(&job));
     let before = before.unwrap();
     assert_eq!((before.copied, before.ended), (0, false));
     drop(go);
     let deadline = Instant::now() + Duration::from_secs(60);
     let after = loop {
-        let progress = HostCopyJob::progress(&mut state.view(), again(&job)).await;
+        let progress = HostCopyJob::progress(&mut state.view(), again(&job));
         let progress = progress.unwrap();
         if progress.ended {
             break progress;
@@ -257,11 +253,11 @@ async fn a_cancelled_job_publishes_nothing() {
         let job = start(&mut state, "src", "dst").await.unwrap();
         while seen.recv().unwrap() != "started, 0" {}
         if drops {
-            HostCopyJob::drop(&mut state.view(), job).await.unwrap();
+            HostCopyJob::drop(&mut state.view(), job).unwrap();
             drop(go);
         } else {
             let mut view = state.view();
-            HostCopyJob::cancel(&mut view, again(&job)).await.unwrap();
+            HostCopyJob::cancel(&mut view, again(&job)).unwrap();
             drop(go);
             let error = finish(&mut state, job).await.unwrap_err();
             assert!(matches!(error.code, ErrorCode::Cancelled));
@@ -287,7 +283,7 @@ async fn a_job_and_its_pollables_are_dropped_in_any_order() {
         let job = start(&mut state, "src", &i.to_string()).await.unwrap();
         let mut pollables = Vec::new();
         for _ in 0..3 {
-            let pollable = HostCopyJob::subscribe(&mut state.view(), again(&job)).await;
+            let pollable = HostCopyJob::subscribe(&mut state.view(), again(&job));
             pollables.push(pollable.unwrap());
         }
         for pollable in &pollables {
@@ -296,10 +292,10 @@ async fn a_job_and_its_pollables_are_dropped_in_any_order() {
                 .await
                 .unwrap();
         }
-        let progress = HostCopyJob::progress(&mut state.view(), again(&job)).await;
+        let progress = HostCopyJob::progress(&mut state.view(), again(&job));
         assert!(progress.unwrap().ended, "its pollable is ready");
         if job_first {
-            HostCopyJob::drop(&mut state.view(), job).await.unwrap();
+            HostCopyJob::drop(&mut state.view(), job).unwrap();
             for pollable in pollables {
                 let still = Resource::new_borrow(pollable.rep());
                 assert!(HostPollable::ready(&mut state.table, still).await.unwrap());

@@ -61,7 +61,7 @@ fn a_copy_is_a_span_with_what_it_did() {
         "src=\"src\"",
         "dst=\"dst\"",
         "function=\"sparse-copy\"",
-        "NO_SYNC",
+        "flags=no-sync",
         "size=1048576",
         "method=Copy",
         "copied=1048576",

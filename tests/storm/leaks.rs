@@ -87,20 +87,19 @@ async fn all_kinds(view: &mut View, rounds: usize) {
             let mut host = view.view();
             let job = host
                 .start_sparse_copy(src, "src".into(), dst, "dst".into(), flags)
-                .await
                 .unwrap()
                 .unwrap();
             let again = || Resource::new_borrow(job.rep());
-            let pollable = HostCopyJob::subscribe(&mut host, again()).await.unwrap();
+            let pollable = HostCopyJob::subscribe(&mut host, again()).unwrap();
             match end {
                 End::Finish => {
                     assert!(HostCopyJob::finish(&mut host, job).await.unwrap().is_ok());
                 }
                 End::Cancel => {
-                    HostCopyJob::cancel(&mut host, again()).await.unwrap();
+                    HostCopyJob::cancel(&mut host, again()).unwrap();
                     let _ = HostCopyJob::finish(&mut host, job).await.unwrap();
                 }
-                End::Drop => HostCopyJob::drop(&mut host, job).await.unwrap(),
+                End::Drop => HostCopyJob::drop(&mut host, job).unwrap(),
             }
             HostPollable::drop(&mut view.table, pollable).unwrap();
         }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 pub use super::traced::{Call, Copy, Stopped};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use wasmtime_fast_copy::{
-    CopyControl, CopyError, CopyErrorKind, CopyOptions, CopyRate, CopyReport,
+    CopyControl, CopyError, CopyErrorKind, CopyOptions, CopyRate, CopyReport, Limits,
 };
 
 pub const FLAG: &str = "--copy-in-child";
@@ -55,7 +55,10 @@ impl Function {
             Function::Fast => options.fast_copy(src, dst),
             Function::Sparse => options.sparse_copy(src, dst),
             Function::SparseByTwo => options.clone().workers(2).sparse_copy(src, dst),
-            Function::FastWithoutClone => options.clone().max_clone_extents(0).fast_copy(src, dst),
+            Function::FastWithoutClone => {
+                let limits = options.get_limits().clone().max_clone_extents(0);
+                options.clone().limits(limits).fast_copy(src, dst)
+            }
         }
     }
 }
@@ -140,7 +143,9 @@ pub fn main(args: &[String]) -> ExitCode {
                     copy
                 }
                 Some(("workers", count)) => copy.workers(count.parse().unwrap()),
-                Some(("max-size", bytes)) => copy.max_size(bytes.parse().unwrap()),
+                Some(("max-size", bytes)) => {
+                    copy.limits(Limits::new().max_size(bytes.parse().unwrap()))
+                }
                 Some(("crowded-by", neighbour)) => {
                     crowded_by = Some(PathBuf::from(neighbour));
                     copy
@@ -214,7 +219,9 @@ fn wait_for(copied: u64, control: &CopyControl) {
 /// turn, and costs nobody anything.
 fn copy_for_ever(src: &Path, i: usize) {
     let rate = CopyRate::new(NonZero::new(1).unwrap());
-    let options = CopyOptions::new().dig_holes(true).rate(rate);
+    let options = CopyOptions::new()
+        .dig_holes(true)
+        .limits(Limits::new().rate(rate));
     let result = options.sparse_copy(src, src.with_extension(i.to_string()));
     panic!("a byte a second, and it has ended: {result:?}");
 }

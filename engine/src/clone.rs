@@ -1,0 +1,103 @@
+//! Tier 1: the copy shares all blocks of its source.
+//!
+//! A clone is one system call. It is atomic against writers of the source, and it cannot be
+//! interrupted. It may wait for the source's dirty pages to be written.
+
+use std::io::ErrorKind;
+
+use crate::context::Context;
+use crate::error::{CopyError, CopyErrorKind, CopyStep};
+use crate::platform;
+use crate::source::Source;
+use crate::staging::Staged;
+
+/// How often the extents of a source are counted at most. The first count waits for all dirty pages,
+/// each later one for the pages that were written during the count before.
+const MAX_COUNTS: usize = 4;
+
+/// How an attempt to clone ended.
+pub(crate) enum CloneOutcome {
+    /// The staged file shares all blocks of its source.
+    Done,
+    /// The source was not cloned, for this reason. The staged file may hold anything.
+    Refused(&'static str),
+}
+
+const NOT_SHAREABLE: CloneOutcome =
+    CloneOutcome::Refused("a reflink is required, but these two files can't share blocks");
+
+const TOO_MANY_EXTENTS: CloneOutcome = CloneOutcome::Refused(
+    "a reflink is required, but the source has more extents than the limit for clones",
+);
+
+/// Clones `source` into the staged file.
+///
+/// File systems report "not supported here" by many error numbers, so any error is a refusal, except
+/// those that would also end a copy of the bytes. An interrupted clone is retried as long as the copy
+/// may go on.
+pub(crate) fn clone(
+    source: &Source,
+    staged: &mut Staged<'_>,
+    context: &Context<'_>,
+) -> Result<CloneOutcome, CopyError> {
+    if has_too_many_extents(source, staged, context)? {
+        return Ok(TOO_MANY_EXTENTS);
+    }
+    let before = source.status_now(CopyStep::Clone)?.size;
+    loop {
+        context.check(CopyStep::Clone)?;
+        match staged.fill_by_clone(&source.file) {
+            Ok(()) => break,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if platform::is_terminal(&error) => {
+                return Err(CopyError::new(CopyStep::Clone, CopyErrorKind::Os(error)));
+            }
+            Err(error) => {
+                if let Some(number) = error.raw_os_error() {
+                    context.clone_refused(number);
+                }
+                return Ok(NOT_SHAREABLE);
+            }
+        }
+    }
+    let size = platform::status(&staged.file)
+        .map_err(|error| CopyError::destination(CopyStep::Clone, error))?
+        .size;
+    // ZFS has cloned fewer bytes than it reported while blocks of the source were dirty:
+    // https://github.com/openzfs/zfs/issues/15728
+    if size == before || size == source.status_now(CopyStep::Clone)?.size {
+        Ok(CloneOutcome::Done)
+    } else {
+        Ok(NOT_SHAREABLE)
+    }
+}
+
+/// Whether the source is known to have more extents than may be cloned.
+///
+/// A write during the count can add extents, so the count is repeated. A clone can exceed the limit
+/// only by what is written during the last count.
+fn has_too_many_extents(
+    source: &Source,
+    staged: &Staged<'_>,
+    context: &Context<'_>,
+) -> Result<bool, CopyError> {
+    let limit = context.options.limits.max_clone_extents;
+    let mut before = source.status_now(CopyStep::Clone)?;
+    // Each extent has at least one block, so a small file needs no count. Nor does a file that can't
+    // be cloned: a count waits for the disk.
+    if before.allocated / 512 <= limit || !platform::may_clone(&source.file, &staged.file) {
+        return Ok(false);
+    }
+    for _ in 0..MAX_COUNTS {
+        let go_on = || context.check(CopyStep::Clone);
+        if platform::has_more_extents_than(&source.file, limit, before.allocated, go_on)? {
+            return Ok(true);
+        }
+        let after = source.status_now(CopyStep::Clone)?;
+        if (before.modified, before.changed) == (after.modified, after.changed) {
+            break;
+        }
+        before = after;
+    }
+    Ok(false)
+}

@@ -1,0 +1,209 @@
+//! The context of one copy: what was asked for, who can stop it, and what it may still take.
+
+use std::fs::File;
+use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::control::CopyControl;
+use crate::error::{CopyError, CopyErrorKind, CopyStep};
+use crate::limits::budget::Budget;
+use crate::options::{CopyOptions, Sharing};
+use crate::platform;
+use crate::platform::status::Status;
+use crate::report::{CopyMethod, CopyReport};
+
+/// A function that is called with the number of bytes moved so far.
+pub type OnProgress<'a> = dyn Fn(u64) + Sync + 'a;
+
+/// The longest sleep of a worker that waits for its rate, before it checks for a cancel again.
+const NAP: Duration = Duration::from_millis(10);
+
+/// The context of one copy. Its workers share it.
+pub(crate) struct Context<'a> {
+    pub(crate) options: &'a CopyOptions,
+    pub(crate) sharing: Sharing,
+    /// The largest apparent size in bytes that source and copy may have: the caller's limit or the
+    /// process's (`RLIMIT_FSIZE`), whichever is less. It is queried once.
+    pub(crate) max_size: u64,
+    control: CopyControl,
+    budget: Budget<'a>,
+    on_progress: &'a OnProgress<'a>,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(
+        options: &'a CopyOptions,
+        sharing: Sharing,
+        on_progress: &'a OnProgress<'a>,
+    ) -> Self {
+        Self {
+            options,
+            sharing,
+            max_size: options
+                .limits
+                .max_size
+                .min(platform::process_file_size_limit()),
+            control: options.control.clone().unwrap_or_default(),
+            budget: Budget::new(&options.limits),
+            on_progress,
+        }
+    }
+
+    /// Takes the control for this copy, which moves about `total` bytes. False if the control was used
+    /// or cancelled before.
+    pub(crate) fn begin(&self, total: u64) -> bool {
+        self.control.begin(total)
+    }
+
+    /// Passes the point of no return. False if the copy was cancelled before.
+    pub(crate) fn begin_publishing(&self) -> bool {
+        self.control.begin_publishing()
+    }
+
+    /// Fails if the deadline has passed or the copy was cancelled.
+    ///
+    /// The deadline is checked first: a caller that gives up on a copy at its deadline cancels it.
+    pub(crate) fn check(&self, step: CopyStep) -> Result<(), CopyError> {
+        match self.options.deadline {
+            Some(deadline) if Instant::now() >= deadline => {
+                Err(CopyError::new(step, CopyErrorKind::TimedOut))
+            }
+            _ if self.control.is_cancelled() => Err(CopyError::new(step, CopyErrorKind::Cancelled)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the copy has a rate. Then no data is read ahead of its time, and all chunks are small,
+    /// so that each copy gets an equal share.
+    pub(crate) fn is_paced(&self) -> bool {
+        self.budget.is_paced()
+    }
+
+    /// Waits until a chunk of the source may be read.
+    pub(crate) fn pace(&self, bytes: u64) -> Result<(), CopyError> {
+        self.check(CopyStep::Transfer)?;
+        while let Err(wait) = self.budget.take_rate(bytes) {
+            thread::sleep(wait.min(NAP));
+            self.check(CopyStep::Transfer)?;
+        }
+        Ok(())
+    }
+
+    /// Makes room for `bytes` more, which are about to be written to the staged file.
+    pub(crate) fn admit(&self, bytes: u64, staged: &File) -> Result<(), CopyError> {
+        self.check(CopyStep::Transfer)?;
+        self.budget.admit(bytes, staged)
+    }
+
+    /// Returns a part of what was paced and admitted: it was neither read nor written.
+    pub(crate) fn give_back(&self, bytes: u64) {
+        self.budget.give_back(bytes);
+    }
+
+    /// Reserves `total` bytes of the quota for this copy.
+    pub(crate) fn reserve(&self, total: u64, step: CopyStep) -> Result<(), CopyError> {
+        self.budget.reserve(total, step)
+    }
+
+    /// Fails if less than the floor stays free when `needed` more bytes are written.
+    pub(crate) fn leave_room(
+        &self,
+        needed: u64,
+        staged: &File,
+        step: CopyStep,
+    ) -> Result<(), CopyError> {
+        self.budget.leave_room(needed, staged, step)
+    }
+
+    /// Returns how many bytes were moved so far.
+    pub(crate) fn copied(&self) -> u64 {
+        self.control.copied()
+    }
+
+    /// Counts bytes that were moved.
+    pub(crate) fn add_copied(&self, bytes: u64) {
+        self.control.add_copied(bytes);
+    }
+
+    /// Reports progress to the caller, after a batch of extents.
+    pub(crate) fn report_progress(&self) {
+        (self.on_progress)(self.copied());
+    }
+
+    /// Records why the copy is not a clone.
+    pub(crate) fn clone_refused(&self, number: i32) {
+        self.control.clone_refused(number);
+    }
+
+    /// Records why the kernel does not move the bytes.
+    pub(crate) fn offload_refused(&self, error: &io::Error) {
+        if let Some(number) = error.raw_os_error() {
+            self.control.offload_refused(number);
+        }
+    }
+
+    /// Describes a copy that was published, with the staged file's last status.
+    pub(crate) fn report(&self, method: CopyMethod, status: Status, copied: u64) -> CopyReport {
+        CopyReport {
+            method,
+            size: status.size,
+            copied,
+            allocated: status.allocated,
+            durable: !self.options.no_sync,
+            clone_error: self.control.clone_error(),
+            offload_error: self.control.offload_error(),
+        }
+    }
+
+    /// Ends the copy: charges the quota for the bytes that a published copy takes, and returns what
+    /// was reserved. A later cancel has no effect.
+    pub(crate) fn end(self, charged: Option<u64>) {
+        self.budget.settle(charged);
+        self.control.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZero;
+
+    use super::*;
+    use crate::limits::Limits;
+    use crate::limits::quota::CopyQuota;
+    use crate::limits::rate::CopyRate;
+
+    /// On the test file systems no copy writes more than the source has allocated. On FUSE it can.
+    #[test]
+    fn the_quota_is_reserved_as_bytes_are_admitted() {
+        let staged = tempfile::tempfile().unwrap();
+        let quota = CopyQuota::new(100);
+        let options = CopyOptions::new().limits(Limits::new().quota(quota.clone()));
+        let context = Context::new(&options, Sharing::Forbidden, &|_| ());
+        context.reserve(10, CopyStep::Open).unwrap();
+        context.admit(60, &staged).unwrap();
+        assert_eq!(quota.reserved(), 60);
+        context.give_back(20);
+        context.admit(60, &staged).unwrap();
+        assert_eq!(quota.reserved(), 100);
+        assert!(!context.is_paced());
+        let error = context.admit(1, &staged).unwrap_err();
+        assert!(matches!(error.kind(), CopyErrorKind::InsufficientSpace(_)));
+        drop(context);
+        assert_eq!((quota.used(), quota.reserved()), (0, 0));
+    }
+
+    #[test]
+    fn bytes_that_were_not_read_are_returned_to_the_rate() {
+        let rate = CopyRate::new(NonZero::new(1000).unwrap());
+        let options = CopyOptions::new().limits(Limits::new().rate(rate.clone()));
+        let context = Context::new(&options, Sharing::Forbidden, &|_| ());
+        context.pace(1_000_000).unwrap();
+        context
+            .admit(1_000_000, &tempfile::tempfile().unwrap())
+            .unwrap();
+        assert!(rate.take(1).is_err());
+        context.give_back(1_000_000);
+        assert!(rate.take(1).is_ok());
+    }
+}

@@ -1,0 +1,161 @@
+//! Cancelling a copy, and watching its progress.
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// A handle that cancels a copy on another thread and shows its progress.
+///
+/// Clones share the same state. Every method returns at once, whatever the copy is doing.
+///
+/// Use a new handle for each copy. A handle that has been used is refused, even if its copy failed.
+#[derive(Clone, Debug, Default)]
+pub struct CopyControl {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    phase: AtomicU8,
+    copied: AtomicU64,
+    total: OnceLock<u64>,
+    clone_error: OnceLock<i32>,
+    offload_error: OnceLock<i32>,
+}
+
+const IDLE: u8 = 0;
+const RUNNING: u8 = 1;
+const CANCELLED: u8 = 2;
+const PUBLISHING: u8 = 3;
+const ENDED: u8 = 4;
+
+impl CopyControl {
+    /// Creates a handle for one copy. Pass it to [`CopyOptions::control`](crate::CopyOptions::control).
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Cancels the copy, and returns whether it will not be published.
+    ///
+    /// If true, the copy stops at its next chunk (at most 16 MiB) or system call and fails with
+    /// [`Cancelled`](crate::CopyErrorKind::Cancelled). A clone and an `fsync` are one system call each.
+    /// If false, the copy is being published or has ended, and the cancel has no effect.
+    pub fn cancel(&self) -> bool {
+        [IDLE, RUNNING]
+            .into_iter()
+            .any(|phase| self.pass(phase, CANCELLED))
+            || self.is_cancelled()
+    }
+
+    /// Returns whether the copy was cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        self.shared.phase.load(Ordering::Acquire) == CANCELLED
+    }
+
+    /// Returns the bytes moved so far: always 0 for a clone.
+    pub fn copied(&self) -> u64 {
+        self.shared.copied.load(Ordering::Relaxed)
+    }
+
+    /// Returns an estimate of the bytes to be moved, or none before the copy begins.
+    ///
+    /// It is what the file system has allocated for the source: without holes, with preallocated
+    /// blocks. Where blocks are compressed or allocated late, more bytes may be moved.
+    pub fn total(&self) -> Option<u64> {
+        self.shared.total.get().copied()
+    }
+
+    /// Returns the error number (see [`io::Error::raw_os_error`](std::io::Error::raw_os_error)) of a
+    /// refused clone: the reason why bytes are moved.
+    ///
+    /// None if no clone was attempted (`sparse_copy`, too many extents), or if a clone succeeded but had
+    /// the wrong size and was discarded.
+    pub fn clone_error(&self) -> Option<i32> {
+        self.shared.clone_error.get().copied()
+    }
+
+    /// Returns the error number of a refused `copy_file_range`: the reason why bytes are read and
+    /// written. None if it was not attempted, or if it stopped without an error.
+    pub fn offload_error(&self) -> Option<i32> {
+        self.shared.offload_error.get().copied()
+    }
+
+    pub(crate) fn clone_refused(&self, error: i32) {
+        let _ = self.shared.clone_error.set(error);
+    }
+
+    pub(crate) fn offload_refused(&self, error: i32) {
+        let _ = self.shared.offload_error.set(error);
+    }
+
+    pub(crate) fn add_copied(&self, bytes: u64) {
+        self.shared.copied.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Takes the handle for a copy of about `total` bytes. False if it was used or cancelled before.
+    pub(crate) fn begin(&self, total: u64) -> bool {
+        let begun = self.pass(IDLE, RUNNING);
+        if begun {
+            let _ = self.shared.total.set(total);
+        }
+        begun
+    }
+
+    /// Marks the copy as ended: a later cancel has no effect.
+    pub(crate) fn end(&self) {
+        self.pass(RUNNING, ENDED);
+    }
+
+    /// Passes the point of no return. False if the copy was cancelled before.
+    pub(crate) fn begin_publishing(&self) -> bool {
+        self.pass(RUNNING, PUBLISHING)
+    }
+
+    fn pass(&self, from: u8, to: u8) -> bool {
+        let phase = &self.shared.phase;
+        phase
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cancel_before_publishing_takes_effect() {
+        let control = CopyControl::new();
+        assert!(control.begin(7));
+        assert!(control.cancel());
+        assert!(control.is_cancelled());
+        assert!(!control.begin_publishing());
+    }
+
+    #[test]
+    fn a_cancel_after_publishing_has_no_effect() {
+        let control = CopyControl::new();
+        assert!(control.begin(7));
+        assert!(control.begin_publishing());
+        assert!(!control.cancel());
+        assert!(!control.is_cancelled());
+    }
+
+    #[test]
+    fn a_cancel_after_the_end_has_no_effect() {
+        let control = CopyControl::new();
+        assert!(control.begin(7));
+        control.end();
+        assert!(!control.cancel());
+        assert!(!control.is_cancelled());
+    }
+
+    #[test]
+    fn a_control_can_be_used_once() {
+        let control = CopyControl::new();
+        assert!(control.begin(7));
+        assert!(!control.begin(7));
+        let cancelled = CopyControl::new();
+        assert!(cancelled.cancel());
+        assert!(!cancelled.begin(7));
+    }
+}

@@ -1,0 +1,172 @@
+//! Where the copy goes: an open directory, and a name in it.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::{Path, is_separator};
+
+use crate::error::{CopyError, CopyErrorKind, CopyStep};
+use crate::platform::status::{Entry, FileId, Kind};
+use crate::platform::{self, Directory};
+use crate::source::Source;
+
+/// An open directory, and the name that the copy gets in it.
+#[derive(Debug)]
+pub struct Destination {
+    pub(crate) directory: Directory,
+    pub(crate) name: OsString,
+    /// What the name referred to when the destination was opened.
+    found: Option<Entry>,
+    /// If the name was a symbolic link: the file that it led to, if any. It is only compared.
+    link_target: Option<FileId>,
+}
+
+impl Destination {
+    /// Opens the parent directory of `path`, relative to the working directory.
+    ///
+    /// # Errors
+    ///
+    /// See [`split`](Self::split), and the system's errors for opening a directory.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, CopyError> {
+        let (parent, name) = Self::split(path.as_ref())?;
+        let directory = platform::open_directory(parent)
+            .map_err(|error| CopyError::destination(CopyStep::Open, error))?;
+        Self::in_directory(directory, name)
+    }
+
+    /// Takes a directory that is open already, and a name in it. On Linux, any descriptor of a directory
+    /// will do, including one of `O_PATH`.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](CopyErrorKind::Invalid) if `name` is not a single component, and the system's errors
+    /// for a look at the name.
+    pub fn in_directory(directory: Directory, name: impl AsRef<OsStr>) -> Result<Self, CopyError> {
+        Self::with_link_resolver(directory, name, platform::link_target)
+    }
+
+    /// Does the same, and calls `link_target` for the identity of the file that the name leads to if it
+    /// is a symbolic link. It is used to refuse a copy of a file onto itself. A caller that confines
+    /// paths to a directory resolves the link itself here; [`in_directory`](Self::in_directory) follows
+    /// it without confinement. The copy itself never follows the link.
+    ///
+    /// # Errors
+    ///
+    /// As [`in_directory`](Self::in_directory).
+    pub fn with_link_resolver(
+        directory: Directory,
+        name: impl AsRef<OsStr>,
+        link_target: impl FnOnce(&Directory, &OsStr) -> Option<FileId>,
+    ) -> Result<Self, CopyError> {
+        let name = name.as_ref();
+        if split(Path::new(name)) != Some((Path::new("."), name)) {
+            return Err(not_a_name(name));
+        }
+        let found = platform::entry(&directory, name)
+            .map_err(|error| CopyError::destination(CopyStep::Open, error))?;
+        let is_link = found.is_some_and(|entry| entry.kind == Kind::Symlink);
+        Ok(Self {
+            link_target: is_link.then(|| link_target(&directory, name)).flatten(),
+            found,
+            directory,
+            name: name.to_owned(),
+        })
+    }
+
+    /// Splits the path of a destination into its parent directory and its name.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](CopyErrorKind::Invalid) if the path ends in a separator, `.` or `..`;
+    /// [`io::ErrorKind::NotFound`] if it is empty.
+    pub fn split(path: &Path) -> Result<(&Path, &OsStr), CopyError> {
+        split(path).ok_or_else(|| not_a_name(path.as_os_str()))
+    }
+
+    /// Refuses a copy of `source` to this name, by what the name referred to when it was opened.
+    ///
+    /// The answer may be out of date at once. The source and other files are safe because the copy is a
+    /// new inode, and by the way it is published.
+    pub(crate) fn admit(&self, source: &Source, replace: bool) -> Result<(), CopyError> {
+        let Some(entry) = self.found else {
+            return Ok(());
+        };
+        if entry.id == source.id() || self.link_target == Some(source.id()) {
+            return Err(CopyError::new(CopyStep::Open, CopyErrorKind::SameFile));
+        }
+        match replace {
+            false => Err(CopyErrorKind::AlreadyExists),
+            true => refuse_replacing(entry.kind),
+        }
+        .map_err(|refused| CopyError::destination(CopyStep::Open, refused))
+    }
+}
+
+fn not_a_name(path: &OsStr) -> CopyError {
+    let kind = match path.is_empty() {
+        true => CopyErrorKind::Os(io::ErrorKind::NotFound.into()),
+        false => CopyErrorKind::Invalid(
+            "the destination must end in a file name, not in a separator, '.' or '..'",
+        ),
+    };
+    CopyError::destination(CopyStep::Open, kind)
+}
+
+/// Refuses to replace anything but a regular file or a symbolic link.
+pub(crate) fn refuse_replacing(kind: Kind) -> Result<(), CopyErrorKind> {
+    match kind {
+        Kind::Regular | Kind::Symlink => Ok(()),
+        Kind::Directory => Err(CopyErrorKind::IsDirectory),
+        Kind::Other => Err(CopyErrorKind::NotRegularFile),
+    }
+}
+
+/// Splits a path at its last component. None if that is not a plain name: if the path is empty, or ends
+/// in a separator, `.` or `..`.
+fn split(path: &Path) -> Option<(&Path, &OsStr)> {
+    // `Path` ignores a trailing separator and a trailing `.`, so look for them in the bytes.
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let last = bytes.rsplit(|&byte| is_separator(byte.into())).next()?;
+    if matches!(last, b"" | b"." | b"..") {
+        return None;
+    }
+    let parent = path.parent()?;
+    let parent = match parent.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => parent,
+    };
+    Some((parent, path.file_name()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_splits_at_its_last_component() {
+        for (path, parent, name) in [
+            ("a", ".", "a"),
+            ("a/b", "a", "b"),
+            ("a//b", "a", "b"),
+            ("/b", "/", "b"),
+            ("../b", "..", "b"),
+            ("a/../b", "a/..", "b"),
+            ("./b", ".", "b"),
+            ("a/.b", "a", ".b"),
+            ("a/...", "a", "..."),
+        ] {
+            let (p, n) = split(Path::new(path)).unwrap();
+            assert_eq!((p, n), (Path::new(parent), OsStr::new(name)), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_ends_in_no_name_is_refused() {
+        for path in ["/", ".", "..", "a/", "a//", "a/.", "a/..", "a/./", "//"] {
+            assert_eq!(split(Path::new(path)), None);
+            let error = Destination::split(Path::new(path)).unwrap_err();
+            assert!(matches!(error.kind(), CopyErrorKind::Invalid(_)), "{path}");
+        }
+        let error = Destination::split(Path::new("")).unwrap_err();
+        assert_eq!(io::Error::from(error).kind(), io::ErrorKind::NotFound);
+    }
+}

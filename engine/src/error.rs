@@ -1,0 +1,225 @@
+//! Why a copy failed.
+
+use std::fmt;
+use std::io;
+
+/// A failed copy: the cause, the file, the step, and the bytes moved before.
+///
+/// Unless [`is_published`](Self::is_published), nothing has changed: an old destination is as it was,
+/// and a new one does not exist. No error contains a path.
+///
+/// It converts to [`io::Error`]: with the system's error number if there is one, else with the
+/// [`io::ErrorKind`] that [`CopyErrorKind`] names.
+#[derive(Debug)]
+pub struct CopyError {
+    kind: CopyErrorKind,
+    operand: Option<Operand>,
+    step: CopyStep,
+    copied: u64,
+}
+
+/// The cause of a failed copy.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CopyErrorKind {
+    /// The operating system refused a call. A missing source is one of these:
+    /// [`io::ErrorKind::NotFound`].
+    #[error(transparent)]
+    Os(#[from] io::Error),
+    /// The destination exists and [`replace`](crate::CopyOptions::replace) is not set;
+    /// [`io::ErrorKind::AlreadyExists`].
+    #[error("already exists (set replace to overwrite it)")]
+    AlreadyExists,
+    /// The source, or the destination to replace, is a FIFO, a socket or a device;
+    /// [`io::ErrorKind::InvalidInput`].
+    #[error("not a regular file")]
+    NotRegularFile,
+    /// The source, or the destination to replace, is a directory; [`io::ErrorKind::InvalidInput`] for a
+    /// source, [`io::ErrorKind::IsADirectory`] for a destination.
+    #[error("is a directory")]
+    IsDirectory,
+    /// The source is a symbolic link and [`symlink_follow`](crate::CopyOptions::symlink_follow) is off;
+    /// [`io::ErrorKind::InvalidInput`]. On systems other than Linux it is an [`Os`](Self::Os) error.
+    #[error("is a symbolic link (set symlink_follow to follow it)")]
+    SymbolicLink,
+    /// Source and destination are the same file, under any name; [`io::ErrorKind::InvalidInput`].
+    #[error("source and destination are the same file")]
+    SameFile,
+    /// The source changed during the copy; [`io::ErrorKind::Other`].
+    #[error("the source changed during the copy; retry when no process writes to it")]
+    SourceChanged,
+    /// The source is larger than the caller's limit or the process's (`RLIMIT_FSIZE`);
+    /// [`io::ErrorKind::FileTooLarge`].
+    #[error("the source has {size} bytes, more than the limit of {limit}")]
+    FileTooLarge {
+        /// Apparent size of the source in bytes.
+        size: u64,
+        /// The smaller of the two limits in bytes.
+        limit: u64,
+    },
+    /// A limit of the caller leaves no room for the copy; [`io::ErrorKind::StorageFull`]. A full disk
+    /// is an [`Os`](Self::Os) error of the same kind.
+    #[error("{0}")]
+    InsufficientSpace(&'static str),
+    /// The process has no memory for the copy's buffer; [`io::ErrorKind::OutOfMemory`].
+    #[error("not enough memory for the copy's buffer")]
+    InsufficientMemory,
+    /// Options contradict each other, or a path ends in no file name; [`io::ErrorKind::InvalidInput`].
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// The files or the file system do not support the copy; [`io::ErrorKind::Unsupported`].
+    #[error("{0}")]
+    Unsupported(&'static str),
+    /// The copy was cancelled; [`io::ErrorKind::Other`].
+    #[error("the copy was cancelled")]
+    Cancelled,
+    /// The copy was not complete at its deadline; [`io::ErrorKind::TimedOut`].
+    #[error("the copy exceeded its time limit")]
+    TimedOut,
+}
+
+/// One of the two files of a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Operand {
+    /// The file that is read.
+    Source,
+    /// The copy, or its directory.
+    Destination,
+}
+
+/// The step in which a copy failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CopyStep {
+    /// Opening and checking source and destination. Nothing was written yet.
+    Open,
+    /// Creating the staged file.
+    Stage,
+    /// Cloning the source's blocks.
+    Clone,
+    /// Moving bytes.
+    Transfer,
+    /// Setting the permission bits and synchronising the file.
+    Finish,
+    /// Giving the complete copy the destination's name.
+    Publish,
+    /// Synchronising the directory. The copy is complete and has its name, but may not survive a
+    /// power cut.
+    SyncDirectory,
+}
+
+impl CopyError {
+    /// Creates an error that concerns neither file in particular.
+    pub(crate) fn new(step: CopyStep, kind: impl Into<CopyErrorKind>) -> Self {
+        Self {
+            kind: kind.into(),
+            operand: None,
+            step,
+            copied: 0,
+        }
+    }
+
+    pub(crate) fn source(step: CopyStep, kind: impl Into<CopyErrorKind>) -> Self {
+        Self::new(step, kind).on(Operand::Source)
+    }
+
+    pub(crate) fn destination(step: CopyStep, kind: impl Into<CopyErrorKind>) -> Self {
+        Self::new(step, kind).on(Operand::Destination)
+    }
+
+    fn on(mut self, operand: Operand) -> Self {
+        self.operand = Some(operand);
+        self
+    }
+
+    pub(crate) fn after(mut self, copied: u64) -> Self {
+        self.copied = copied;
+        self
+    }
+
+    /// Returns the cause.
+    pub fn kind(&self) -> &CopyErrorKind {
+        &self.kind
+    }
+
+    /// Returns the file that the error concerns, if known.
+    pub fn operand(&self) -> Option<Operand> {
+        self.operand
+    }
+
+    /// Returns the step in which the copy failed.
+    pub fn step(&self) -> CopyStep {
+        self.step
+    }
+
+    /// Returns how many bytes were moved before the error. They are discarded with the staged file.
+    pub fn copied(&self) -> u64 {
+        self.copied
+    }
+
+    /// Returns whether the copy is complete and in place: only synchronising its directory failed, so
+    /// it may not survive a power cut.
+    pub fn is_published(&self) -> bool {
+        self.step == CopyStep::SyncDirectory
+    }
+
+    /// Returns the system's error number (`errno` on Unix), if the system refused a call.
+    pub fn raw_os_error(&self) -> Option<i32> {
+        match &self.kind {
+            CopyErrorKind::Os(error) => error.raw_os_error(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for CopyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let step = match self.step {
+            CopyStep::Open => "opening",
+            CopyStep::Stage => "staging the copy",
+            CopyStep::Clone => "cloning",
+            CopyStep::Transfer => "copying bytes",
+            CopyStep::Finish => "completing the copy",
+            CopyStep::Publish => "publishing the copy",
+            CopyStep::SyncDirectory => {
+                "synchronising the directory (the copy is complete and in place)"
+            }
+        };
+        f.write_str(step)?;
+        match self.operand {
+            Some(Operand::Source) => f.write_str(" (source)")?,
+            Some(Operand::Destination) => f.write_str(" (destination)")?,
+            None => {}
+        }
+        write!(f, ": {}", self.kind)
+    }
+}
+
+/// The text contains the system's error, so there is no `source`; see [`CopyError::kind`].
+impl std::error::Error for CopyError {}
+
+impl From<CopyError> for io::Error {
+    fn from(error: CopyError) -> Self {
+        use CopyErrorKind::*;
+        let kind = match (&error.kind, error.operand) {
+            (Os(os), _) => match os.raw_os_error() {
+                Some(number) => return io::Error::from_raw_os_error(number),
+                None => os.kind(),
+            },
+            (AlreadyExists, _) => io::ErrorKind::AlreadyExists,
+            (IsDirectory, Some(Operand::Destination)) => io::ErrorKind::IsADirectory,
+            (NotRegularFile | IsDirectory | SymbolicLink | SameFile | Invalid(_), _) => {
+                io::ErrorKind::InvalidInput
+            }
+            (InsufficientSpace(_), _) => io::ErrorKind::StorageFull,
+            (InsufficientMemory, _) => io::ErrorKind::OutOfMemory,
+            (TimedOut, _) => io::ErrorKind::TimedOut,
+            (FileTooLarge { .. }, _) => io::ErrorKind::FileTooLarge,
+            (Unsupported(_), _) => io::ErrorKind::Unsupported,
+            // Not `Interrupted`: generic loops retry at once on that.
+            (SourceChanged | Cancelled, _) => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, error)
+    }
+}

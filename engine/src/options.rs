@@ -1,0 +1,177 @@
+//! How a copy is made.
+
+use std::time::Instant;
+
+use crate::control::CopyControl;
+use crate::error::{CopyError, CopyErrorKind, CopyStep};
+use crate::limits::Limits;
+
+/// Options of a copy, and the functions that make it.
+///
+/// ```no_run
+/// use fast_copy_engine::CopyOptions;
+///
+/// let report = CopyOptions::new().replace(true).fast_copy("base.img", "vm1.img")?;
+/// println!("{} bytes, {} of them moved", report.size, report.copied);
+/// # Ok::<(), fast_copy_engine::CopyError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct CopyOptions {
+    pub(crate) replace: bool,
+    pub(crate) symlink_follow: bool,
+    pub(crate) require_reflink: bool,
+    pub(crate) dig_holes: bool,
+    pub(crate) no_sync: bool,
+    pub(crate) workers: Option<usize>,
+    pub(crate) permissions_mask: u32,
+    pub(crate) limits: Limits,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) control: Option<CopyControl>,
+}
+
+/// Whether a copy may share blocks with its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// As `fast_copy`: the copy may be a reflink, and the kernel may move the bytes.
+    Allowed,
+    /// As `sparse_copy`: bytes are read and written only. `copy_file_range` is not used, because
+    /// nothing tells whether it shared blocks (on XFS and btrfs it clones silently).
+    Forbidden,
+}
+
+impl Default for CopyOptions {
+    fn default() -> Self {
+        Self {
+            replace: false,
+            symlink_follow: true,
+            require_reflink: false,
+            dig_holes: false,
+            no_sync: false,
+            workers: None,
+            permissions_mask: 0o777,
+            limits: Limits::default(),
+            deadline: None,
+            control: None,
+        }
+    }
+}
+
+impl CopyOptions {
+    /// The defaults: an existing destination is refused, a symbolic link as source is followed, bytes
+    /// are copied where blocks can't be shared, zeros are kept, the copy is durable, and there are no
+    /// limits.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets whether an existing destination is replaced, atomically. Default: false.
+    ///
+    /// The copy is a new inode. Other hard links of the old file keep the old content, and a symbolic
+    /// link is itself replaced. A directory, a FIFO, a socket or a device is never replaced.
+    pub fn replace(mut self, replace: bool) -> Self {
+        self.replace = replace;
+        self
+    }
+
+    /// Sets whether a symbolic link as the last component of the source path is followed. Default:
+    /// true, as in [`std::fs::copy`].
+    pub fn symlink_follow(mut self, follow: bool) -> Self {
+        self.symlink_follow = follow;
+        self
+    }
+
+    /// Sets whether the copy must share its source's blocks. Default: false.
+    ///
+    /// Where the file system can't share them, `fast_copy` fails with
+    /// [`Unsupported`](CopyErrorKind::Unsupported) instead of copying bytes. It contradicts
+    /// `sparse_copy` and [`dig_holes`](Self::dig_holes); together they fail with
+    /// [`Invalid`](CopyErrorKind::Invalid).
+    pub fn require_reflink(mut self, require: bool) -> Self {
+        self.require_reflink = require;
+        self
+    }
+
+    /// Sets whether copied blocks of zeros become holes. Default: false. It has no effect on a clone,
+    /// which shares the source's blocks as they are.
+    pub fn dig_holes(mut self, dig: bool) -> Self {
+        self.dig_holes = dig;
+        self
+    }
+
+    /// Sets whether the call returns without synchronising file and directory. Default: false. The
+    /// report then says that the copy is not durable.
+    pub fn no_sync(mut self, no_sync: bool) -> Self {
+        self.no_sync = no_sync;
+        self
+    }
+
+    /// Sets how many threads move bytes, including the calling thread. Default: a copy of 16 MiB of
+    /// data or more uses two, unless the copies of this process already use as many threads as there
+    /// are processors.
+    ///
+    /// With 1, no thread is started. With 2 or more, two threads are used; if the second can't be
+    /// started, one. A clone moves no bytes.
+    ///
+    /// Two threads always read and write. A single thread lets `fast_copy` use `copy_file_range` where
+    /// the block map can be trusted. That is better for large files on a network file system whose
+    /// server copies (SMB).
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// Sets which permission bits of the source the copy may get. Default: `0o777`, all of them. It has
+    /// no effect on Windows.
+    pub fn permissions_mask(mut self, mask: u32) -> Self {
+        self.permissions_mask = mask;
+        self
+    }
+
+    /// Sets the limits. Default: none.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Returns the limits.
+    pub fn get_limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Sets when the copy must be complete. Default: no deadline.
+    ///
+    /// A copy that is not complete by then fails with [`TimedOut`](CopyErrorKind::TimedOut) at its next
+    /// chunk (at most 16 MiB) or system call, and nothing is published.
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Sets the handle that cancels the copy and shows its progress. Use a new handle for each copy.
+    pub fn control(mut self, control: CopyControl) -> Self {
+        self.control = Some(control);
+        self
+    }
+
+    /// Refuses options that contradict each other or `sharing`.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](CopyErrorKind::Invalid).
+    pub fn check(&self, sharing: Sharing) -> Result<(), CopyError> {
+        let contradiction = match (self.require_reflink, sharing, self.dig_holes) {
+            (true, Sharing::Forbidden, _) => {
+                "sparse_copy shares no blocks, so it can't require a reflink"
+            }
+            (true, _, true) => {
+                "a reflink keeps its source's blocks, so no holes can be dug; drop one option"
+            }
+            _ => return Ok(()),
+        };
+        Err(CopyError::new(
+            CopyStep::Open,
+            CopyErrorKind::Invalid(contradiction),
+        ))
+    }
+}

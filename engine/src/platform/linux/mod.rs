@@ -1,0 +1,146 @@
+//! Linux.
+
+mod acl;
+mod clone;
+mod fiemap;
+mod writeback;
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::num::NonZeroU64;
+use std::ops::Range;
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::PathBuf;
+
+use rustix::fs::{self, Advice, AtFlags, CWD, Mode, OFlags, StatxFlags};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::status::{FileId, Status};
+pub use super::unix::*;
+pub(crate) use clone::may_clone;
+pub(crate) use fiemap::{WrittenMap, has_more_extents_than, summarize_extents};
+pub(crate) use writeback::start_writing_back;
+
+/// Returns a descriptor's entry in procfs. A link through it leads to the open file, not to a name.
+fn proc_entry(descriptor: &impl AsRawFd) -> PathBuf {
+    format!("/proc/self/fd/{}", descriptor.as_raw_fd()).into()
+}
+
+/// Opens the file that the handle refers to, not its name again. The caller must check that it is the
+/// same file, because anything may be mounted on `/proc`.
+///
+/// `O_NONBLOCK` has no effect on a file on a disk. It prevents waiting at files under a lease, and at
+/// kernel files such as /proc/kmsg.
+pub(crate) fn reopen_for_reading(handle: SourceHandle) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+    match open(CWD, &proc_entry(&handle), flags, Mode::empty()) {
+        Ok(fd) => Ok(fd.into()),
+        Err(Errno::NOENT) => Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "the source is opened through /proc, which is not mounted",
+        )),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Returns the status that the file system reports now. NFS, CIFS and FUSE answer `fstat` from a cache,
+/// which lacks the writes of other machines.
+pub(crate) fn status_now(file: &File) -> io::Result<Status> {
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC;
+    let refreshed = retry_on_intr(|| fs::statx(file, "", flags, StatxFlags::BASIC_STATS));
+    match refreshed {
+        Ok(statx) => Ok(from_statx(&statx)),
+        // Before Linux 4.11, or denied by a seccomp filter.
+        Err(Errno::NOSYS | Errno::PERM) => status(file),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+fn from_statx(statx: &fs::Statx) -> Status {
+    Status {
+        id: FileId {
+            device: fs::makedev(statx.stx_dev_major, statx.stx_dev_minor),
+            inode: statx.stx_ino,
+        },
+        kind: kind(statx.stx_mode.into()),
+        size: statx.stx_size,
+        allocated: statx.stx_blocks.saturating_mul(512),
+        block_size: statx.stx_blksize.into(),
+        mode: statx.stx_mode.into(),
+        modified: (statx.stx_mtime.tv_sec, statx.stx_mtime.tv_nsec.into()),
+        changed: (statx.stx_ctime.tv_sec, statx.stx_ctime.tv_nsec.into()),
+    }
+}
+
+/// Returns the permission bits of the owning group if the file has an access control list. The group
+/// bits of the file's mode are then the list's mask: the most that any entry grants. The list is not
+/// copied, so the mask could grant the owning group more than it has on the source.
+pub(crate) fn owning_groups_permissions(file: &File) -> io::Result<Option<u32>> {
+    let mut list = [0; 4096];
+    let name = "system.posix_acl_access";
+    match retry_on_intr(|| fs::fgetxattr(file, name, &mut list)) {
+        Ok(length) => Ok(Some(acl::owning_groups_permissions(&list[..length]))),
+        // The file has no list, or the file system none.
+        Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(None),
+        // The list can't be read, so the group gets nothing.
+        Err(_) => Ok(Some(0)),
+    }
+}
+
+/// Creates a file without a name. None if this file system can't.
+pub(crate) fn create_unnamed(directory: &Directory) -> io::Result<Option<File>> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR;
+    match open(directory, ".".as_ref(), flags, STAGED_MODE) {
+        Ok(fd) => Ok(Some(fd.into())),
+        // open(2): EOPNOTSUPP from a file system without O_TMPFILE, EISDIR from a kernel that does not
+        // know the flag. EINVAL and ENOSYS: FUSE, seccomp.
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Gives a file without a name its first name. An existing name is never replaced.
+pub(crate) fn link_unnamed(file: &File, directory: &Directory, name: &OsStr) -> io::Result<()> {
+    let by_descriptor =
+        retry_on_intr(|| fs::linkat(file, "", directory, name, AtFlags::EMPTY_PATH));
+    match by_descriptor {
+        // Before Linux 6.10 this requires CAP_DAC_READ_SEARCH; linkat(2) has the alternative.
+        Err(Errno::NOENT) => {}
+        result => return Ok(result?),
+    }
+    let entry = proc_entry(file);
+    Ok(retry_on_intr(|| {
+        fs::linkat(CWD, &entry, directory, name, AtFlags::SYMLINK_FOLLOW)
+    })?)
+}
+
+/// Shares all blocks of `source` with `staged` (`FICLONE`).
+pub(crate) fn clone(
+    source: &File,
+    staged: &mut File,
+    _directory: &Directory,
+    _name: Option<&OsStr>,
+) -> io::Result<()> {
+    reflink_copy::reflink_file(source, staged)
+}
+
+/// Copies bytes between equal offsets (`copy_file_range`), and returns how many.
+pub(crate) fn offload(source: &File, staged: &File, offset: u64, length: u64) -> io::Result<u64> {
+    let (mut read_at, mut write_at) = (offset, offset);
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    let moved = fs::copy_file_range(
+        source.as_fd(),
+        Some(&mut read_at),
+        staged.as_fd(),
+        Some(&mut write_at),
+        length,
+    )?;
+    Ok(moved as u64)
+}
+
+/// Asks the kernel to read a range into the page cache. It is a hint.
+pub(crate) fn read_ahead(file: &File, range: Range<u64>) {
+    let length = NonZeroU64::new(range.end - range.start);
+    let _ = fs::fadvise(file, range.start, length, Advice::WillNeed);
+}

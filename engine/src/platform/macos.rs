@@ -1,0 +1,65 @@
+//! macOS.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+
+use rustix::fs::{CloneFlags, Mode, OFlags, fclonefileat};
+
+use super::status::Status;
+
+pub(crate) use super::portable::{
+    WrittenMap, has_more_extents_than, may_clone, offload, read_ahead, start_writing_back,
+    summarize_extents,
+};
+pub use super::unix::*;
+
+/// Returns the handle itself, which is open for reading.
+pub(crate) fn reopen_for_reading(handle: SourceHandle) -> io::Result<File> {
+    Ok(handle.into())
+}
+
+pub(crate) fn status_now(file: &File) -> io::Result<Status> {
+    status(file)
+}
+
+/// Returns none: access control lists do not affect the mode here.
+pub(crate) fn owning_groups_permissions(_file: &File) -> io::Result<Option<u32>> {
+    Ok(None)
+}
+
+/// Returns none: every file has a name here.
+pub(crate) fn create_unnamed(_directory: &Directory) -> io::Result<Option<File>> {
+    Ok(None)
+}
+
+/// Fails: every file has a name here.
+pub(crate) fn link_unnamed(_: &File, _: &Directory, _: &OsStr) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Replaces the staged file by a clone of `source`, because `clonefile` creates a new name.
+pub(crate) fn clone(
+    source: &File,
+    staged: &mut File,
+    directory: &Directory,
+    name: Option<&OsStr>,
+) -> io::Result<()> {
+    let name = name.ok_or(io::ErrorKind::Unsupported)?;
+    remove(directory, name)?;
+    let flags = CloneFlags::NOFOLLOW | CloneFlags::NOOWNERCOPY;
+    // For reading only: the clone has its source's mode, which may be read-only.
+    let cloned = fclonefileat(source, directory, name, flags).and_then(|()| {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW;
+        open(directory, name.as_ref(), flags, Mode::empty())
+    });
+    match cloned {
+        Ok(fd) => *staged = fd.into(),
+        Err(errno) => {
+            let _ = remove(directory, name);
+            *staged = create_named(directory, name)?;
+            return Err(errno.into());
+        }
+    }
+    Ok(())
+}

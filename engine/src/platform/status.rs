@@ -1,0 +1,49 @@
+//! What the system reports about a file, in types that are the same on all systems.
+
+/// The kind of a file, as far as copying is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Regular,
+    Directory,
+    Symlink,
+    /// A FIFO, a socket or a device.
+    Other,
+}
+
+/// The identity of a file, under any name: device and inode on Unix, volume and file index on Windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileId {
+    pub(super) device: u64,
+    pub(super) inode: u64,
+}
+
+/// What a name in a directory refers to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub(crate) id: FileId,
+    pub(crate) kind: Kind,
+}
+
+/// The status of an open file. Sizes are in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Status {
+    pub(crate) id: FileId,
+    pub(crate) kind: Kind,
+    pub(crate) size: u64,
+    pub(crate) allocated: u64,
+    pub(crate) block_size: u64,
+    pub(crate) mode: u32,
+    pub(crate) modified: Timestamp,
+    pub(crate) changed: Timestamp,
+}
+
+/// Seconds and nanoseconds. They are only compared.
+pub(crate) type Timestamp = (i64, i64);
+
+/// The size of a file system, and its free space for unprivileged processes, in bytes. A size of 0 means
+/// that the file system does not report it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Space {
+    pub(crate) size: u64,
+    pub(crate) free: u64,
+}

@@ -1,0 +1,252 @@
+//! What Linux and macOS have in common.
+
+mod close;
+#[cfg(target_os = "linux")]
+#[path = "handle_linux.rs"]
+mod handle;
+#[cfg(target_os = "macos")]
+#[path = "handle_macos.rs"]
+mod handle;
+mod process;
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RenameFlags, SeekFrom};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::status::{Entry, FileId, Kind, Space, Status};
+use handle::HANDLE;
+pub(crate) use process::{check_memory, process_file_size_limit};
+
+/// An open directory: a descriptor on Unix, a path on Windows.
+pub type Directory = OwnedFd;
+
+/// A handle on a file of any kind: a descriptor on Unix, an open file on Windows. On Linux, open it with
+/// `O_PATH`, which has no effect on the file.
+pub type SourceHandle = OwnedFd;
+
+#[expect(
+    clippy::unnecessary_cast,
+    clippy::useless_conversion,
+    reason = "the types of these fields differ between systems"
+)]
+fn to_status(stat: &fs::Stat) -> Status {
+    Status {
+        id: FileId {
+            device: stat.st_dev as u64,
+            inode: stat.st_ino as u64,
+        },
+        kind: kind(stat.st_mode),
+        size: stat.st_size as u64,
+        // The unit of st_blocks is 512 bytes, independent of st_blksize (stat(3type)).
+        allocated: (stat.st_blocks as u64).saturating_mul(512),
+        block_size: stat.st_blksize as u64,
+        mode: stat.st_mode.into(),
+        modified: (stat.st_mtime as i64, stat.st_mtime_nsec as i64),
+        changed: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+    }
+}
+
+pub(super) fn kind(mode: fs::RawMode) -> Kind {
+    match FileType::from_raw_mode(mode) {
+        FileType::RegularFile => Kind::Regular,
+        FileType::Directory => Kind::Directory,
+        FileType::Symlink => Kind::Symlink,
+        _ => Kind::Other,
+    }
+}
+
+pub(crate) fn status(file: impl AsFd) -> io::Result<Status> {
+    Ok(to_status(&retry_on_intr(|| fs::fstat(&file))?))
+}
+
+/// Returns what a name refers to, without following a symbolic link.
+pub(crate) fn entry(directory: &Directory, name: &OsStr) -> io::Result<Option<Entry>> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW;
+    match retry_on_intr(|| fs::statat(directory, name, flags)) {
+        Ok(stat) => {
+            let Status { id, kind, .. } = to_status(&stat);
+            Ok(Some(Entry { id, kind }))
+        }
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Returns the identity of the file that a symbolic link in a directory leads to.
+pub(crate) fn link_target(directory: &Directory, name: &OsStr) -> Option<FileId> {
+    let stat = retry_on_intr(|| fs::statat(directory, name, AtFlags::empty())).ok()?;
+    Some(to_status(&stat).id)
+}
+
+pub(crate) fn open(
+    directory: impl AsFd,
+    path: &Path,
+    flags: OFlags,
+    mode: Mode,
+) -> rustix::io::Result<OwnedFd> {
+    retry_on_intr(|| fs::openat(&directory, path, flags | OFlags::CLOEXEC, mode))
+}
+
+/// Opens a handle on a file of any kind, without an effect on it.
+pub(crate) fn open_source_handle(path: &Path, symlink_follow: bool) -> io::Result<SourceHandle> {
+    let mut flags = HANDLE;
+    flags.set(OFlags::NOFOLLOW, !symlink_follow);
+    Ok(open(fs::CWD, path, flags, Mode::empty())?)
+}
+
+pub(crate) fn open_directory(path: &Path) -> io::Result<Directory> {
+    let flags = HANDLE | OFlags::DIRECTORY;
+    Ok(open(fs::CWD, path, flags, Mode::empty())?)
+}
+
+pub(crate) const STAGED_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+pub(crate) fn create_named(directory: &Directory, name: &OsStr) -> io::Result<File> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::RDWR;
+    Ok(open(directory, name.as_ref(), flags, STAGED_MODE)?.into())
+}
+
+/// Closes a duplicate of the descriptor, which tells the file system that no more will be written, and
+/// returns the result. FUSE, NFS and CIFS may report failed writes only then.
+pub(crate) fn flush(file: &File) -> io::Result<()> {
+    loop {
+        let closed = file.try_clone().and_then(|copy| close::close(copy.into()));
+        match closed {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+pub(crate) fn set_permissions(file: &File, mode: u32) -> io::Result<()> {
+    // Lossless: `mode` has only permission bits.
+    let mode = Mode::from_bits_truncate(mode as fs::RawMode);
+    Ok(retry_on_intr(|| fs::fchmod(file, mode))?)
+}
+
+pub(crate) fn rename_replace(directory: &Directory, from: &OsStr, to: &OsStr) -> io::Result<()> {
+    Ok(retry_on_intr(|| {
+        fs::renameat(directory, from, directory, to)
+    })?)
+}
+
+/// Renames a file to a name that must not exist.
+pub(crate) fn rename_new(directory: &Directory, from: &OsStr, to: &OsStr) -> io::Result<()> {
+    let renamed =
+        retry_on_intr(|| fs::renameat_with(directory, from, directory, to, RenameFlags::NOREPLACE));
+    match renamed {
+        // The file system does not support the flag (renameat2(2)).
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            link_then_remove(directory, from, to)
+        }
+        result => Ok(result?),
+    }
+}
+
+/// Links a file to a second name, then removes the first: a rename that replaces nothing.
+fn link_then_remove(directory: &Directory, from: &OsStr, to: &OsStr) -> io::Result<()> {
+    retry_on_intr(|| fs::linkat(directory, from, directory, to, AtFlags::empty()))?;
+    // The copy is published, so a leftover temporary name is no failure.
+    let _ = remove(directory, from);
+    Ok(())
+}
+
+pub(crate) fn remove(directory: &Directory, name: &OsStr) -> io::Result<()> {
+    Ok(retry_on_intr(|| {
+        fs::unlinkat(directory, name, AtFlags::empty())
+    })?)
+}
+
+/// A directory that can be synchronised.
+#[derive(Debug)]
+pub(crate) struct DirectorySync(OwnedFd);
+
+pub(crate) fn open_directory_sync(directory: &Directory) -> io::Result<DirectorySync> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+    let fd = open(directory, ".".as_ref(), flags, Mode::empty())?;
+    Ok(DirectorySync(fd))
+}
+
+impl DirectorySync {
+    pub(crate) fn sync(self) -> io::Result<()> {
+        match retry_on_intr(|| fs::fsync(&self.0)) {
+            // This file system does not synchronise directories (fsync(2)).
+            Err(Errno::INVAL) => Ok(()),
+            result => Ok(result?),
+        }
+    }
+}
+
+/// Returns where data begins at or after `from`. None if only a hole is left.
+pub(crate) fn seek_data(file: &File, from: u64) -> io::Result<Option<u64>> {
+    match retry_on_intr(|| fs::seek(file, SeekFrom::Data(from))) {
+        Ok(data) => Ok(Some(data)),
+        Err(Errno::NXIO) => Ok(None),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Returns where a hole begins at or after `from`. The end of the file counts as one.
+pub(crate) fn seek_hole(file: &File, from: u64) -> io::Result<u64> {
+    Ok(retry_on_intr(|| fs::seek(file, SeekFrom::Hole(from)))?)
+}
+
+pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    file.read_at(buffer, offset)
+}
+
+pub(crate) fn write_at(file: &File, buffer: &[u8], offset: u64) -> io::Result<usize> {
+    file.write_at(buffer, offset)
+}
+
+/// Does nothing: every file can have holes here.
+pub(crate) fn prepare_sparse(_file: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// Returns the size and the free space of a file's file system (`statvfs(3)`).
+pub(crate) fn space(file: &File) -> io::Result<Space> {
+    let stat = retry_on_intr(|| fs::fstatvfs(file))?;
+    Ok(Space {
+        size: stat.f_blocks.saturating_mul(stat.f_frsize),
+        free: stat.f_bavail.saturating_mul(stat.f_frsize),
+    })
+}
+
+/// Returns whether an error would end every other way of copying too.
+pub(crate) fn is_terminal(error: &io::Error) -> bool {
+    is_lack_of_room(error) || matches!(Errno::from_io_error(error), Some(Errno::IO | Errno::ROFS))
+}
+
+/// Returns whether an error means that there is no room for the copy, however it is made.
+pub(crate) fn is_lack_of_room(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::NOMEM | Errno::NOSPC | Errno::DQUOT | Errno::FBIG)
+    )
+}
+
+/// Returns whether an error of early write-back says nothing about the data: it is not supported here, or
+/// failed for now, and all pages are still dirty.
+pub(crate) fn is_left_for_later(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(
+            Errno::NOSYS
+                | Errno::INVAL
+                | Errno::SPIPE
+                | Errno::PERM
+                | Errno::ACCESS
+                | Errno::OPNOTSUPP
+                | Errno::NOMEM
+                | Errno::AGAIN
+                | Errno::INTR
+        )
+    )
+}

@@ -1,0 +1,3 @@
+//! Any other system.
+
+compile_error!("fast-copy-engine supports Linux, macOS and Windows");

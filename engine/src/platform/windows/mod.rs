@@ -1,0 +1,199 @@
+//! Windows: ReFS and Dev Drives clone blocks. Elsewhere the bytes are copied without blocks of zeros.
+//!
+//! A directory is a path here. So a copy resolves its directory more than once, and the guarantees about
+//! exchanged directories do not hold.
+
+mod handle;
+
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::windows::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+pub(crate) use super::portable::{
+    WrittenMap, has_more_extents_than, may_clone, offload, read_ahead, start_writing_back,
+    summarize_extents,
+};
+use super::status::{Entry, FileId, Kind, Space, Status};
+pub(crate) use handle::{prepare_sparse, status};
+
+/// An open directory: a descriptor on Unix, a path on Windows.
+pub type Directory = PathBuf;
+
+/// A handle on a file of any kind: a descriptor on Unix, an open file on Windows.
+pub type SourceHandle = File;
+
+fn kind_of(file_type: fs::FileType) -> Kind {
+    if file_type.is_symlink() {
+        Kind::Symlink
+    } else if file_type.is_dir() {
+        Kind::Directory
+    } else if file_type.is_file() {
+        Kind::Regular
+    } else {
+        Kind::Other
+    }
+}
+
+pub(crate) fn open_source_handle(path: &Path, symlink_follow: bool) -> io::Result<SourceHandle> {
+    if !symlink_follow && fs::symlink_metadata(path)?.is_symlink() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    File::open(path)
+}
+
+pub(crate) fn reopen_for_reading(handle: SourceHandle) -> io::Result<File> {
+    Ok(handle)
+}
+
+pub(crate) fn open_directory(path: &Path) -> io::Result<Directory> {
+    if fs::metadata(path)?.is_dir() {
+        Ok(path.to_owned())
+    } else {
+        Err(io::ErrorKind::NotADirectory.into())
+    }
+}
+
+pub(crate) fn entry(directory: &Directory, name: &OsStr) -> io::Result<Option<Entry>> {
+    let path = directory.join(name);
+    let kind = match fs::symlink_metadata(&path) {
+        Ok(metadata) => kind_of(metadata.file_type()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let id = match kind {
+        Kind::Regular => status(&File::open(&path)?)?.id,
+        // It never equals the source's, which is a regular file.
+        _ => FileId {
+            device: u64::MAX,
+            inode: u64::MAX,
+        },
+    };
+    Ok(Some(Entry { id, kind }))
+}
+
+pub(crate) fn link_target(directory: &Directory, name: &OsStr) -> Option<FileId> {
+    Some(status(&File::open(directory.join(name)).ok()?).ok()?.id)
+}
+
+pub(crate) fn create_unnamed(_directory: &Directory) -> io::Result<Option<File>> {
+    Ok(None)
+}
+
+pub(crate) fn link_unnamed(_: &File, _: &Directory, _: &OsStr) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(crate) fn create_named(directory: &Directory, name: &OsStr) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(directory.join(name))
+}
+
+pub(crate) fn status_now(file: &File) -> io::Result<Status> {
+    status(file)
+}
+
+pub(crate) fn owning_groups_permissions(_file: &File) -> io::Result<Option<u32>> {
+    Ok(None)
+}
+
+/// Does nothing: closing a handle reports no write errors here.
+pub(crate) fn flush(_file: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// Does nothing: permissions come from the directory.
+pub(crate) fn set_permissions(_file: &File, _mode: u32) -> io::Result<()> {
+    Ok(())
+}
+
+pub(crate) fn rename_replace(directory: &Directory, from: &OsStr, to: &OsStr) -> io::Result<()> {
+    fs::rename(directory.join(from), directory.join(to))
+}
+
+pub(crate) fn rename_new(directory: &Directory, from: &OsStr, to: &OsStr) -> io::Result<()> {
+    fs::hard_link(directory.join(from), directory.join(to))?;
+    // The copy is published, so a leftover temporary name is no failure.
+    let _ = remove(directory, from);
+    Ok(())
+}
+
+pub(crate) fn remove(directory: &Directory, name: &OsStr) -> io::Result<()> {
+    fs::remove_file(directory.join(name))
+}
+
+/// Nothing: NTFS and ReFS log their directories, and no call waits for the log.
+#[derive(Debug)]
+pub(crate) struct DirectorySync;
+
+pub(crate) fn open_directory_sync(_directory: &Directory) -> io::Result<DirectorySync> {
+    Ok(DirectorySync)
+}
+
+impl DirectorySync {
+    pub(crate) fn sync(self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Fails, so that the whole file is read and blocks of zeros become holes.
+pub(crate) fn seek_data(_file: &File, _from: u64) -> io::Result<Option<u64>> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(crate) fn seek_hole(_file: &File, _from: u64) -> io::Result<u64> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    file.seek_read(buffer, offset)
+}
+
+pub(crate) fn write_at(file: &File, buffer: &[u8], offset: u64) -> io::Result<usize> {
+    file.seek_write(buffer, offset)
+}
+
+pub(crate) fn process_file_size_limit() -> u64 {
+    u64::MAX
+}
+
+/// Returns 0 for both, which means unknown.
+pub(crate) fn space(_file: &File) -> io::Result<Space> {
+    Ok(Space { size: 0, free: 0 })
+}
+
+pub(crate) fn is_terminal(error: &io::Error) -> bool {
+    is_lack_of_room(error) || error.kind() == io::ErrorKind::ReadOnlyFilesystem
+}
+
+pub(crate) fn is_lack_of_room(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, OutOfMemory, QuotaExceeded, StorageFull};
+    matches!(
+        error.kind(),
+        OutOfMemory | StorageFull | QuotaExceeded | FileTooLarge
+    )
+}
+
+/// Shares all blocks of `source` with `staged` (`FSCTL_DUPLICATE_EXTENTS_TO_FILE`).
+pub(crate) fn clone(
+    source: &File,
+    staged: &mut File,
+    _directory: &Directory,
+    _name: Option<&OsStr>,
+) -> io::Result<()> {
+    reflink_copy::reflink_file(source, staged)
+}
+
+/// Returns false: nothing is written early here.
+pub(crate) fn is_left_for_later(_error: &io::Error) -> bool {
+    false
+}
+
+/// Succeeds: starting a thread reports a lack of memory here.
+pub(crate) fn check_memory(_bytes: usize) -> io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,39 @@
+//! What a successful copy did.
+
+/// What a successful copy did. All sizes are in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CopyReport {
+    /// How the copy was made.
+    pub method: CopyMethod,
+    /// Apparent size of source and copy, as `stat` reports it.
+    pub size: u64,
+    /// Bytes that were moved: 0 for a clone, less than `size` if the source has holes.
+    pub copied: u64,
+    /// Bytes allocated for the copy, including shared blocks (`st_blocks * 512`). A file system that
+    /// allocates late may report less than the copy will take, especially with
+    /// [`no_sync`](crate::CopyOptions::no_sync). On Windows it is the apparent size, an upper bound.
+    pub allocated: u64,
+    /// Whether file and directory were synchronised, so that the copy survives a power cut as far as
+    /// its file system can (tmpfs can't). False with [`no_sync`](crate::CopyOptions::no_sync). On macOS
+    /// the drive's cache is not flushed. On Windows the directory is left to the file system's log.
+    pub durable: bool,
+    /// The error number of a refused clone. See
+    /// [`CopyControl::clone_error`](crate::CopyControl::clone_error).
+    pub clone_error: Option<i32>,
+    /// The error number of a refused `copy_file_range`. See
+    /// [`CopyControl::offload_error`](crate::CopyControl::offload_error).
+    pub offload_error: Option<i32>,
+}
+
+/// How a copy was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CopyMethod {
+    /// The copy shares all blocks of its source, copy-on-write.
+    Reflink,
+    /// The kernel moved at least one byte (`copy_file_range`). It may have shared blocks.
+    Offload,
+    /// Every byte was read and written. The copy shares no blocks.
+    Copy,
+}

@@ -1,0 +1,180 @@
+//! Tiers 2 and 3: move the source's data and preserve its holes.
+//!
+//! A large copy has two workers, which take batches from one plan in turn. While one looks up extents or
+//! waits, the other moves bytes. Two workers always read and write, because that is where a second one
+//! helps. A single worker lets the kernel move what it can, which is faster for one (`benches/README.md`
+//! has the figures). A worker that stays alone, because other copies have started, continues as a single
+//! one.
+
+mod extents;
+mod plan;
+mod task;
+pub(crate) mod threads;
+mod worker;
+mod zeros;
+
+use std::panic::resume_unwind;
+use std::thread;
+
+use crate::context::Context;
+use crate::error::{CopyError, CopyErrorKind, CopyStep};
+use crate::lock::lock;
+use crate::platform;
+use crate::source::Source;
+use crate::staging::Staged;
+use task::{BUFFER_SIZE, StopIfPanicking, Task};
+use threads::{MovingThread, thread_builder};
+use worker::Worker;
+
+/// The least amount of data for two workers, in bytes. Below it, starting a thread does not pay.
+const WORTH_A_WORKER: u64 = 16 << 20;
+
+/// The least length of an extent that is announced to the kernel before it is read, in bytes: more than
+/// one read requests.
+const WORTH_READING_AHEAD: u64 = BUFFER_SIZE as u64 + 1;
+
+/// What was moved.
+pub(crate) struct Transferred {
+    pub(crate) copied: u64,
+    pub(crate) offloaded: bool,
+}
+
+/// Fills the staged file, which is empty, with the source's data, and sets the source's size.
+pub(crate) fn transfer(
+    source: &Source,
+    staged: &Staged<'_>,
+    context: &Context<'_>,
+) -> Result<Transferred, CopyError> {
+    let size = source.size();
+    let at_destination =
+        |error| CopyError::destination(CopyStep::Transfer, CopyErrorKind::Os(error));
+    platform::prepare_sparse(&staged.file).map_err(at_destination)?;
+    let task = Task::new(source, staged, context)?;
+    staged.file.set_len(size).map_err(at_destination)?;
+
+    // A small copy ends too soon to disturb others.
+    let moving = (source.data_at_most() >= WORTH_A_WORKER).then(MovingThread::begin);
+    let workers = context.options.workers;
+    let alone = match workers {
+        Some(workers) => workers < 2,
+        None => moving.is_none() || !MovingThread::has_room_for_another(),
+    };
+    let run = match alone {
+        true => run_alone(&task),
+        false => run_by_two(&task, workers.is_none()),
+    };
+    drop(moving);
+    run.and_then(|()| source.refuse_change())
+        .map_err(|error| error.after(context.copied()))?;
+
+    let result = platform::status(&staged.file).map_err(at_destination)?;
+    if result.size != size {
+        return Err(CopyError::destination(
+            CopyStep::Transfer,
+            CopyErrorKind::Unsupported("the file system changed the size of the copy"),
+        ));
+    }
+    Ok(Transferred {
+        copied: context.copied(),
+        offloaded: task.was_offloaded(),
+    })
+}
+
+/// Runs a single worker, on the calling thread.
+fn run_alone(task: &Task<'_>) -> Result<(), CopyError> {
+    task.continue_alone();
+    move_batches(task, || false)
+}
+
+/// Runs a worker on the calling thread and one on a new thread. The latter may leave if it is `optional`.
+/// A third would not help: two keep a file's writes busy.
+fn run_by_two(task: &Task<'_>, optional: bool) -> Result<(), CopyError> {
+    let moving = MovingThread::begin();
+    thread::scope(|scope| {
+        let second = thread_builder("fast-copy").and_then(|thread| {
+            thread.spawn_scoped(scope, move || {
+                let _moving = moving;
+                move_batches_beside_another(task, || optional && MovingThread::is_crowded());
+            })
+        });
+        match second {
+            Ok(second) => {
+                move_batches_beside_another(task, || false);
+                if let Err(panic) = second.join() {
+                    resume_unwind(panic);
+                }
+                task.result()
+            }
+            // No thread can be started now, so this one does all the work.
+            Err(_) => run_alone(task),
+        }
+    })
+}
+
+/// Runs one of two workers. Its failure stops both.
+fn move_batches_beside_another(task: &Task<'_>, leaves: impl Fn() -> bool) {
+    let _stop = StopIfPanicking(task);
+    if let Err(error) = move_batches(task, leaves) {
+        task.fail(error);
+    }
+}
+
+/// Moves batch after batch until nothing is left, or until this worker `leaves` the rest to the other.
+fn move_batches(task: &Task<'_>, leaves: impl Fn() -> bool) -> Result<(), CopyError> {
+    let context = task.context;
+    let mut worker = Worker::new(task);
+    let mut batch = Vec::new();
+    loop {
+        if leaves() {
+            task.continue_alone();
+            return Ok(());
+        }
+        lock(&task.plan).take(&mut batch, || {
+            context.check(CopyStep::Transfer).is_err() || task.is_stopped()
+        });
+        context.check(CopyStep::Transfer)?;
+        if batch.is_empty() || task.is_stopped() {
+            return Ok(());
+        }
+        for extent in batch.iter().filter(|_| !context.is_paced()) {
+            let range = extent.range();
+            if range.end - range.start >= WORTH_READING_AHEAD {
+                platform::read_ahead(&task.source.file, range);
+            }
+        }
+        for extent in batch.drain(..) {
+            if task.is_stopped() {
+                return Ok(());
+            }
+            worker.move_extent(extent)?;
+        }
+        context.report_progress();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::destination::Destination;
+    use crate::options::{CopyOptions, Sharing};
+
+    /// Only a defect makes a worker panic, so no copy from outside shows this.
+    #[test]
+    fn a_panicking_worker_stops_the_other_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let src = dir.path().join("src");
+        std::fs::write(&src, "text").unwrap();
+        let source = Source::open(&src, true).unwrap();
+        let destination = Destination::open(dir.path().join("dst")).unwrap();
+        let staged = Staged::create(&destination, false).unwrap();
+        let options = CopyOptions::new();
+        let context = Context::new(&options, Sharing::Forbidden, &|_| ());
+        let task = Task::new(&source, &staged, &context).unwrap();
+        let panicking = || move_batches_beside_another(&task, || panic!("a defect"));
+        assert!(catch_unwind(AssertUnwindSafe(panicking)).is_err());
+        move_batches_beside_another(&task, || false);
+        assert_eq!(context.copied(), 0);
+    }
+}

@@ -1,0 +1,262 @@
+//! One call of a guest, as the host's own types: decode, resolve, authorize, copy.
+//!
+//! Copies, jobs and the functions of `inspect` are all a [`Call`]. A front passes the guest's arguments
+//! in, chooses where the call runs, and converts the outcome.
+
+use std::time::Instant;
+
+use fast_copy_engine::{
+    CopyControl, CopyOptions, CopyReport, ExtentSummary, FileUsage, Sharing, Source, disk_usage,
+    summarize_extents,
+};
+use tracing::Span;
+use wasmtime_wasi::filesystem::Descriptor;
+
+use crate::ctx::FastCopyCtx;
+use crate::dispatch::{self, Admission, Outcome, Running, Ticket};
+use crate::error::CallError;
+use crate::hooks::{CopyRequest, CopyTimes};
+use crate::options::GuestOptions;
+use crate::sandbox::{self, PathAt};
+use crate::settings::Allowed;
+use crate::trace;
+
+/// A decoded call, or the reason why it is refused.
+pub(crate) struct Call<T> {
+    decoded: Result<(Ticket, Work<T>), CallError>,
+    called: Instant,
+    may_block_executor: bool,
+    span: Span,
+}
+
+/// The work of a call. It runs under a permit, within the call's span.
+type Work<T> = Box<dyn FnOnce(Clock) -> Outcome<T> + Send>;
+
+/// When a call was made, and when its permit was granted.
+#[derive(Clone, Copy)]
+struct Clock {
+    called: Instant,
+    granted: Instant,
+}
+
+impl Clock {
+    /// Returns how long the call has waited and worked until now.
+    fn times(self) -> CopyTimes {
+        CopyTimes {
+            waited: self.granted - self.called,
+            worked: self.granted.elapsed(),
+        }
+    }
+}
+
+impl<T: Send + 'static> Call<T> {
+    /// Runs the call on the calling thread.
+    pub(crate) fn run_blocking(self) -> Outcome<T> {
+        let Self { called, span, .. } = self;
+        let (ticket, work) = self.decoded.map_err(|error| trace::failed(&span, error))?;
+        dispatch::run_here(&ticket, |admission| perform(&span, called, work, admission))
+    }
+
+    /// Runs the call on one of our threads, or on the thread that polls if the host allows that. Dropping
+    /// the future cancels the call.
+    pub(crate) async fn run(self) -> Outcome<T> {
+        if !self.may_block_executor {
+            let (running, begin) = self.prepare(());
+            begin();
+            return running.outcome().await;
+        }
+        let Self { called, span, .. } = self;
+        let (ticket, work) = self.decoded.map_err(|error| trace::failed(&span, error))?;
+        let work = |admission| perform(&span, called, work, admission);
+        dispatch::run_where_polled(ticket, work).await
+    }
+
+    /// Prepares the call for one of our threads. Nothing begins until the returned function is called.
+    /// The call holds `held` until its work has ended.
+    pub(crate) fn prepare(
+        self,
+        held: impl Send + 'static,
+    ) -> (Running<T>, Box<dyn FnOnce() + Send>) {
+        let Self { called, span, .. } = self;
+        match self.decoded {
+            Ok((ticket, work)) => {
+                let (running, begin) = dispatch::prepare(ticket, move |admission| {
+                    let _held = held;
+                    perform(&span, called, work, admission)
+                });
+                (running, Box::new(begin))
+            }
+            Err(error) => {
+                let refused = Running::refused(trace::failed(&span, error));
+                (refused, Box::new(|| ()))
+            }
+        }
+    }
+
+    /// Refuses the call.
+    pub(crate) fn refuse(self, error: CallError) -> CallError {
+        trace::failed(&self.span, error)
+    }
+}
+
+/// Does the work of an admitted call within its span, and records its times and its error there.
+fn perform<T>(span: &Span, called: Instant, work: Work<T>, admission: Admission) -> Outcome<T> {
+    let granted = admission.map_err(|refusal| trace::failed(span, refusal))?;
+    let clock = Clock { called, granted };
+    let _entered = span.enter();
+    let result = work(clock);
+    trace::times(span, clock.times());
+    result.map_err(|error| trace::failed(span, error))
+}
+
+impl FastCopyCtx {
+    /// Decodes a copy.
+    pub(crate) fn copy(
+        &self,
+        sharing: Sharing,
+        (src, src_path): (&Descriptor, String),
+        (dst, dst_path): (&Descriptor, String),
+        wanted: GuestOptions,
+    ) -> Call<CopyReport> {
+        let span = trace::copy(&src_path, &dst_path, sharing, wanted);
+        let max_path = self.settings.max_path;
+        self.call(span.clone(), |ticket| {
+            let Allowed {
+                sharing,
+                durable,
+                options,
+            } = self.settings.allow(sharing, wanted)?;
+            let copy = Copy {
+                source: PathAt::source(src, src_path, max_path)?,
+                destination: PathAt::destination(dst, dst_path, max_path)?,
+                wanted,
+                sharing,
+                durable,
+                options: with_ticket(options, ticket),
+                control: ticket.control.clone(),
+                ctx: self.clone(),
+                span,
+            };
+            Ok(Box::new(move |clock| copy.make(clock)))
+        })
+    }
+
+    /// Decodes `inspect.disk-usage`.
+    pub(crate) fn disk_usage(&self, dir: &Descriptor, path: String) -> Call<FileUsage> {
+        let span = trace::inspect(&path);
+        self.call(span.clone(), |_| {
+            let at = PathAt::source(dir, path, self.settings.max_path)?;
+            Ok(Box::new(move |_| {
+                let usage = disk_usage(&at.open_handle(false)?)?;
+                trace::opened(&span, usage.size);
+                Ok(usage)
+            }))
+        })
+    }
+
+    /// Decodes `inspect.summarize-extents`.
+    pub(crate) fn summarize_extents(&self, dir: &Descriptor, path: String) -> Call<ExtentSummary> {
+        let span = trace::inspect(&path);
+        self.call(span.clone(), |ticket| {
+            let at = PathAt::source(dir, path, self.settings.max_path)?;
+            let options = with_ticket(CopyOptions::new(), ticket);
+            Ok(Box::new(move |_| {
+                let source = Source::from_handle(at.open_handle(false)?)?;
+                trace::opened(&span, source.size());
+                Ok(summarize_extents(&source, &options)?)
+            }))
+        })
+    }
+
+    fn call<T>(
+        &self,
+        span: Span,
+        decode: impl FnOnce(&Ticket) -> Result<Work<T>, CallError>,
+    ) -> Call<T> {
+        let called = Instant::now();
+        let ticket = Ticket {
+            queue: self.queue.clone(),
+            deadline: self.settings.deadline(called),
+            control: CopyControl::new(),
+        };
+        Call {
+            decoded: decode(&ticket).map(|work| (ticket, work)),
+            called,
+            may_block_executor: self.settings.allow_blocking_current_thread,
+            span,
+        }
+    }
+}
+
+/// Sets the deadline and the control of a call.
+fn with_ticket(options: CopyOptions, ticket: &Ticket) -> CopyOptions {
+    let options = options.control(ticket.control.clone());
+    match ticket.deadline {
+        Some(deadline) => options.deadline(deadline),
+        None => options,
+    }
+}
+
+/// A decoded copy.
+struct Copy {
+    source: PathAt,
+    destination: PathAt,
+    wanted: GuestOptions,
+    sharing: Sharing,
+    durable: bool,
+    options: CopyOptions,
+    control: CopyControl,
+    ctx: FastCopyCtx,
+    span: Span,
+}
+
+impl Copy {
+    fn make(self, clock: Clock) -> Outcome<CopyReport> {
+        let result = self.try_make(clock);
+        trace::refusals(&self.span, &self.control);
+        if let Ok(report) = &result {
+            trace::report(&self.span, report);
+        }
+        result
+    }
+
+    fn try_make(&self, clock: Clock) -> Outcome<CopyReport> {
+        if self.control.is_cancelled() {
+            return Err(CallError::Cancelled);
+        }
+        let (source, destination) =
+            sandbox::open(&self.source, &self.destination, self.wanted.symlink_follow)?;
+        trace::opened(&self.span, source.size());
+        let copy = |on_progress: &(dyn Fn(u64) + Sync)| {
+            self.options
+                .copy(&source, &destination, self.sharing, on_progress)
+        };
+        let Some(hooks) = &self.ctx.settings.hooks else {
+            return Ok(copy(&|_| ())?);
+        };
+        let hooks = &*hooks.0;
+        let request = self.request(&source);
+        if !hooks.authorize(&request) {
+            return Err(CallError::Denied("the host does not allow this copy"));
+        }
+        hooks.started(&request, &self.control);
+        let result = copy(&|copied| hooks.progress(&request, copied));
+        hooks.ended(&request, result.as_ref(), clock.times());
+        Ok(result?)
+    }
+
+    /// Returns what the host's hooks see.
+    fn request(&self, source: &Source) -> CopyRequest<'_> {
+        CopyRequest {
+            may_share: self.sharing == Sharing::Allowed,
+            src_path: self.source.path(),
+            src_perms: self.source.perms(),
+            dst_path: self.destination.path(),
+            dst_perms: self.destination.perms(),
+            size: source.size(),
+            allocated: source.allocated(),
+            replace: self.wanted.replace,
+            durable: self.durable,
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Runs work under a permit: on the calling thread, or on one of our threads.
+
+use std::any::Any;
+use std::future::pending;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fast_copy_engine::CopyControl;
+use tokio::sync::{Notify, oneshot};
+
+use crate::admission::{Permit, Queue};
+use crate::error::CallError;
+use crate::wait;
+
+/// What a call returns to its front.
+pub(crate) type Outcome<T> = Result<T, CallError>;
+
+/// Whether a call may run: since when, or why not.
+pub(crate) type Admission = Result<Instant, CallError>;
+
+/// The time after the deadline in which a thread can report the timeout itself. A thread that hangs in a
+/// system call does not; then its caller stops waiting for it.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// What the dispatcher has to know about a call.
+pub(crate) struct Ticket {
+    pub(crate) queue: Queue,
+    pub(crate) deadline: Option<Instant>,
+    /// Cancels the work.
+    pub(crate) control: CopyControl,
+}
+
+/// Waits for a permit and runs `work`, both on the calling thread.
+pub(crate) fn run_here<T>(
+    ticket: &Ticket,
+    work: impl FnOnce(Admission) -> Outcome<T>,
+) -> Outcome<T> {
+    let permit = ticket.queue.permit_blocking(ticket.deadline);
+    run_admitted(permit, work)
+}
+
+/// Waits for a permit without blocking, then runs `work` on the thread that polls.
+pub(crate) async fn run_where_polled<T>(
+    ticket: Ticket,
+    work: impl FnOnce(Admission) -> Outcome<T>,
+) -> Outcome<T> {
+    let permit = ticket.queue.permit(ticket.deadline, pending()).await;
+    run_admitted(permit, work)
+}
+
+fn run_admitted<T>(
+    permit: Result<Permit, CallError>,
+    work: impl FnOnce(Admission) -> Outcome<T>,
+) -> Outcome<T> {
+    match permit {
+        Ok(permit) => work(Ok(permit.granted)),
+        Err(refusal) => work(Err(refusal)),
+    }
+}
+
+/// Prepares `work` for one of our threads. Nothing begins until the returned function is called, which
+/// never waits. The work then runs once there is a permit. If it is not admitted, it is called with the
+/// reason instead.
+pub(crate) fn prepare<T, W>(ticket: Ticket, work: W) -> (Running<T>, impl FnOnce())
+where
+    T: Send + 'static,
+    W: FnOnce(Admission) -> Outcome<T> + Send + 'static,
+{
+    let Ticket {
+        queue,
+        deadline,
+        control,
+    } = ticket;
+    let (sender, outcome) = oneshot::channel();
+    let task = Task { work, sender };
+    let canceller = Canceller {
+        control,
+        stop: Arc::default(),
+    };
+    let stopped = canceller.stop.clone();
+    let running = Running {
+        outcome,
+        deadline,
+        guard: CancelOnDrop(canceller),
+    };
+    let begin = move || match queue.try_permit() {
+        Some(permit) => task.run_on_thread(permit),
+        None => match wait::runtime() {
+            // In a task of its own: the host may stop polling the guest's future, and a slot that was
+            // granted to it meanwhile would be lost to all stores.
+            Ok(runtime) => wait::spawn(runtime, async move {
+                match queue.permit(deadline, stopped.notified()).await {
+                    Ok(permit) => task.run_on_thread(permit),
+                    Err(refusal) => task.refuse(refusal),
+                }
+            }),
+            Err(_) => task.refuse(CallError::Busy("the host can't start a thread to wait")),
+        },
+    };
+    (running, begin)
+}
+
+/// Work, and where its outcome goes.
+struct Task<T, W> {
+    work: W,
+    sender: oneshot::Sender<Ended<T>>,
+}
+
+/// The outcome of work, or the payload of its panic.
+type Ended<T> = Result<Outcome<T>, Box<dyn Any + Send>>;
+
+impl<T, W> Task<T, W>
+where
+    T: Send + 'static,
+    W: FnOnce(Admission) -> Outcome<T> + Send + 'static,
+{
+    fn run_on_thread(self, permit: Permit) {
+        match permit.thread() {
+            Ok(thread) => thread.run(Box::new(move || {
+                let granted = permit.granted;
+                let ended = catch_unwind(AssertUnwindSafe(|| (self.work)(Ok(granted))));
+                Box::new(move || {
+                    // The slot is free before the caller knows that its call has ended.
+                    drop(permit);
+                    let _ = self.sender.send(ended);
+                })
+            })),
+            Err(_) => {
+                drop(permit);
+                self.refuse(CallError::Busy(
+                    "the host can't start a thread for the call",
+                ));
+            }
+        }
+    }
+
+    fn refuse(self, refusal: CallError) {
+        let _ = self.sender.send(Ok((self.work)(Err(refusal))));
+    }
+}
+
+/// Work that runs, or waits for its permit. Dropping it cancels the work.
+pub(crate) struct Running<T> {
+    outcome: oneshot::Receiver<Ended<T>>,
+    deadline: Option<Instant>,
+    guard: CancelOnDrop,
+}
+
+impl<T> Running<T> {
+    /// Work that was refused before it could begin.
+    pub(crate) fn refused(error: CallError) -> Self {
+        let (sender, outcome) = oneshot::channel();
+        let _ = sender.send(Ok(Err(error)));
+        Self {
+            outcome,
+            deadline: None,
+            guard: CancelOnDrop(Canceller {
+                control: CopyControl::new(),
+                stop: Arc::default(),
+            }),
+        }
+    }
+
+    pub(crate) fn control(&self) -> &CopyControl {
+        &self.guard.0.control
+    }
+
+    /// Returns what cancels the work.
+    pub(crate) fn canceller(&self) -> Canceller {
+        self.guard.0.clone()
+    }
+
+    /// Returns when waiting for the work ends.
+    pub(crate) fn patience(&self) -> Option<Instant> {
+        self.deadline?.checked_add(GRACE)
+    }
+
+    /// Waits until the work has ended, or until its deadline has passed and it is cancelled.
+    ///
+    /// # Panics
+    ///
+    /// Resumes a panic of the work.
+    pub(crate) async fn outcome(mut self) -> Outcome<T> {
+        match wait::until(self.patience(), &mut self.outcome).await {
+            Ok(Some(ended)) => return unpack(ended),
+            Ok(None) if self.guard.0.cancel() => return Err(CallError::TimedOut),
+            // It is being published.
+            Ok(None) => {}
+            // There is no timer now. The work checks its deadline by itself.
+            Err(_) => {}
+        }
+        unpack((&mut self.outcome).await)
+    }
+
+    /// Waits until the work has ended, and blocks the calling thread.
+    ///
+    /// # Panics
+    ///
+    /// Resumes a panic of the work.
+    pub(crate) fn outcome_blocking(self) -> Outcome<T> {
+        wait::block_on(None, self.outcome()).expect("there is no deadline")
+    }
+}
+
+fn unpack<T>(ended: Result<Ended<T>, oneshot::error::RecvError>) -> Outcome<T> {
+    match ended {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(panic)) => resume_unwind(panic),
+        // The thread is gone, as in the child of a fork.
+        Err(_) => Err(CallError::Cancelled),
+    }
+}
+
+/// Cancels work. The work's thread can't be stopped from outside, so it checks the control.
+#[derive(Clone)]
+pub(crate) struct Canceller {
+    control: CopyControl,
+    /// Makes waiting work leave its queue.
+    stop: Arc<Notify>,
+}
+
+impl Canceller {
+    /// Cancels the work, and returns whether it will not publish anything.
+    pub(crate) fn cancel(&self) -> bool {
+        let cancelled = self.control.cancel();
+        self.stop.notify_one();
+        cancelled
+    }
+}
+
+/// Cancels work when it is dropped.
+struct CancelOnDrop(Canceller);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}

@@ -1,0 +1,218 @@
+//! Why a guest's call failed, and the code that the guest gets.
+
+#[cfg(unix)]
+#[path = "unix.rs"]
+mod number;
+#[cfg(windows)]
+#[path = "windows.rs"]
+mod number;
+
+use std::fmt;
+use std::io;
+
+use fast_copy_engine::{CopyError, CopyErrorKind, Operand};
+
+/// A failed call of a guest. It contains no host path.
+#[derive(Debug)]
+pub(crate) enum CallError {
+    /// The engine failed to copy or to inspect a file.
+    Engine(CopyError),
+    /// A descriptor or a path of the guest can't be opened.
+    Path(Operand, io::Error),
+    /// The destination's descriptor is read-only.
+    ReadOnlyDescriptor,
+    /// The host's policy or its hooks refuse the call.
+    Denied(&'static str),
+    /// The host's policy refuses what would be needed to share blocks.
+    NotShareable(&'static str),
+    /// A limit on waiting calls or jobs is reached, or the host lacks a thread.
+    Busy(&'static str),
+    /// The call was cancelled.
+    Cancelled,
+    /// The call reached its time limit.
+    TimedOut,
+}
+
+/// Why a call failed, as the guest sees it: the `error-code` of the WIT.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ErrorCode {
+    Access,
+    BadDescriptor,
+    Busy,
+    Cancelled,
+    Quota,
+    Exist,
+    FileTooLarge,
+    IllegalByteSequence,
+    Invalid,
+    Io,
+    IsDirectory,
+    Loop,
+    TooManyLinks,
+    NameTooLong,
+    NoEntry,
+    InsufficientMemory,
+    InsufficientSpace,
+    NotDirectory,
+    Unsupported,
+    Overflow,
+    NotPermitted,
+    ReadOnly,
+    TextFileBusy,
+    SameFile,
+    SourceChanged,
+    Timeout,
+    Other(String),
+}
+
+impl CallError {
+    /// Returns the code that the guest gets.
+    pub(crate) fn code(&self) -> ErrorCode {
+        match self {
+            Self::Engine(error) => of_engine(error),
+            Self::Path(_, error) => of_system(error),
+            Self::ReadOnlyDescriptor | Self::Denied(_) => ErrorCode::NotPermitted,
+            Self::NotShareable(_) => ErrorCode::Unsupported,
+            Self::Busy(_) => ErrorCode::Busy,
+            Self::Cancelled => ErrorCode::Cancelled,
+            Self::TimedOut => ErrorCode::Timeout,
+        }
+    }
+
+    /// Returns the file that the error concerns, if known.
+    pub(crate) fn operand(&self) -> Option<Operand> {
+        match self {
+            Self::Engine(error) => error.operand(),
+            Self::Path(operand, _) => Some(*operand),
+            Self::ReadOnlyDescriptor => Some(Operand::Destination),
+            _ => None,
+        }
+    }
+}
+
+impl From<CopyError> for CallError {
+    fn from(error: CopyError) -> Self {
+        Self::Engine(error)
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Engine(error) => error.fmt(f),
+            Self::Path(Operand::Source, error) => write!(f, "opening (source): {error}"),
+            Self::Path(_, error) => write!(f, "opening (destination): {error}"),
+            Self::ReadOnlyDescriptor => f.write_str("the destination's descriptor is read-only"),
+            Self::Denied(reason) | Self::NotShareable(reason) | Self::Busy(reason) => {
+                f.write_str(reason)
+            }
+            Self::Cancelled => f.write_str("the call was cancelled"),
+            Self::TimedOut => f.write_str("the call exceeded its time limit"),
+        }
+    }
+}
+
+fn of_engine(error: &CopyError) -> ErrorCode {
+    if error.is_published() {
+        // The only failure after which the copy is in place. Other codes promise that it is not.
+        return ErrorCode::Io;
+    }
+    match error.kind() {
+        CopyErrorKind::Os(error) => of_system(error),
+        CopyErrorKind::AlreadyExists => ErrorCode::Exist,
+        CopyErrorKind::NotRegularFile | CopyErrorKind::Invalid(_) => ErrorCode::Invalid,
+        CopyErrorKind::IsDirectory => ErrorCode::IsDirectory,
+        CopyErrorKind::SymbolicLink => ErrorCode::Loop,
+        CopyErrorKind::SameFile => ErrorCode::SameFile,
+        CopyErrorKind::SourceChanged => ErrorCode::SourceChanged,
+        CopyErrorKind::FileTooLarge { .. } => ErrorCode::FileTooLarge,
+        CopyErrorKind::InsufficientSpace(_) => ErrorCode::InsufficientSpace,
+        CopyErrorKind::InsufficientMemory => ErrorCode::InsufficientMemory,
+        CopyErrorKind::Unsupported(_) => ErrorCode::Unsupported,
+        CopyErrorKind::Cancelled => ErrorCode::Cancelled,
+        CopyErrorKind::TimedOut => ErrorCode::Timeout,
+        // The engine has no other kind; its enum is open for later ones.
+        other => ErrorCode::Other(other.to_string()),
+    }
+}
+
+fn of_system(error: &io::Error) -> ErrorCode {
+    use io::ErrorKind;
+    if let Some(code) = error.raw_os_error().and_then(number::code) {
+        return code;
+    }
+    match error.kind() {
+        ErrorKind::NotFound => ErrorCode::NoEntry,
+        ErrorKind::PermissionDenied => ErrorCode::Access,
+        ErrorKind::AlreadyExists => ErrorCode::Exist,
+        ErrorKind::WouldBlock | ErrorKind::ResourceBusy => ErrorCode::Busy,
+        ErrorKind::NotADirectory => ErrorCode::NotDirectory,
+        ErrorKind::IsADirectory => ErrorCode::IsDirectory,
+        ErrorKind::ReadOnlyFilesystem => ErrorCode::ReadOnly,
+        ErrorKind::InvalidInput => ErrorCode::Invalid,
+        ErrorKind::InvalidFilename => ErrorCode::NameTooLong,
+        ErrorKind::TimedOut => ErrorCode::Timeout,
+        ErrorKind::WriteZero => ErrorCode::Io,
+        ErrorKind::StorageFull => ErrorCode::InsufficientSpace,
+        ErrorKind::QuotaExceeded => ErrorCode::Quota,
+        ErrorKind::FileTooLarge => ErrorCode::FileTooLarge,
+        ErrorKind::ExecutableFileBusy => ErrorCode::TextFileBusy,
+        ErrorKind::TooManyLinks => ErrorCode::TooManyLinks,
+        ErrorKind::Unsupported => ErrorCode::Unsupported,
+        ErrorKind::OutOfMemory => ErrorCode::InsufficientMemory,
+        // Only the kind: the error's own text could contain a host path.
+        kind => ErrorCode::Other(kind.to_string()),
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_numbers_have_the_codes_of_wasi() {
+        for (number, expected) in [
+            (libc::EACCES, ErrorCode::Access),
+            (libc::EAGAIN, ErrorCode::Busy),
+            (libc::EBADF, ErrorCode::BadDescriptor),
+            (libc::EBUSY, ErrorCode::Busy),
+            (libc::EDQUOT, ErrorCode::Quota),
+            (libc::EEXIST, ErrorCode::Exist),
+            (libc::EFBIG, ErrorCode::FileTooLarge),
+            (libc::EILSEQ, ErrorCode::IllegalByteSequence),
+            (libc::EINVAL, ErrorCode::Invalid),
+            (libc::EIO, ErrorCode::Io),
+            (libc::EISDIR, ErrorCode::IsDirectory),
+            (libc::ELOOP, ErrorCode::Loop),
+            (libc::EMFILE, ErrorCode::Busy),
+            (libc::EMLINK, ErrorCode::TooManyLinks),
+            (libc::ENAMETOOLONG, ErrorCode::NameTooLong),
+            (libc::ENFILE, ErrorCode::Busy),
+            (libc::ENOENT, ErrorCode::NoEntry),
+            (libc::ENOMEM, ErrorCode::InsufficientMemory),
+            (libc::ENOSPC, ErrorCode::InsufficientSpace),
+            (libc::ENOSYS, ErrorCode::Unsupported),
+            (libc::ENOTDIR, ErrorCode::NotDirectory),
+            (libc::ENOTSUP, ErrorCode::Unsupported),
+            (libc::ENOTTY, ErrorCode::Unsupported),
+            (libc::EOVERFLOW, ErrorCode::Overflow),
+            (libc::EPERM, ErrorCode::NotPermitted),
+            (libc::EROFS, ErrorCode::ReadOnly),
+            (libc::ETXTBSY, ErrorCode::TextFileBusy),
+        ] {
+            let error = io::Error::from_raw_os_error(number);
+            let found = CallError::Path(Operand::Source, error).code();
+            assert_eq!(found, expected, "{number}");
+        }
+    }
+
+    #[test]
+    fn the_guest_does_not_see_the_text_of_a_system_error() {
+        let error = io::Error::other("/a/path/of/the/host");
+        let code = CallError::Path(Operand::Destination, error).code();
+        let ErrorCode::Other(text) = code else {
+            panic!("{code:?}");
+        };
+        assert!(!text.contains("path"), "{text}");
+    }
+}

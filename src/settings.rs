@@ -1,0 +1,151 @@
+//! What a host allows the guest of a store.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fast_copy_engine::{CopyOptions, FreeSpaceFloor, Limits, Sharing};
+
+use crate::error::CallError;
+use crate::hooks::CopyHooks;
+use crate::options::GuestOptions;
+
+/// The default limit on the apparent size of a source: 16 TiB, the largest file of ext4. Creating a
+/// sparse file of 8 EiB costs nothing, and many tools fail on its copy.
+pub const DEFAULT_MAX_SIZE: u64 = 16 << 40;
+
+/// The default limit on the length of a path, in bytes: Linux accepts no longer one (`PATH_MAX`, which
+/// counts a NUL at the end).
+pub const DEFAULT_MAX_PATH: usize = 4096;
+
+/// The default limit on the extents of a clone. A clone can't be interrupted, and it blocks writers of
+/// its source: 100,000 extents took 2.4 s on XFS (Linux 6.18, `benches/README.md`).
+pub const DEFAULT_MAX_CLONE_EXTENTS: u64 = 100_000;
+
+/// The default time limit of a call, including the time that it waits.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// The default number of calls of a store that run at once.
+pub const DEFAULT_MAX_COPIES: usize = 2;
+
+/// The default number of calls of a store that wait.
+pub const DEFAULT_MAX_WAITING: usize = 64;
+
+/// The default number of jobs of a store.
+pub const DEFAULT_MAX_JOBS: usize = 64;
+
+/// Which copies of a guest survive a power cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Durability {
+    /// Copies without the flag `no-sync`.
+    #[default]
+    GuestsChoice,
+    /// All copies. `no-sync` has no effect.
+    Always,
+    /// None. No call waits for the disk, and each report says so.
+    Never,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) limits: Limits,
+    pub(crate) max_path: usize,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) workers: Option<usize>,
+    pub(crate) durability: Durability,
+    pub(crate) allow_sharing: bool,
+    pub(crate) allow_replace: bool,
+    pub(crate) permissions_mask: u32,
+    pub(crate) allow_blocking_current_thread: bool,
+    pub(crate) hooks: Option<Hooks>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Hooks(pub(crate) Arc<dyn CopyHooks>);
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("dyn CopyHooks")
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            limits: Limits::new()
+                .max_size(DEFAULT_MAX_SIZE)
+                .max_clone_extents(DEFAULT_MAX_CLONE_EXTENTS)
+                .free_space_floor(FreeSpaceFloor::DEFAULT),
+            max_path: DEFAULT_MAX_PATH,
+            timeout: Some(DEFAULT_TIMEOUT),
+            workers: None,
+            durability: Durability::default(),
+            allow_sharing: true,
+            allow_replace: true,
+            permissions_mask: 0o777,
+            allow_blocking_current_thread: false,
+            hooks: None,
+        }
+    }
+}
+
+/// What a guest's copy may do, after the host's policy was applied.
+pub(crate) struct Allowed {
+    pub(crate) sharing: Sharing,
+    pub(crate) durable: bool,
+    /// Without deadline and control, which belong to the call.
+    pub(crate) options: CopyOptions,
+}
+
+impl Settings {
+    /// Applies the host's policy to what a guest asks for.
+    pub(crate) fn allow(
+        &self,
+        sharing: Sharing,
+        wanted: GuestOptions,
+    ) -> Result<Allowed, CallError> {
+        let durable = match self.durability {
+            Durability::GuestsChoice => !wanted.no_sync,
+            Durability::Always => true,
+            Durability::Never => false,
+        };
+        let mut options = CopyOptions::new()
+            .replace(wanted.replace)
+            .symlink_follow(wanted.symlink_follow)
+            .require_reflink(wanted.require_reflink)
+            .dig_holes(wanted.dig_holes)
+            .no_sync(!durable)
+            .permissions_mask(self.permissions_mask)
+            .limits(self.limits.clone());
+        if let Some(workers) = self.workers {
+            options = options.workers(workers);
+        }
+        options.check(sharing)?;
+        if wanted.replace && !self.allow_replace {
+            return Err(CallError::Denied(
+                "the host does not allow a copy to replace a file",
+            ));
+        }
+        let sharing = match self.allow_sharing {
+            true => sharing,
+            false if wanted.require_reflink => {
+                return Err(CallError::NotShareable(
+                    "a reflink is required, but the host does not allow shared blocks",
+                ));
+            }
+            false => Sharing::Forbidden,
+        };
+        Ok(Allowed {
+            sharing,
+            durable,
+            options,
+        })
+    }
+
+    /// Returns when a call must have ended. None if there is no time limit, or if that
+    /// is beyond the clock's range.
+    pub(crate) fn deadline(&self, called: Instant) -> Option<Instant> {
+        called.checked_add(self.timeout?)
+    }
+}
