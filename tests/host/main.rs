@@ -8,5 +8,6 @@ mod jobs;
 mod limits;
 mod log;
 mod operands;
+mod resources;
 mod slots;
 mod state;

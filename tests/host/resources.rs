@@ -1,0 +1,549 @@
+//! A host that lacks threads, descriptors, memory, table entries or a runtime.
+//!
+//! A test that limits its process runs in a child: this program again, with that one test.
+
+use std::env;
+use std::fs::{self, File};
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::process::{Command, exit};
+use std::sync::mpsc;
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::runtime::Builder;
+use wasmtime_fast_copy::p2::bindings::copy::Host as AsyncHost;
+use wasmtime_fast_copy::p2::bindings::inspect::Host as _;
+use wasmtime_fast_copy::p2::bindings::jobs::{Host as _, HostCopyJob};
+use wasmtime_fast_copy::p2::bindings::sync::copy::Host as SyncHost;
+use wasmtime_fast_copy::p2::bindings::sync::jobs::HostCopyJob as SyncCopyJob;
+use wasmtime_fast_copy::p2::bindings::types::{CopyError, CopyFlags, CopyReport, ErrorCode};
+use wasmtime_fast_copy::{
+    CopyErrorKind, CopyHooks, CopyOptions, CopyQuota, CopyRequest, CopySlots, FastCopyCtx,
+};
+
+use crate::gate::{Gate, begin};
+use crate::state::{State, copy, write_dense};
+
+type Answer = Result<CopyReport, CopyError>;
+
+const CHILD: &str = "FAST_COPY_TEST_CHILD";
+
+/// Runs the body of a test in a child process, which must neither abort nor hang.
+fn in_child(test: &str, body: impl FnOnce()) {
+    if env::var_os(CHILD).is_some() {
+        thread::spawn(|| {
+            thread::sleep(Duration::from_secs(120));
+            eprintln!("the child hangs");
+            exit(3);
+        });
+        return body();
+    }
+    let output = Command::new(env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture", "--test-threads=1"])
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{}\n{text}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Sets the soft limit, and returns what it was.
+fn limit(resource: Resource, most: Option<u64>) -> Option<u64> {
+    let Rlimit { current, maximum } = getrlimit(resource);
+    let limited = Rlimit {
+        current: most,
+        maximum,
+    };
+    setrlimit(resource, limited).unwrap();
+    current
+}
+
+/// Polls a call without a runtime until it ends.
+fn finish<T>(call: impl Future<Output = T>) -> T {
+    let mut call = pin!(call);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Poll::Ready(result) = call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return result;
+        }
+        assert!(Instant::now() < deadline, "the call never ends");
+        thread::yield_now();
+    }
+}
+
+fn copy_async(state: &mut State, dst: &str) -> Answer {
+    let (src_dir, dst_dir) = (state.borrow(), state.borrow());
+    let mut view = state.view();
+    let flags = CopyFlags::REPLACE;
+    let call = AsyncHost::fast_copy(&mut view, src_dir, "src".into(), dst_dir, dst.into(), flags);
+    finish(call).unwrap()
+}
+
+fn copy_sync(state: &mut State, dst: &str) -> Answer {
+    let (src_dir, dst_dir) = (state.borrow(), state.borrow());
+    let mut view = state.view();
+    let flags = CopyFlags::REPLACE;
+    SyncHost::fast_copy(&mut view, src_dir, "src".into(), dst_dir, dst.into(), flags).unwrap()
+}
+
+fn copy_in_job(state: &mut State, dst: &str) -> Answer {
+    let (src_dir, dst_dir) = (state.borrow(), state.borrow());
+    let mut view = state.view();
+    let flags = CopyFlags::REPLACE;
+    let job = view.start_fast_copy(src_dir, "src".into(), dst_dir, dst.into(), flags);
+    match job.unwrap() {
+        Ok(job) => SyncCopyJob::finish(&mut view, job).unwrap(),
+        Err(error) => Err(error),
+    }
+}
+
+fn assert_busy(answer: &Answer) {
+    let busy = matches!(answer, Err(error) if error.code == ErrorCode::Busy);
+    assert!(busy, "{answer:?}");
+}
+
+#[test]
+fn calls_do_not_wait_for_a_saturated_blocking_pool() {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .max_blocking_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let (free, occupied) = mpsc::channel::<()>();
+    runtime.spawn_blocking(move || occupied.recv().is_err());
+    let slots = CopySlots::new(1);
+    let ctx = FastCopyCtx::builder().slots(slots.clone());
+    let mut state = State::new().with(ctx.timeout(Some(Duration::from_secs(60))));
+    write_dense(&state.path("src"), 1 << 20);
+    runtime.block_on(async {
+        let handle = state.handle;
+        let answer = copy(&mut state, handle, "src", CopyFlags::REPLACE).await;
+        assert_eq!(answer.unwrap().unwrap().size, 1 << 20);
+        let dir = state.borrow();
+        let usage = state.view().disk_usage(dir, "src".into()).await;
+        assert_eq!(usage.unwrap().unwrap().size, 1 << 20);
+        let (src, dst) = (state.borrow(), state.borrow());
+        let mut view = state.view();
+        let flags = CopyFlags::REPLACE;
+        let job = view.start_fast_copy(src, "src".into(), dst, "dst".into(), flags);
+        assert!(
+            HostCopyJob::finish(&mut view, job.unwrap().unwrap())
+                .await
+                .unwrap()
+                .is_ok()
+        );
+    });
+    assert_eq!(slots.free(), 1);
+    drop(free);
+}
+
+/// The synchronous guest has the pool's only thread and waits for the slot. The asynchronous guest has
+/// the slot.
+#[test]
+fn a_sync_and_an_async_guest_share_a_slot_and_a_saturated_pool() {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .max_blocking_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let (gate, seen, go) = Gate::new(None);
+    let builder = FastCopyCtx::builder()
+        .slots(CopySlots::new(1))
+        .timeout(None);
+    let mut first = State::new().with(builder.clone().hooks(gate));
+    let mut second = State::new().with(builder);
+    write_dense(&second.path("src"), 100_000);
+    let waiting = second.ctx.clone();
+    let held = begin(&mut first, &seen);
+    let synchronous = runtime.spawn_blocking(move || copy_sync(&mut second, "dst"));
+    while waiting.waiting() == 0 {
+        thread::yield_now();
+    }
+    drop(go);
+    assert!(finish(held).unwrap().is_ok());
+    assert!(runtime.block_on(synchronous).unwrap().is_ok());
+}
+
+#[test]
+fn calls_run_on_a_current_thread_runtime() {
+    let runtime = Builder::new_current_thread().build().unwrap();
+    let (gate, seen, go) = Gate::new(None);
+    let builder = FastCopyCtx::builder().slots(CopySlots::new(1));
+    let mut holder = State::new().with(builder.clone().hooks(gate));
+    let mut state = State::new().with(builder);
+    write_dense(&state.path("src"), 100_000);
+    runtime.block_on(async {
+        let held = begin(&mut holder, &seen);
+        let handle = state.handle;
+        // It waits, so that the runtime without a timer has a deadline to watch.
+        let mut waiting = Box::pin(copy(&mut state, handle, "src", CopyFlags::REPLACE));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(waiting.as_mut().poll(&mut context).is_pending());
+        drop(go);
+        assert!(held.await.unwrap().is_ok());
+        assert!(waiting.await.unwrap().is_ok());
+    });
+    assert!(copy_in_job(&mut state, "job").is_ok());
+}
+
+#[test]
+fn calls_run_while_the_entered_runtime_is_shut_down() {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .build()
+        .unwrap();
+    let handle = runtime.handle().clone();
+    runtime.shutdown_background();
+    let _entered = handle.enter();
+    let mut state = State::new();
+    write_dense(&state.path("src"), 100_000);
+    for answer in [
+        copy_async(&mut state, "async"),
+        copy_sync(&mut state, "sync"),
+        copy_in_job(&mut state, "job"),
+    ] {
+        assert_eq!(answer.unwrap().size, 100_000);
+    }
+    let dir = state.borrow();
+    let usage = finish(state.view().disk_usage(dir, "src".into()));
+    assert_eq!(usage.unwrap().unwrap().size, 100_000);
+}
+
+/// The thread of a call hangs, here in a hook. The call returns at its deadline all the same.
+#[test]
+fn the_deadline_ends_a_call_whose_thread_hangs() {
+    let slots = CopySlots::new(1);
+    let (gate, seen, go) = Gate::new(None);
+    let ctx = FastCopyCtx::builder().slots(slots.clone()).hooks(gate);
+    let mut state = State::new().with(ctx.timeout(Some(Duration::from_millis(300))));
+    fs::write(state.path("src"), "text").unwrap();
+    for in_job in [false, true] {
+        let answer = match in_job {
+            false => copy_async(&mut state, "dst"),
+            true => copy_in_job(&mut state, "dst"),
+        };
+        assert_eq!(answer.unwrap_err().code, ErrorCode::Timeout);
+        assert_eq!(slots.free(), 0, "the thread still hangs");
+        go.send(()).unwrap();
+        while slots.free() == 0 {
+            thread::yield_now();
+        }
+        let told: Vec<_> = seen.try_iter().collect();
+        let last = "ended: opening: the copy exceeded its time limit";
+        assert_eq!(told.last().unwrap(), last);
+    }
+    assert!(!state.path("dst").exists());
+    while state.ctx.jobs() > 0 {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_job_whose_thread_hangs_ends_at_its_deadline() {
+    let slots = CopySlots::new(1);
+    let (gate, seen, go) = Gate::new(None);
+    let ctx = FastCopyCtx::builder().slots(slots.clone()).hooks(gate);
+    let mut state = State::new().with(ctx.timeout(Some(Duration::from_millis(300))));
+    fs::write(state.path("src"), "text").unwrap();
+    let (src, dst) = (state.borrow(), state.borrow());
+    let mut view = state.view();
+    let flags = CopyFlags::empty();
+    let job = view.start_fast_copy(src, "src".into(), dst, "dst".into(), flags);
+    let job = job.unwrap().unwrap();
+    while seen.recv().unwrap() != "started, 0" {}
+    let again = || wasmtime::component::Resource::new_borrow(job.rep());
+    let pollable = HostCopyJob::subscribe(&mut view, again()).unwrap();
+    use wasmtime_wasi::p2::bindings::io::poll::HostPollable;
+    finish(HostPollable::block(view.table, pollable)).unwrap();
+    assert!(HostCopyJob::progress(&mut view, again()).unwrap().ended);
+    let error = finish(HostCopyJob::finish(&mut view, job))
+        .unwrap()
+        .unwrap_err();
+    assert_eq!((error.code, slots.free()), (ErrorCode::Timeout, 0));
+    drop(go);
+    while slots.free() == 0 {
+        thread::yield_now();
+    }
+    assert!(!state.path("dst").exists());
+}
+
+#[test]
+fn a_dropped_call_that_waits_leaves_the_queue() {
+    let slots = CopySlots::new(1);
+    let (gate, seen, go) = Gate::new(None);
+    let builder = FastCopyCtx::builder().slots(slots.clone()).timeout(None);
+    let mut holder = State::new().with(builder.clone().hooks(gate));
+    let held = begin(&mut holder, &seen);
+    let mut state = State::new().with(builder);
+    fs::write(state.path("src"), "text").unwrap();
+    let ctx = state.ctx.clone();
+    let handle = state.handle;
+    let mut waiting = Box::pin(copy(&mut state, handle, "src", CopyFlags::empty()));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(waiting.as_mut().poll(&mut context).is_pending());
+    assert_eq!(ctx.waiting(), 1);
+    drop(waiting);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while ctx.waiting() > 0 {
+        assert!(Instant::now() < deadline, "the call still waits");
+        thread::yield_now();
+    }
+    drop(go);
+    assert!(finish(held).unwrap().is_ok());
+    assert!(!state.path("dst").exists());
+}
+
+#[test]
+fn a_lack_of_descriptors_is_busy_until_it_ends() {
+    in_child(
+        "resources::a_lack_of_descriptors_is_busy_until_it_ends",
+        || {
+            let mut state = State::new().with(FastCopyCtx::builder().slots(CopySlots::new(1)));
+            write_dense(&state.path("src"), 100_000);
+            // The next number that a new descriptor would get. Nothing was copied yet, so threads and timers
+            // start under the limit too.
+            let next = File::open("/").map(|file| {
+                use std::os::fd::AsRawFd;
+                file.as_raw_fd() as u64
+            });
+            let usual = limit(Resource::Nofile, Some(next.unwrap()));
+            for _ in 0..3 {
+                assert_busy(&copy_async(&mut state, "dst"));
+                assert_busy(&copy_in_job(&mut state, "dst"));
+                assert_busy(&copy_sync(&mut state, "dst"));
+            }
+            limit(Resource::Nofile, usual);
+            assert_eq!(fs::read_dir(state.dir.path()).unwrap().count(), 1);
+            assert!(copy_async(&mut state, "async").is_ok());
+            assert!(copy_in_job(&mut state, "job").is_ok());
+            assert!(copy_sync(&mut state, "sync").is_ok());
+            assert_eq!(state.ctx.slots().free(), 1);
+        },
+    );
+}
+
+/// Two copies wait here while the third holds the slot, so that the waiting thread starts without free
+/// descriptors.
+#[test]
+fn the_waiting_thread_starts_without_free_descriptors() {
+    in_child(
+        "resources::the_waiting_thread_starts_without_free_descriptors",
+        || {
+            let (gate, seen, go) = Gate::new(None);
+            let builder = FastCopyCtx::builder()
+                .slots(CopySlots::new(1))
+                .timeout(None);
+            let mut holder = State::new().with(builder.clone().hooks(gate));
+            let held = begin(&mut holder, &seen);
+            let mut state = State::new().with(builder);
+            write_dense(&state.path("src"), 100_000);
+            let usual = limit(Resource::Nofile, Some(0));
+            let handle = state.handle;
+            let ctx = state.ctx.clone();
+            let mut waiting = Box::pin(copy(&mut state, handle, "src", CopyFlags::empty()));
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(waiting.as_mut().poll(&mut context).is_pending());
+            assert_eq!(ctx.waiting(), 1);
+            limit(Resource::Nofile, usual);
+            drop(go);
+            assert!(finish(held).unwrap().is_ok());
+            assert!(finish(waiting).unwrap().is_ok());
+        },
+    );
+}
+
+#[test]
+fn a_lack_of_threads_is_busy_until_it_ends() {
+    in_child("resources::a_lack_of_threads_is_busy_until_it_ends", || {
+        let mut state = State::new();
+        let size = 20 << 20;
+        write_dense(&state.path("src"), size);
+        become_unprivileged(&state);
+        let usual = limit(Resource::Nproc, Some(1));
+        for _ in 0..3 {
+            assert_busy(&copy_async(&mut state, "dst"));
+            assert_busy(&copy_in_job(&mut state, "dst"));
+            let dir = state.borrow();
+            let usage = finish(state.view().disk_usage(dir, "src".into())).unwrap();
+            assert_eq!(usage.unwrap_err().code, ErrorCode::Busy);
+            // It needs no thread, but for the second worker, without which it goes on.
+            let report = copy_sync(&mut state, "dst").unwrap();
+            assert_eq!(report.size, size as u64);
+        }
+        let slots = state.ctx.slots();
+        assert_eq!(slots.free(), slots.total());
+        limit(Resource::Nproc, usual);
+        assert!(copy_async(&mut state, "async").is_ok());
+        assert!(copy_in_job(&mut state, "job").is_ok());
+    });
+}
+
+/// `RLIMIT_NPROC` has no effect on root.
+#[expect(unsafe_code, reason = "the standard library only does this on exec")]
+fn become_unprivileged(state: &State) {
+    use std::os::unix::fs::PermissionsExt;
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    fs::set_permissions(state.dir.path(), PermissionsExt::from_mode(0o777)).unwrap();
+    fs::set_permissions(state.path("src"), PermissionsExt::from_mode(0o644)).unwrap();
+    // SAFETY: a plain system call, which glibc makes for all threads.
+    let result = unsafe { libc::setuid(65534) };
+    assert_eq!(result, 0);
+}
+
+/// The address space that this process has mapped, in bytes.
+fn mapped() -> u64 {
+    let status = fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: u64 = status.split(' ').next().unwrap().parse().unwrap();
+    pages * rustix::param::page_size() as u64
+}
+
+/// At each limit, starting a thread, its signal stack, the copy's buffer or the second worker fails.
+#[test]
+fn a_lack_of_memory_is_an_error_until_it_ends() {
+    const STEP: u64 = 64 << 10;
+    for step in 2..100 {
+        let test = "resources::a_lack_of_memory_is_an_error_until_it_ends";
+        if let Ok(step) = env::var(CHILD).map(|step| step.parse::<u64>().unwrap()) {
+            return copies_with_memory_for(step * STEP);
+        }
+        let output = Command::new(env::current_exe().unwrap())
+            .args([test, "--exact", "--nocapture", "--test-threads=1"])
+            .env(CHILD, step.to_string())
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "with {} bytes: {}\n{}",
+            step * STEP,
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
+
+fn copies_with_memory_for(bytes: u64) {
+    let mut state = State::new();
+    write_dense(&state.path("src"), 17 << 20);
+    let usual = limit(Resource::As, Some(mapped() + bytes));
+    let native = CopyOptions::new()
+        .no_sync(true)
+        .sparse_copy(state.path("src"), state.path("native"));
+    let answers = [
+        copy_async(&mut state, "async"),
+        copy_in_job(&mut state, "job"),
+        copy_sync(&mut state, "sync"),
+    ];
+    limit(Resource::As, usual);
+    if let Err(error) = native {
+        let expected = matches!(error.kind(), CopyErrorKind::InsufficientMemory);
+        assert!(expected, "{error}");
+    }
+    for answer in answers {
+        match answer {
+            Ok(report) => assert_eq!(report.size, 17 << 20),
+            Err(error) => assert!(
+                matches!(error.code, ErrorCode::Busy | ErrorCode::InsufficientMemory),
+                "{error:?}"
+            ),
+        }
+    }
+    assert_eq!(state.ctx.slots().free(), state.ctx.slots().total());
+    assert!(copy_async(&mut state, "async").is_ok());
+    assert!(copy_in_job(&mut state, "job").is_ok());
+}
+
+/// Counts the copies that it is asked about.
+struct Count(mpsc::Sender<()>);
+
+impl CopyHooks for Count {
+    fn authorize(&self, _: &CopyRequest<'_>) -> bool {
+        self.0.send(()).is_ok()
+    }
+}
+
+#[test]
+fn a_job_that_does_not_fit_into_the_table_has_done_nothing() {
+    let (sender, asked) = mpsc::channel();
+    let quota = CopyQuota::new(1 << 30);
+    let ctx = FastCopyCtx::builder()
+        .hooks(Count(sender))
+        .quota(quota.clone());
+    let mut state = State::new().with(ctx);
+    write_dense(&state.path("src"), 100_000);
+    fs::write(state.path("dst"), "old").unwrap();
+    state.table.set_max_capacity(1);
+    for _ in 0..100 {
+        let (src, dst) = (state.borrow(), state.borrow());
+        let mut view = state.view();
+        let flags = CopyFlags::REPLACE;
+        let trap = view.start_fast_copy(src, "src".into(), dst, "dst".into(), flags);
+        assert!(trap.is_err());
+    }
+    assert_eq!(state.ctx.jobs(), 0);
+    let slots = state.ctx.slots();
+    assert_eq!(slots.free(), slots.total());
+    assert_eq!((quota.used(), quota.reserved()), (0, 0));
+    assert!(asked.try_recv().is_err(), "the hooks have seen a copy");
+    assert_eq!(fs::read(state.path("dst")).unwrap(), b"old");
+}
+
+#[test]
+fn a_subscription_that_does_not_fit_into_the_table_leaves_nothing() {
+    let mut state = State::new();
+    fs::write(state.path("src"), "text").unwrap();
+    let (src, dst) = (state.borrow(), state.borrow());
+    let mut view = state.view();
+    let flags = CopyFlags::empty();
+    let job = view.start_fast_copy(src, "src".into(), dst, "dst".into(), flags);
+    let job = job.unwrap().unwrap();
+    // Room for the end of the job, and not for its pollable.
+    view.table.set_max_capacity(3);
+    let again = || wasmtime::component::Resource::new_borrow(job.rep());
+    assert!(HostCopyJob::subscribe(&mut view, again()).is_err());
+    view.table.set_max_capacity(100);
+    assert!(finish(HostCopyJob::finish(&mut view, job)).unwrap().is_ok());
+    let dir: wasmtime::component::Resource<wasmtime_wasi::filesystem::Descriptor> =
+        wasmtime::component::Resource::new_own(state.handle);
+    state.table.delete(dir).unwrap();
+    assert!(state.table.is_empty());
+}
+
+/// Panics with a payload of its own.
+struct Panics;
+
+impl CopyHooks for Panics {
+    fn authorize(&self, _: &CopyRequest<'_>) -> bool {
+        std::panic::panic_any(4711_u32)
+    }
+}
+
+#[test]
+fn a_panic_of_a_hook_keeps_its_payload_in_every_form() {
+    type Form = fn(&mut State, &str) -> Answer;
+    let forms: [(Form, bool); 4] = [
+        (copy_async, false),
+        (copy_async, true),
+        (copy_sync, false),
+        (copy_in_job, false),
+    ];
+    for (form, may_block) in forms {
+        let ctx = FastCopyCtx::builder().hooks(Panics);
+        let mut state = State::new().with(ctx.allow_blocking_current_thread(may_block));
+        fs::write(state.path("src"), "text").unwrap();
+        let panic = catch_unwind(AssertUnwindSafe(|| form(&mut state, "dst"))).unwrap_err();
+        assert_eq!(panic.downcast_ref(), Some(&4711_u32));
+    }
+}
