@@ -1,10 +1,7 @@
 //! Runs WASI 0.2 commands with `sandbox:fast-copy` linked. `--help` tells how.
 
-#[path = "run/args.rs"]
 mod args;
-#[path = "run/command.rs"]
 mod command;
-#[path = "run/demo.rs"]
 mod demo;
 
 use std::process::ExitCode;
@@ -18,7 +15,7 @@ use wasmtime_wasi::WasiCtx;
 use args::{Guest, Invocation};
 
 /// The component that `guest/build.sh` has made of `guest/clone-disk`.
-const BUNDLED: &[u8] = include_bytes!("../prebuilt/clone-disk.wasm");
+const BUNDLED: &[u8] = include_bytes!("../../prebuilt/clone-disk.wasm");
 
 fn main() -> ExitCode {
     let result = args::parse(std::env::args().skip(1)).and_then(|invocation| match invocation {
