@@ -1,8 +1,9 @@
 //! What is asked of the engine, and whether it is met.
 
+use fast_copy_test_support::files::{KIB, MIB};
+use fast_copy_test_support::filesystems::reflinks;
+
 use crate::contenders::*;
-use crate::files::{KIB, MIB};
-use crate::filesystems::reflinks;
 use crate::peers::{Against, peer};
 use crate::results::{Results, Row};
 use crate::whole_files::*;

@@ -4,8 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use anyhow::{Result, anyhow, ensure};
-
-use crate::files::{KIB, allocated, same_content};
+use fast_copy_test_support::files::{KIB, allocated, same_content};
 
 pub fn same(src: &Path, copy: &Path) -> Result<()> {
     same_content(src, copy).map_err(|difference| anyhow!("{}: {difference}", copy.display()))

@@ -6,15 +6,16 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use fast_copy_test_support::command::Form;
+use fast_copy_test_support::files::{GIB, allocated};
+use fast_copy_test_support::filesystems::FileSystem;
 use tokio::runtime::Runtime;
 use wasmtime_fast_copy::{CopyMethod, CopyOptions, FastCopyCtx};
 use wasmtime_wasi::runtime::spawn_blocking;
 
 use crate::contenders::{FAST, FICLONE, fast_copy_no_sync, staged_ficlone};
 use crate::disks::Disks;
-use crate::files::{GIB, allocated};
-use crate::filesystems::FileSystem;
-use crate::guests::{self, Form};
+use crate::guests;
 use crate::results::{Results, median};
 use crate::turns::{shuffle, timed};
 use crate::{Group, ROUNDS, checks, inputs};

@@ -11,11 +11,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use fast_copy_test_support::command::Form;
+use fast_copy_test_support::files::MIB;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use wasmtime_fast_copy::{CopyOptions, FastCopyCtx};
 
-use crate::files::MIB;
-use crate::guests::{self, Form};
+use crate::guests;
 
 /// A file to be copied.
 pub struct Job<'a> {

@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, anyhow};
+use fast_copy_test_support::files::{GIB, MIB};
+use fast_copy_test_support::filesystems::{
+    FileSystem, let_go, make_file_system, mount_image, mount_tmpfs, unmount,
+};
+use fast_copy_test_support::program::administrators;
 use tempfile::TempDir;
-
-use crate::files::{GIB, MIB};
-use crate::filesystems::{FileSystem, let_go, make_file_system, mount_image, mount_tmpfs, unmount};
-use crate::program::administrators;
 
 /// Room for what densifies an image of 8 GiB.
 const FIRST_SIZE: u64 = 14 * GIB;

@@ -5,14 +5,12 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use fast_copy_test_support::command::{self, Form};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime_fast_copy::FastCopyCtx;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{FsPerms, WasiCtx};
-
-use crate::command;
-pub use crate::command::Form;
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::default);
 static PROBE: LazyLock<Component> = LazyLock::new(|| component("probe"));

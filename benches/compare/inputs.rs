@@ -7,10 +7,9 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use fast_copy_test_support::files::{GIB, KIB, MIB};
+use fast_copy_test_support::program::{administrators, try_run};
 use rustix::fs::{Advice, FallocateFlags, FsWord, fadvise, fallocate, fstatfs, syncfs};
-
-use crate::files::{GIB, KIB, MIB};
-use crate::program::{administrators, try_run};
 
 /// Bytes that don't compress and of which no block is zero.
 pub fn write_noise(file: &File, range: Range<u64>) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::program::administrators;
+use fast_copy_test_support::program::administrators;
 
 /// A line for each thing that a figure depends on.
 pub fn describe() -> Vec<String> {

@@ -36,23 +36,12 @@ mod summary;
 mod turns;
 mod whole_files;
 
-#[path = "../../examples/run/command.rs"]
-mod command;
-#[allow(dead_code, reason = "the tests use the rest")]
-#[path = "../../tests/contract/support/files.rs"]
-mod files;
-#[allow(dead_code, reason = "the tests use the rest")]
-#[path = "../../tests/contract/support/filesystems.rs"]
-mod filesystems;
-#[path = "../../tests/contract/support/program.rs"]
-mod program;
-
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow, ensure};
+use fast_copy_test_support::filesystems::{self, FileSystem};
 
 use disks::Disks;
-use filesystems::FileSystem;
 use reserve::Reserve;
 use results::Results;
 

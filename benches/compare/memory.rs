@@ -5,12 +5,12 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
+use fast_copy_test_support::files::{GIB, KIB, allocated, data_ranges};
+use fast_copy_test_support::filesystems::{FileSystem, reflinks};
 use wasmtime_fast_copy::CopyOptions;
 
 use crate::contenders::{FAST, FAST_DURABLE, SPARSE, SPARSE_DURABLE};
 use crate::disks::Disks;
-use crate::files::{GIB, KIB, allocated, data_ranges};
-use crate::filesystems::{FileSystem, reflinks};
 use crate::results::Results;
 use crate::{Group, checks, inputs};
 

@@ -10,9 +10,9 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result};
+use fast_copy_test_support::files::{GIB, KIB, MIB};
 use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, memfd_create};
 
-use crate::files::{GIB, KIB, MIB};
 use crate::machine::memory;
 
 /// Enough for the sources of a group and a copy: 6 GiB where the time is shown against the data.

@@ -9,11 +9,11 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use fast_copy_test_support::files::{GIB, KIB, MIB, data_ranges};
+use fast_copy_test_support::filesystems::FileSystem;
 
 use crate::contenders::{FAST, fast_copy_no_sync};
 use crate::disks::Disks;
-use crate::files::{GIB, KIB, MIB, data_ranges};
-use crate::filesystems::FileSystem;
 use crate::results::{Results, Row};
 use crate::turns::shuffle;
 use crate::{Group, ROUNDS, checks, inputs};

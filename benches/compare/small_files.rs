@@ -5,15 +5,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use fast_copy_test_support::command::Form;
+use fast_copy_test_support::files::allocated;
+use fast_copy_test_support::filesystems::{FileSystem, has_disk};
 use wasmtime_fast_copy::{CopyOptions, FastCopyCtx};
 
 use crate::contenders::{
     FAST, FAST_DURABLE, GUEST_SPLICE, GUEST_STD, SPARSE, STD, fast_copy_no_sync, offload, staged,
 };
 use crate::disks::Disks;
-use crate::files::allocated;
-use crate::filesystems::{FileSystem, has_disk};
-use crate::guests::{self, Form};
+use crate::guests;
 use crate::results::Results;
 use crate::turns::{shuffle, timed};
 use crate::{Group, ROUNDS, checks, clones, inputs};

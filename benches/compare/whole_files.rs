@@ -5,11 +5,11 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
+use fast_copy_test_support::files::{GIB, KIB, MIB, allocated, data_ranges};
+use fast_copy_test_support::filesystems::{FileSystem, has_disk, reflinks};
 
 use crate::contenders::{self, Contender, Job, Kind};
 use crate::disks::Disks;
-use crate::files::{GIB, KIB, MIB, allocated, data_ranges};
-use crate::filesystems::{FileSystem, has_disk, reflinks};
 use crate::results::Results;
 use crate::turns::shuffle;
 use crate::{Group, ROUNDS, checks, inputs};

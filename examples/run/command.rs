@@ -1,6 +1,7 @@
 //! A host for WASI 0.2 commands with `sandbox:fast-copy` linked, in both linker forms.
 
 use anyhow::Result;
+use tokio::runtime::Runtime;
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Store};
 use wasmtime_fast_copy::{FastCopyCtx, FastCopyCtxView, FastCopyView};
@@ -15,38 +16,17 @@ pub enum Form {
 }
 
 /// Runs a command to its end and returns its exit status.
-pub fn run(
-    engine: &Engine,
-    component: &Component,
-    wasi: WasiCtx,
-    copies: FastCopyCtx,
-    form: Form,
-) -> Result<i32> {
-    match form {
-        Form::Async => {
-            let runtime = tokio::runtime::Runtime::new()?;
-            runtime.block_on(run_async(engine, component, wasi, copies))
-        }
-        Form::Sync => {
-            let store = Store::new(engine, State::new(wasi, copies));
-            status(call_sync(store, component))
-        }
-    }
-}
-
-/// The same in the asynchronous form. Dropping the future ends the guest.
-pub async fn run_async(
-    engine: &Engine,
-    component: &Component,
-    wasi: WasiCtx,
-    copies: FastCopyCtx,
-) -> Result<i32> {
-    let store = Store::new(engine, State::new(wasi, copies));
-    status(call_async(store, component).await)
-}
-
-/// What a command's end means as an exit status, if it isn't a trap.
-fn status(end: wasmtime::Result<Result<(), ()>>) -> Result<i32> {
+pub fn run(engine: &Engine, component: &Component, wasi: WasiCtx, form: Form) -> Result<i32> {
+    let state = State {
+        wasi,
+        copies: FastCopyCtx::new(),
+        table: ResourceTable::new(),
+    };
+    let store = Store::new(engine, state);
+    let end = match form {
+        Form::Async => Runtime::new()?.block_on(run_async(store, component)),
+        Form::Sync => run_sync(store, component),
+    };
     match end {
         Ok(Ok(())) => Ok(0),
         Ok(Err(())) => Ok(1),
@@ -57,10 +37,9 @@ fn status(end: wasmtime::Result<Result<(), ()>>) -> Result<i32> {
     }
 }
 
-async fn call_async(
-    mut store: Store<State>,
-    component: &Component,
-) -> wasmtime::Result<Result<(), ()>> {
+type End = wasmtime::Result<Result<(), ()>>;
+
+async fn run_async(mut store: Store<State>, component: &Component) -> End {
     let mut linker = Linker::new(store.engine());
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_fast_copy::p2::add_to_linker_async(&mut linker)?;
@@ -68,7 +47,7 @@ async fn call_async(
     command.wasi_cli_run().call_run(&mut store).await
 }
 
-fn call_sync(mut store: Store<State>, component: &Component) -> wasmtime::Result<Result<(), ()>> {
+fn run_sync(mut store: Store<State>, component: &Component) -> End {
     let mut linker = Linker::new(store.engine());
     wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
     wasmtime_fast_copy::p2::add_to_linker_sync(&mut linker)?;
@@ -80,16 +59,6 @@ struct State {
     wasi: WasiCtx,
     copies: FastCopyCtx,
     table: ResourceTable,
-}
-
-impl State {
-    fn new(wasi: WasiCtx, copies: FastCopyCtx) -> Self {
-        Self {
-            wasi,
-            copies,
-            table: ResourceTable::new(),
-        }
-    }
 }
 
 impl WasiView for State {

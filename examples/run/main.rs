@@ -9,7 +9,6 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use wasmtime::Engine;
 use wasmtime::component::Component;
-use wasmtime_fast_copy::FastCopyCtx;
 use wasmtime_wasi::WasiCtx;
 
 use args::{Guest, Invocation};
@@ -54,11 +53,5 @@ fn run_guest(guest: Guest) -> Result<i32> {
             .map_err(anyhow::Error::from)
             .with_context(|| format!("opening the directory {}", dir.host.display()))?;
     }
-    command::run(
-        &engine,
-        &component,
-        wasi.build(),
-        FastCopyCtx::new(),
-        guest.form,
-    )
+    command::run(&engine, &component, wasi.build(), guest.form)
 }

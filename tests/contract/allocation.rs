@@ -6,14 +6,17 @@ use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 
+use fast_copy_test_support::files::{
+    GIB, KIB, MIB, allocated, assert_allocated_at_most, assert_same, data_ranges, dense_file,
+    four_extents, names, sparse_file, write_data,
+};
+use fast_copy_test_support::filesystems::FileSystem;
+use fast_copy_test_support::function::{ALL, Function};
+use fast_copy_test_support::program::run;
+use fast_copy_test_support::traced::Copy;
 use wasmtime_fast_copy::{CopyMethod, CopyOptions, CopyReport};
 
-use crate::child::{ALL, Copy, Function};
-use crate::files::*;
-use crate::filesystems::FileSystem;
-use crate::run;
-
-crate::tests![
+fast_copy_test_support::tests![
     holes_and_data_are_kept,
     data_at_odd_offsets_in_8_gib,
     a_file_that_is_all_hole,

@@ -6,16 +6,18 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use fast_copy_test_support::files::{
+    KIB, MIB, allocated, assert_same, assert_text, dense_file, exists, names, sparse_file,
+    text_file, write_data,
+};
+use fast_copy_test_support::filesystems::{FileSystem, Small, is_ext4, reflinks, smallest};
+use fast_copy_test_support::function::{ALL, Function};
 use wasmtime_fast_copy::{
     CopyControl, CopyErrorKind, CopyMethod, CopyOptions, CopyQuota, CopyRate, CopyStep,
     FreeSpaceFloor, Limits,
 };
 
-use crate::child::{ALL, Function};
-use crate::files::*;
-use crate::filesystems::{FileSystem, Small, is_ext4, reflinks, smallest};
-
-crate::tests![
+fast_copy_test_support::tests![
     a_quota_is_charged_what_complete_copies_allocate,
     a_quota_has_room_up_to_its_edge_and_not_beyond,
     a_copy_that_takes_more_than_its_source_is_charged_for_it where is_ext4,

@@ -3,14 +3,16 @@
 use std::fs;
 use std::path::Path;
 
+use fast_copy_test_support::files::{
+    MIB, assert_same, assert_text, dense_file, four_extents, names, text_file,
+};
+use fast_copy_test_support::filesystems::{FileSystem, has_disk};
+use fast_copy_test_support::function::{ALL, Function};
+use fast_copy_test_support::traced::Copy;
+use fast_copy_test_support::waiting::without_waiting;
 use wasmtime_fast_copy::{CopyControl, CopyErrorKind, CopyMethod, CopyOptions};
 
-use crate::child::{ALL, Copy, Function};
-use crate::files::*;
-use crate::filesystems::{FileSystem, has_disk};
-use crate::without_waiting;
-
-crate::tests![
+fast_copy_test_support::tests![
     a_cancelled_copy_moves_at_most_one_chunk_more_and_publishes_nothing,
     a_copy_cancelled_behind_its_last_byte_is_not_published where has_disk,
     a_copy_cancelled_before_it_began_moves_nothing,

@@ -4,13 +4,15 @@ use std::fs;
 use std::num::NonZero;
 use std::os::unix::fs::symlink;
 
+use fast_copy_test_support::command::Form;
+use fast_copy_test_support::files::{
+    MIB, assert_same, assert_text, dense_file, four_extents, names, text_file,
+};
+use fast_copy_test_support::filesystems::FileSystem;
+use fast_copy_test_support::guest_host::{FORMS, Guest, Preopen, run, run_on_terminal, run_with};
 use wasmtime_fast_copy::{CopyRate, FastCopyCtx};
 
-use crate::files::*;
-use crate::filesystems::FileSystem;
-use crate::guest_host::{FORMS, Form, Guest, Preopen, run, run_on_terminal, run_with};
-
-crate::tests![
+fast_copy_test_support::tests![
     it_clones_and_verifies,
     it_makes_independent_copies,
     it_shows_what_files_take,

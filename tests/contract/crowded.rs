@@ -7,13 +7,16 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use fast_copy_test_support::files::{
+    GIB, MIB, assert_allocated_at_most, assert_same, dense_file, exists, names, sparse_file,
+};
+use fast_copy_test_support::filesystems::{FileSystem, is_ext4};
+use fast_copy_test_support::function::Function;
+use fast_copy_test_support::outcome::Outcome;
+use fast_copy_test_support::traced::Copy;
 use tempfile::TempDir;
 
-use crate::child::{Copy, Function, Outcome};
-use crate::files::*;
-use crate::filesystems::{FileSystem, is_ext4};
-
-crate::tests![
+fast_copy_test_support::tests![
     the_second_thread_leaves,
     the_first_thread_then_offloads where is_ext4,
     no_fault_makes_a_wrong_copy where is_ext4,

@@ -2,11 +2,13 @@
 //! synchronise it, the staged file, and for an instant that file's second descriptor. Each child also
 //! looks whether its copy has closed all of them, in every test, however the copy ended.
 
-use crate::child::Outcome;
-use crate::filesystems::FileSystem;
-use crate::support::prepared::prepared;
+use fast_copy_test_support::filesystems::FileSystem;
+use fast_copy_test_support::outcome::Outcome;
+use fast_copy_test_support::prepared::prepared;
 
-crate::tests![five_descriptors_are_enough_and_with_fewer_a_copy_fails_and_leaves_nothing];
+fast_copy_test_support::tests![
+    five_descriptors_are_enough_and_with_fewer_a_copy_fails_and_leaves_nothing
+];
 
 const ENOUGH: u64 = 5;
 

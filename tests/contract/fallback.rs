@@ -1,12 +1,15 @@
 //! Contract line 9: where a tier fails, the next one goes on at the exact next byte.
 
+use fast_copy_test_support::files::{
+    KIB, MIB, assert_allocated_at_most, assert_same, dense_file, four_extents, names, write_data,
+};
+use fast_copy_test_support::filesystems::{FileSystem, has_fiemap};
+use fast_copy_test_support::function::Function;
+use fast_copy_test_support::outcome::Outcome;
+use fast_copy_test_support::traced::Copy;
 use wasmtime_fast_copy::CopyOptions;
 
-use crate::child::{Copy, Function, Outcome};
-use crate::files::*;
-use crate::filesystems::{FileSystem, has_fiemap};
-
-crate::tests![
+fast_copy_test_support::tests![
     a_report_tells_why_a_clone_was_refused,
     a_refused_clone_becomes_a_copy,
     a_refused_clone_that_left_nothing_is_not_emptied,

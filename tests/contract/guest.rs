@@ -6,14 +6,19 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
 
+use fast_copy_test_support::command::Form;
+use fast_copy_test_support::files::{
+    MIB, assert_same, assert_text, dense_file, exists, four_extents, names, sparse_file, text_file,
+};
+use fast_copy_test_support::filesystems::{FileSystem, Small, smallest};
+use fast_copy_test_support::guest_host::{FORMS, Guest, Preopen, run, run_with};
+use fast_copy_test_support::program;
+use fast_copy_test_support::waiting::without_waiting;
 use wasmtime_fast_copy::FastCopyCtx;
 
-use crate::files::*;
-use crate::filesystems::FileSystem;
-use crate::guest_host::{FORMS, Form, Guest, Preopen, run, run_with};
-use crate::{same_file, without_waiting};
+use crate::same_file;
 
-crate::tests![
+fast_copy_test_support::tests![
     a_guest_copies_within_its_directory_and_between_two,
     every_flag_reaches_the_engine,
     flags_that_contradict_each_other_are_invalid,
@@ -360,7 +365,7 @@ fn an_existing_destination_is_kept(fs: &FileSystem) {
     symlink("old", at("link")).unwrap();
     symlink("none", at("dangling")).unwrap();
     let fifo = at("fifo");
-    crate::run(Command::new("mkfifo").arg(&fifo));
+    program::run(Command::new("mkfifo").arg(&fifo));
     for name in ["old", "directory", "link", "dangling", "fifo"] {
         assert_fails(dir.path(), "src", name, "", &error("exist", "Destination"));
     }
@@ -399,8 +404,8 @@ fn the_same_file_is_refused_by_any_spelling(fs: &FileSystem) {
 fn what_is_no_regular_file_is_refused_without_waiting(fs: &FileSystem) {
     let dir = fs.dir();
     let at = |name: &str| dir.path().join(name);
-    crate::run(Command::new("mkfifo").arg(at("fifo")));
-    crate::run(Command::new("mknod").arg(at("zero")).args(["c", "1", "5"]));
+    program::run(Command::new("mkfifo").arg(at("fifo")));
+    program::run(Command::new("mknod").arg(at("zero")).args(["c", "1", "5"]));
     let _listener = UnixListener::bind(at("socket")).unwrap();
     fs::create_dir(at("directory")).unwrap();
     symlink("fifo", at("link-to-fifo")).unwrap();
@@ -459,8 +464,8 @@ fn a_hosts_limit_reaches_the_guest(fs: &FileSystem) {
 }
 
 fn a_full_disk_reaches_the_guest(fs: &FileSystem) {
-    let size = crate::filesystems::smallest(fs.name);
-    let small = crate::filesystems::Small::new(fs.name, size);
+    let size = smallest(fs.name);
+    let small = Small::new(fs.name, size);
     let src = fs.dir();
     dense_file(&src.path().join("src"), size + 16 * MIB);
     for form in FORMS {

@@ -3,13 +3,15 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use fast_copy_test_support::command::Form;
+use fast_copy_test_support::files::{
+    KIB, MIB, assert_same, dense_file, names, text_file, write_data,
+};
+use fast_copy_test_support::filesystems::{FileSystem, is_ext4, reflinks};
+use fast_copy_test_support::guest_host::{FORMS, Guest, Preopen, run, run_with};
 use wasmtime_fast_copy::{CopyControl, CopyHooks, CopyRequest, FastCopyCtx, FastCopyCtxBuilder};
 
-use crate::files::*;
-use crate::filesystems::{FileSystem, is_ext4, reflinks};
-use crate::guest_host::{FORMS, Form, Guest, Preopen, run, run_with};
-
-crate::tests![
+fast_copy_test_support::tests![
     a_host_that_forbids_sharing_gets_copies_that_share_nothing where reflinks,
     a_host_chooses_how_many_threads_move_a_copy where is_ext4,
     extents_that_come_while_a_host_thinks_count where reflinks,

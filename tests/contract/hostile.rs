@@ -7,13 +7,13 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use fast_copy_test_support::command::Form;
+use fast_copy_test_support::files::{MIB, assert_same, dense_file, exists, names, text_file};
+use fast_copy_test_support::filesystems::{FileSystem, Small, smallest};
+use fast_copy_test_support::guest_host::{FORMS, Guest, Preopen, run_with, try_run};
 use wasmtime_fast_copy::{CopySlots, FastCopyCtx, FastCopyCtxBuilder};
 
-use crate::files::*;
-use crate::filesystems::{FileSystem, Small, smallest};
-use crate::guest_host::{FORMS, Form, Guest, Preopen, run_with, try_run};
-
-crate::tests![
+fast_copy_test_support::tests![
     a_forged_handle_traps_and_touches_nothing,
     the_longest_paths_are_too_long,
     jobs_that_are_never_finished_are_bounded_and_end_with_the_guest,

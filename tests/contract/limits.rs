@@ -4,13 +4,16 @@ use std::fs;
 use std::ops::Range;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 
+use fast_copy_test_support::files::{
+    GIB, KIB, MIB, assert_same, dense_file, exists, names, sparse_file, text_file,
+};
+use fast_copy_test_support::filesystems::{FileSystem, is_ext4};
+use fast_copy_test_support::function::{ALL, Function};
+use fast_copy_test_support::outcome::Outcome;
+use fast_copy_test_support::traced::Copy;
 use wasmtime_fast_copy::{CopyErrorKind, CopyOptions, Limits};
 
-use crate::child::{ALL, Copy, Function, Outcome};
-use crate::files::*;
-use crate::filesystems::{FileSystem, is_ext4};
-
-crate::tests![
+fast_copy_test_support::tests![
     permission_bits_are_copied_without_the_dangerous_ones,
     the_umask_is_not_applied,
     an_access_control_list_gives_the_group_nothing_more,

@@ -1,10 +1,12 @@
 //! Contract lines 7 and 8, where the file system's map of the source is wrong or missing.
 
-use crate::child::{ALL, Copy, Function, Outcome};
-use crate::files::*;
-use crate::filesystems::FileSystem;
+use fast_copy_test_support::files::{KIB, assert_allocated_at_most, assert_same, four_extents};
+use fast_copy_test_support::filesystems::FileSystem;
+use fast_copy_test_support::function::{ALL, Function};
+use fast_copy_test_support::outcome::Outcome;
+use fast_copy_test_support::traced::Copy;
 
-crate::tests![
+fast_copy_test_support::tests![
     without_a_map_zeros_are_left_out,
     a_map_that_lies_of_holes_makes_no_wrong_copy,
     a_map_that_goes_backwards_makes_no_wrong_copy,

@@ -7,14 +7,18 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
 
+use fast_copy_test_support::files::{
+    MIB, assert_same, assert_text, dense_file, four_extents, names, text_file,
+};
+use fast_copy_test_support::filesystems::FileSystem;
+use fast_copy_test_support::function::{BOTH, Function};
+use fast_copy_test_support::outcome::Outcome;
+use fast_copy_test_support::program::run;
+use fast_copy_test_support::traced::Copy;
+use fast_copy_test_support::waiting::without_waiting;
 use wasmtime_fast_copy::{CopyErrorKind, CopyOptions, fast_copy, sparse_copy};
 
-use crate::child::{BOTH, Copy, Function};
-use crate::files::*;
-use crate::filesystems::FileSystem;
-use crate::{run, without_waiting};
-
-crate::tests![
+fast_copy_test_support::tests![
     a_small_file_comes_back_whole,
     the_apparent_size_is_returned,
     an_empty_file_is_copied,
@@ -194,7 +198,7 @@ fn no_path_is_resolved_twice(fs: &FileSystem) {
         std::os::unix::fs::symlink("elsewhere", &dst).unwrap();
         let copy = Copy::new(function, &src, &dst).options(&["replace"]);
         let (outcome, calls) = copy.trace();
-        assert!(matches!(outcome, crate::child::Outcome::Ok(..)));
+        assert!(matches!(outcome, Outcome::Ok(..)));
         for path in ["name-of-src\"", "parent-of-dst\"", "parent-of-dst/"] {
             let naming: Vec<_> = calls.iter().filter(|call| call.contains(path)).collect();
             let expected = if path.ends_with('/') { 0 } else { 1 };

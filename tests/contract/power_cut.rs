@@ -5,15 +5,16 @@
 use std::fs::{self, File};
 use std::path::Path;
 
+use fast_copy_test_support::files::{assert_text, four_extents, names, text_file};
+use fast_copy_test_support::filesystems::{FileSystem, Small, has_disk, smallest};
+use fast_copy_test_support::function::{BOTH, Function};
+use fast_copy_test_support::outcome::Outcome;
+use fast_copy_test_support::prepared::Prepared;
+use fast_copy_test_support::traced::Copy;
+use fast_copy_test_support::ways::ways_on;
 use wasmtime_fast_copy::CopyOptions;
 
-use crate::child::{BOTH, Copy, Function, Outcome};
-use crate::files::*;
-use crate::filesystems::{FileSystem, Small, has_disk, smallest};
-use crate::support::prepared::Prepared;
-use crate::support::ways::ways_on;
-
-crate::tests![
+fast_copy_test_support::tests![
     a_copy_by_any_way_survives where has_disk,
     a_copy_says_whether_it_is_durable,
     without_synchronisation_nothing_is_synchronised,

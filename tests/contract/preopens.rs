@@ -5,11 +5,12 @@ use std::fs;
 use std::os::unix::net::UnixListener;
 use std::process::Command;
 
-use crate::files::*;
-use crate::filesystems::{FileSystem, is_ext4, let_go, mount_tmpfs};
-use crate::guest_host::{FORMS, Guest, Preopen, run};
+use fast_copy_test_support::files::{MIB, assert_same, assert_text, dense_file, names, text_file};
+use fast_copy_test_support::filesystems::{FileSystem, is_ext4, let_go, mount_tmpfs};
+use fast_copy_test_support::guest_host::{FORMS, Guest, Preopen, run};
+use fast_copy_test_support::program;
 
-crate::tests![
+fast_copy_test_support::tests![
     a_directory_opened_for_reading_is_as_writable_as_its_preopen,
     a_mount_point_inside_is_inside,
     the_same_directory_twice_hides_no_file_from_itself,
@@ -144,9 +145,9 @@ fn what_is_no_file_is_not_replaced(fs: &FileSystem) {
     let at = |name: &str| dir.path().join(name);
     text_file(dir.path(), "src", "text");
     let _listener = UnixListener::bind(at("socket")).unwrap();
-    crate::run(Command::new("mknod").arg(at("null")).args(["c", "1", "3"]));
-    crate::run(Command::new("mknod").arg(at("disk")).args(["b", "7", "0"]));
-    crate::run(Command::new("mkfifo").arg(at("fifo")));
+    program::run(Command::new("mknod").arg(at("null")).args(["c", "1", "3"]));
+    program::run(Command::new("mknod").arg(at("disk")).args(["b", "7", "0"]));
+    program::run(Command::new("mkfifo").arg(at("fifo")));
     let dirs = [Preopen::writable(dir.path(), ".")];
     let before = names(dir.path());
     for name in ["socket", "null", "disk", "fifo"] {

@@ -7,14 +7,17 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use fast_copy_test_support::files::{
+    MIB, assert_same, assert_text, dense_file, exists, inode, names, text_file,
+};
+use fast_copy_test_support::filesystems::{FileSystem, Small, smallest};
+use fast_copy_test_support::function::BOTH;
+use fast_copy_test_support::outcome::Outcome;
+use fast_copy_test_support::program::run;
+use fast_copy_test_support::traced::Copy;
 use wasmtime_fast_copy::{CopyErrorKind, CopyOptions};
 
-use crate::child::{BOTH, Copy, Outcome};
-use crate::files::*;
-use crate::filesystems::{FileSystem, Small, smallest};
-use crate::run;
-
-crate::tests![
+fast_copy_test_support::tests![
     an_existing_file_is_refused_and_unchanged,
     a_replaced_file_is_a_new_inode,
     a_symbolic_link_at_the_destination_is_never_followed,
@@ -316,7 +319,7 @@ fn what_is_no_file_is_not_replaced_though_it_came_later(fs: &FileSystem) {
         for function in BOTH {
             let copy = Copy::new(function, &src, &dst).options(&["replace"]);
             let stopped = copy.start_and_stop_at("fchmod:when=1", &[]);
-            crate::run(Command::new(make).arg(&dst));
+            run(Command::new(make).arg(&dst));
             match stopped.go_on() {
                 Outcome::Err(kind, _) => {
                     assert!(["NotRegularFile", "IsDirectory"].contains(&kind.as_str()));
@@ -325,7 +328,7 @@ fn what_is_no_file_is_not_replaced_though_it_came_later(fs: &FileSystem) {
             }
             assert!(!fs::symlink_metadata(&dst).unwrap().is_file());
             assert_eq!(names(dir.path()), ["dst", "src"]);
-            crate::run(Command::new("rm").arg("-d").arg(&dst));
+            run(Command::new("rm").arg("-d").arg(&dst));
         }
     }
 }

@@ -4,14 +4,13 @@
 use std::cell::Cell;
 use std::time::Instant;
 
+use fast_copy_test_support::files::dense_file;
+use fast_copy_test_support::filesystems::FileSystem;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use wasmtime_fast_copy::{CopyControl, CopyMethod, CopyOptions, CopyQuota, CopyReport, Limits};
 
-use crate::files::dense_file;
-use crate::filesystems::FileSystem;
-
-crate::tests![what_is_charged_is_what_complete_copies_allocated];
+fast_copy_test_support::tests![what_is_charged_is_what_complete_copies_allocated];
 
 /// One copy, well or ill.
 #[derive(Clone, Debug)]

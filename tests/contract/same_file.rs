@@ -4,14 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use fast_copy_test_support::files::{KIB, assert_same, dense_file, inode};
+use fast_copy_test_support::filesystems::{FileSystem, let_go};
+use fast_copy_test_support::function::BOTH;
+use fast_copy_test_support::program::run;
 use wasmtime_fast_copy::{CopyErrorKind, CopyOptions};
 
-use crate::child::BOTH;
-use crate::files::*;
-use crate::filesystems::{FileSystem, let_go};
-use crate::run;
-
-crate::tests![a_file_is_not_copied_onto_itself_by_any_spelling];
+fast_copy_test_support::tests![a_file_is_not_copied_onto_itself_by_any_spelling];
 
 /// Eight ways to name one file twice.
 pub fn spellings(dir: &Path) -> Vec<(&'static str, PathBuf, PathBuf)> {

@@ -4,11 +4,15 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 
-use crate::child::{BOTH, Copy, Function, Outcome};
-use crate::files::*;
-use crate::filesystems::{FileSystem, reflinks};
+use fast_copy_test_support::files::{
+    MIB, assert_same, assert_text, dense_file, exists, four_extents, names, text_file,
+};
+use fast_copy_test_support::filesystems::{FileSystem, reflinks};
+use fast_copy_test_support::function::{BOTH, Function};
+use fast_copy_test_support::outcome::Outcome;
+use fast_copy_test_support::traced::{Copy, Stopped};
 
-crate::tests![
+fast_copy_test_support::tests![
     a_source_overwritten_under_way_is_an_error,
     a_source_written_behind_the_last_byte_read_is_an_error,
     a_source_unlinked_under_way_is_copied,
@@ -111,7 +115,7 @@ fn a_clone_of_another_size_is_not_believed(fs: &FileSystem) {
 }
 
 /// A copy that stands still when the source is open and nothing is cloned yet.
-fn stopped_before_the_clone(copy: &Copy<'_>) -> crate::child::Stopped {
+fn stopped_before_the_clone(copy: &Copy<'_>) -> Stopped {
     let number = copy.number_of("openat", "O_TMPFILE");
     copy.start_and_stop_at(&format!("openat:when={number}"), &[])
 }

@@ -6,13 +6,16 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use fast_copy_test_support::files::{
+    assert_same, assert_text, exists, four_extents, names, text_file,
+};
+use fast_copy_test_support::filesystems::FileSystem;
+use fast_copy_test_support::function::{BOTH, Function};
+use fast_copy_test_support::outcome::Outcome;
+use fast_copy_test_support::traced::Copy;
 use wasmtime_fast_copy::STAGING_PREFIX;
 
-use crate::child::{BOTH, Copy, Function, Outcome};
-use crate::files::*;
-use crate::filesystems::FileSystem;
-
-crate::tests![
+fast_copy_test_support::tests![
     a_copy_is_staged_under_a_random_name,
     a_name_that_cannot_be_made_is_an_error,
     a_kill_leaves_one_name_to_sweep,

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 
-use crate::child::{Call, Outcome};
-use crate::files::*;
-use crate::filesystems::FileSystem;
-use crate::support::prepared::{Prepared, prepared};
+use fast_copy_test_support::files::{MIB, assert_same};
+use fast_copy_test_support::filesystems::FileSystem;
+use fast_copy_test_support::outcome::Outcome;
+use fast_copy_test_support::prepared::{Prepared, prepared};
+use fast_copy_test_support::traced::Call;
 
-crate::tests![
+fast_copy_test_support::tests![
     each_way_can_be_forced_and_makes_the_same_copy,
     no_fault_makes_a_wrong_copy,
     an_interrupted_call_is_made_again,

@@ -6,12 +6,14 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::files::*;
-use crate::filesystems::FileSystem;
-use crate::guest_host::{Form, probe_in_child};
-use crate::without_waiting;
+use fast_copy_test_support::command::Form;
+use fast_copy_test_support::files::{assert_text, names, text_file};
+use fast_copy_test_support::filesystems::FileSystem;
+use fast_copy_test_support::guest_host::probe_in_child;
+use fast_copy_test_support::program::run;
+use fast_copy_test_support::waiting::without_waiting;
 
-crate::tests![a_guest_is_kept_inside_without_openat2];
+fast_copy_test_support::tests![a_guest_is_kept_inside_without_openat2];
 
 fn probe(dir: &Path, answer: &str, form: Form, call: [&str; 4]) -> String {
     let [function, src, dst, flags] = call;
@@ -40,7 +42,7 @@ fn a_guest_is_kept_inside_without_openat2(fs: &FileSystem) {
     symlink("src", dir.join("sub/link")).unwrap();
     symlink("sub", dir.join("short")).unwrap();
     symlink("..", dir.join("out")).unwrap();
-    crate::run(Command::new("mkfifo").arg(dir.join("fifo")));
+    run(Command::new("mkfifo").arg(dir.join("fifo")));
 
     let source = |code: &str| format!("err ErrorCode::{code} Some(Operand::Source)\n");
     let destination = |code: &str| format!("err ErrorCode::{code} Some(Operand::Destination)\n");

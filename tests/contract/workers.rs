@@ -9,13 +9,17 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use fast_copy_test_support::files::{
+    GIB, KIB, MIB, assert_allocated_at_most, assert_same, dense_file, exists, four_extents, names,
+    sparse_file, write_data,
+};
+use fast_copy_test_support::filesystems::{FileSystem, has_disk, is_ext4};
+use fast_copy_test_support::function::Function;
+use fast_copy_test_support::outcome::Outcome;
+use fast_copy_test_support::traced::Copy;
 use wasmtime_fast_copy::{CopyControl, CopyErrorKind, CopyMethod, CopyOptions};
 
-use crate::child::{Copy, Function, Outcome};
-use crate::files::*;
-use crate::filesystems::{FileSystem, has_disk, is_ext4};
-
-crate::tests![
+fast_copy_test_support::tests![
     a_large_copy_has_two_threads_and_a_small_one_has_one,
     a_caller_chooses_how_many,
     a_copy_is_made_alone_where_no_thread_can_be_had,

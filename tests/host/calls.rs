@@ -7,13 +7,12 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use fast_copy_test_support::files::dense_file;
+use fast_copy_test_support::state::State;
 use wasmtime::component::Resource;
 use wasmtime_fast_copy::FastCopyCtx;
-use wasmtime_fast_copy::p2::bindings::sync::copy::Host as SyncHost;
+use wasmtime_fast_copy::p2::bindings::copy::Host;
 use wasmtime_fast_copy::p2::bindings::types::CopyFlags;
-use wasmtime_wasi::filesystem::Descriptor;
-
-use crate::state::{State, copy, write_dense};
 
 /// The blocks of this process's file that has no name and this size, in bytes.
 fn staged(size: u64) -> Option<u64> {
@@ -26,23 +25,22 @@ fn staged(size: u64) -> Option<u64> {
 
 #[tokio::test]
 async fn a_dropped_call_stops_copying_and_publishes_nothing() {
-    const SIZE: usize = (256 << 20) + 12_345;
+    const SIZE: u64 = (256 << 20) + 12_345;
     let mut state = State::new();
-    write_dense(&state.path("src"), SIZE);
+    dense_file(&state.path("src"), SIZE);
     // A copy may be done before it is dropped: then once more.
     for _ in 0..10 {
-        let handle = state.handle;
-        let mut call = Box::pin(copy(&mut state, handle, "src", CopyFlags::empty()));
+        let mut call = Box::pin(state.sparse_copy_async("src", "dst", CopyFlags::empty()));
         let mut context = Context::from_waker(Waker::noop());
         assert!(call.as_mut().poll(&mut context).is_pending());
         let deadline = Instant::now() + Duration::from_secs(60);
-        while staged(SIZE as u64).unwrap_or(0) == 0 {
+        while staged(SIZE).unwrap_or(0) == 0 {
             assert!(Instant::now() < deadline, "the copy never began");
         }
         drop(call);
 
         let mut last_seen = 0;
-        while let Some(blocks) = staged(SIZE as u64) {
+        while let Some(blocks) = staged(SIZE) {
             last_seen = last_seen.max(blocks);
             assert!(Instant::now() < deadline, "the copy never ended");
         }
@@ -50,7 +48,7 @@ async fn a_dropped_call_stops_copying_and_publishes_nothing() {
             fs::remove_file(state.path("dst")).unwrap();
             continue;
         }
-        assert!(last_seen < SIZE as u64, "all was copied after the drop");
+        assert!(last_seen < SIZE, "all was copied after the drop");
         return;
     }
     panic!("ten copies were each faster than a drop");
@@ -59,9 +57,8 @@ async fn a_dropped_call_stops_copying_and_publishes_nothing() {
 #[tokio::test(flavor = "current_thread")]
 async fn the_executor_goes_on_while_a_file_is_copied() {
     let mut state = State::new();
-    write_dense(&state.path("src"), 32 << 20);
-    let handle = state.handle;
-    let mut copying = pin!(copy(&mut state, handle, "src", CopyFlags::empty()));
+    dense_file(&state.path("src"), 32 << 20);
+    let mut copying = pin!(state.sparse_copy_async("src", "dst", CopyFlags::empty()));
     let mut ticks = 0;
     let result = loop {
         tokio::select! {
@@ -80,9 +77,8 @@ fn a_host_that_allows_it_has_the_copy_made_on_the_polling_thread() {
     state.ctx = FastCopyCtx::builder()
         .allow_blocking_current_thread(true)
         .build();
-    write_dense(&state.path("src"), 1 << 20);
-    let handle = state.handle;
-    let mut call = pin!(copy(&mut state, handle, "src", CopyFlags::empty()));
+    dense_file(&state.path("src"), 1 << 20);
+    let mut call = pin!(state.sparse_copy_async("src", "dst", CopyFlags::empty()));
     // No runtime, no other thread, and no second poll.
     let mut context = Context::from_waker(Waker::noop());
     match call.as_mut().poll(&mut context) {
@@ -95,16 +91,7 @@ fn a_host_that_allows_it_has_the_copy_made_on_the_polling_thread() {
 async fn the_synchronous_form_works_inside_a_tokio_context() {
     let mut state = State::new();
     fs::write(state.path("src"), "text").unwrap();
-    let (src, dst) = (state.borrow(), state.borrow());
-    let flags = CopyFlags::empty();
-    let report = SyncHost::fast_copy(
-        &mut state.view(),
-        src,
-        "src".into(),
-        dst,
-        "dst".into(),
-        flags,
-    );
+    let report = state.fast_copy("src", "dst", CopyFlags::empty());
     assert_eq!(report.unwrap().unwrap().size, 4);
 }
 
@@ -112,8 +99,7 @@ async fn the_synchronous_form_works_inside_a_tokio_context() {
 fn the_asynchronous_form_works_outside_a_tokio_context() {
     let mut state = State::new();
     fs::write(state.path("src"), "text").unwrap();
-    let handle = state.handle;
-    let mut call = pin!(copy(&mut state, handle, "src", CopyFlags::empty()));
+    let mut call = pin!(state.sparse_copy_async("src", "dst", CopyFlags::empty()));
     let mut context = Context::from_waker(Waker::noop());
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
@@ -129,7 +115,10 @@ fn the_asynchronous_form_works_outside_a_tokio_context() {
 #[tokio::test]
 async fn an_unknown_handle_is_a_trap() {
     let mut state = State::new();
-    let answer = copy(&mut state, 4711, "src", CopyFlags::empty()).await;
+    let (unknown, dst_dir) = (Resource::new_borrow(4711), state.borrow());
+    let (src, dst) = ("src".into(), "dst".into());
+    let mut view = state.view();
+    let answer = Host::sparse_copy(&mut view, unknown, src, dst_dir, dst, CopyFlags::empty()).await;
     assert!(answer.is_err());
 }
 
@@ -140,18 +129,17 @@ async fn a_call_leaves_nothing_in_the_table_and_no_descriptor_open() {
     let mut counts = Vec::new();
     for path in ["src", "none", "src/", "../src", ""] {
         for _ in 0..3 {
-            let handle = state.handle;
-            let answer = copy(&mut state, handle, path, CopyFlags::REPLACE).await;
+            let answer = state
+                .sparse_copy_async(path, "dst", CopyFlags::REPLACE)
+                .await;
             assert_eq!(answer.unwrap().is_ok(), path == "src");
             let of_this_test = fs::read_dir("/proc/self/fd")
                 .unwrap()
                 .filter_map(|fd| fs::read_link(fd.ok()?.path()).ok())
-                .filter(|target| target.starts_with(state.dir.path()));
+                .filter(|target| target.starts_with(state.dir()));
             counts.push(of_this_test.count());
         }
     }
     assert!(counts.iter().all(|&count| count == 1), "{counts:?}");
-    let handle: Resource<Descriptor> = Resource::new_own(state.handle);
-    state.table.delete(handle).unwrap();
-    assert!(state.table.is_empty());
+    assert!(state.close(), "something is left in the table");
 }

@@ -5,10 +5,9 @@ use std::pin::Pin;
 use std::sync::{Mutex, mpsc};
 use std::task::{Context, Waker};
 
-use wasmtime_fast_copy::p2::bindings::types::CopyFlags;
+use fast_copy_test_support::state::{Answer, State};
+use wasmtime_fast_copy::p2::bindings::types::{self, CopyFlags};
 use wasmtime_fast_copy::{CopyControl, CopyError, CopyHooks, CopyReport, CopyRequest, CopyTimes};
-
-use crate::state::{Answer, State, copy};
 
 /// Tells what it sees, and lets a copy begin only when it is told to.
 pub struct Gate {
@@ -62,10 +61,9 @@ impl CopyHooks for Gate {
 pub fn begin<'a>(
     state: &'a mut State,
     seen: &mpsc::Receiver<String>,
-) -> Pin<Box<dyn Future<Output = Answer> + 'a>> {
+) -> Pin<Box<dyn Future<Output = Answer<types::CopyReport>> + 'a>> {
     fs::write(state.path("src"), "text").unwrap();
-    let handle = state.handle;
-    let mut held = Box::pin(copy(state, handle, "src", CopyFlags::empty()));
+    let mut held = Box::pin(state.sparse_copy_async("src", "dst", CopyFlags::empty()));
     let mut context = Context::from_waker(Waker::noop());
     assert!(held.as_mut().poll(&mut context).is_pending());
     while seen.recv().unwrap() != "started, 0" {}

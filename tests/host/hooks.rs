@@ -5,6 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use fast_copy_test_support::files::dense_file;
+use fast_copy_test_support::state::State;
 use wasmtime_fast_copy::p2::bindings::sync::copy::Host as _;
 use wasmtime_fast_copy::p2::bindings::sync::jobs::{Host as _, HostCopyJob as _};
 use wasmtime_fast_copy::p2::bindings::types::{CopyFlags, ErrorCode};
@@ -13,7 +15,6 @@ use wasmtime_fast_copy::{
 };
 
 use crate::gate::Gate;
-use crate::state::{State, copy, write_dense};
 
 #[tokio::test]
 async fn hooks_see_every_copy_and_can_forbid_it() {
@@ -21,16 +22,21 @@ async fn hooks_see_every_copy_and_can_forbid_it() {
     let mut state = State::new().with(FastCopyCtx::builder().hooks(gate));
     fs::write(state.path("src"), "text").unwrap();
     fs::write(state.path("secret"), "text").unwrap();
-    let handle = state.handle;
     drop(go);
-    let answer = copy(&mut state, handle, "src", CopyFlags::empty()).await;
+    let answer = state
+        .sparse_copy_async("src", "dst", CopyFlags::empty())
+        .await;
     assert!(answer.unwrap().is_ok());
-    let answer = copy(&mut state, handle, "secret", CopyFlags::REPLACE).await;
+    let answer = state
+        .sparse_copy_async("secret", "dst", CopyFlags::REPLACE)
+        .await;
     assert!(matches!(
         answer.unwrap().unwrap_err().code,
         ErrorCode::NotPermitted
     ));
-    let answer = copy(&mut state, handle, "src", CopyFlags::empty()).await;
+    let answer = state
+        .sparse_copy_async("src", "dst", CopyFlags::empty())
+        .await;
     assert!(matches!(
         answer.unwrap().unwrap_err().code,
         ErrorCode::Exist
@@ -94,17 +100,14 @@ impl CopyHooks for Record {
 async fn hooks_are_told_what_is_asked_for_and_how_far_it_is() {
     let hooks = Arc::new(Record::default());
     let mut state = State::new().with(FastCopyCtx::builder().hooks(hooks.clone()));
-    let size = 40 << 20;
-    write_dense(&state.path("src"), size);
+    let size: u64 = 40 << 20;
+    dense_file(&state.path("src"), size);
     std::fs::File::open(state.path("src"))
         .unwrap()
         .sync_all()
         .unwrap();
     let flags = CopyFlags::REPLACE | CopyFlags::NO_SYNC;
-    let (src, dst) = (state.borrow(), state.borrow());
-    let answer = state
-        .view()
-        .sparse_copy(src, "src".into(), dst, "dst".into(), flags);
+    let answer = state.sparse_copy("src", "dst", flags);
     assert!(answer.unwrap().is_ok());
     let mut told = hooks.told.lock().unwrap().clone();
     assert_eq!(
@@ -114,8 +117,8 @@ async fn hooks_are_told_what_is_asked_for_and_how_far_it_is() {
     let mut copied: Vec<u64> = told.iter().map(|bytes| bytes.parse().unwrap()).collect();
     // Two threads may tell in another order than they count.
     copied.sort_unstable();
-    assert_eq!(copied.last(), Some(&(size as u64)));
-    assert!(copied.len() >= size.div_ceil(16 << 20), "{copied:?}");
+    assert_eq!(copied.last(), Some(&size));
+    assert!(copied.len() as u64 >= size.div_ceil(16 << 20), "{copied:?}");
 }
 
 /// Slow hooks count as the copy's own time. The bytes are all there, and nothing is published.
@@ -132,12 +135,8 @@ fn a_copy_whose_time_is_up_when_its_bytes_are_there_is_not_published() {
     let ctx = FastCopyCtx::builder().hooks(Slow);
     let ctx = ctx.timeout(Some(Duration::from_millis(300)));
     let mut state = State::new().with(ctx);
-    write_dense(&state.path("src"), 1 << 20);
-    let (src, dst) = (state.borrow(), state.borrow());
-    let flags = CopyFlags::NO_SYNC;
-    let answer = state
-        .view()
-        .sparse_copy(src, "src".into(), dst, "dst".into(), flags);
+    dense_file(&state.path("src"), 1 << 20);
+    let answer = state.sparse_copy("src", "dst", CopyFlags::NO_SYNC);
     let error = answer.unwrap().unwrap_err();
     assert!(matches!(error.code, ErrorCode::Timeout));
     assert!(!state.path("dst").exists());

@@ -6,21 +6,19 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use fast_copy_test_support::files::dense_file;
+use fast_copy_test_support::state::State;
 use wasmtime_fast_copy::p2::bindings::inspect::Host;
-use wasmtime_fast_copy::p2::bindings::sync::inspect::Host as SyncHost;
 use wasmtime_fast_copy::p2::bindings::types::{ErrorCode, Operand};
 use wasmtime_fast_copy::{CopySlots, FastCopyCtx};
 
 use crate::gate::{Gate, begin};
-use crate::state::{State, write_dense};
 
 /// Asks in both forms, which must answer in the same way.
 async fn disk_usage(state: &mut State, path: &str) -> Result<(u64, u64), ErrorCode> {
-    let dir = || wasmtime::component::Resource::new_borrow(state.handle);
-    let (first, second) = (dir(), dir());
-    let mut view = state.view();
-    let a = Host::disk_usage(&mut view, first, path.into()).await;
-    let b = SyncHost::disk_usage(&mut view, second, path.into());
+    let dir = state.borrow();
+    let a = Host::disk_usage(&mut state.view(), dir, path.into()).await;
+    let b = state.disk_usage(path);
     let [a, b] = [a, b].map(|answer| answer.unwrap());
     assert_eq!(format!("{a:?}"), format!("{b:?}"));
     a.map(|usage| (usage.size, usage.allocated))
@@ -34,7 +32,7 @@ async fn disk_usage(state: &mut State, path: &str) -> Result<(u64, u64), ErrorCo
 async fn a_guest_is_told_what_a_file_takes() {
     let mut state = State::new();
     let path = state.path("sparse");
-    write_dense(&path, 300_000);
+    dense_file(&path, 300_000);
     File::options()
         .write(true)
         .open(&path)
@@ -88,7 +86,7 @@ async fn only_regular_files_inside_are_told_of() {
 async fn a_walk_that_has_no_time_left_is_refused() {
     let ctx = FastCopyCtx::builder().timeout(Some(Duration::ZERO));
     let mut state = State::new().with(ctx);
-    write_dense(&state.path("file"), 100_000);
+    dense_file(&state.path("file"), 100_000);
     let dir = state.borrow();
     let answer = Host::summarize_extents(&mut state.view(), dir, "file".into()).await;
     assert!(matches!(
@@ -108,7 +106,7 @@ async fn a_walk_through_all_extents_takes_a_slot() {
     let mut context = Context::from_waker(Waker::noop());
 
     let mut state = State::new().with(builder);
-    write_dense(&state.path("file"), 100_000);
+    dense_file(&state.path("file"), 100_000);
     File::open(state.path("file")).unwrap().sync_all().unwrap();
     let dir = state.borrow();
     let mut view = state.view();

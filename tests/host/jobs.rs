@@ -3,6 +3,8 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use fast_copy_test_support::files::dense_file;
+use fast_copy_test_support::state::State;
 use wasmtime::component::Resource;
 use wasmtime_fast_copy::p2::CopyJob;
 use wasmtime_fast_copy::p2::bindings::jobs::{Host, HostCopyJob};
@@ -12,7 +14,6 @@ use wasmtime_fast_copy::{CopySlots, FastCopyCtx};
 use wasmtime_wasi::p2::bindings::io::poll::HostPollable;
 
 use crate::gate::Gate;
-use crate::state::{State, write_dense};
 
 type Started = Result<Resource<CopyJob>, CopyError>;
 
@@ -34,7 +35,7 @@ fn again(job: &Resource<CopyJob>) -> Resource<CopyJob> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_ends_as_its_call_would_have() {
     let mut state = State::new();
-    write_dense(&state.path("src"), 1 << 20);
+    dense_file(&state.path("src"), 1 << 20);
     let job = start(&mut state, "src", "dst").await.unwrap();
     let report = finish(&mut state, job).await.unwrap();
     assert_eq!((report.size, report.durable), (1 << 20, true));
@@ -56,7 +57,7 @@ async fn a_job_ends_as_its_call_would_have() {
 #[test]
 fn a_job_runs_without_a_runtime_of_the_hosts() {
     let mut state = State::new();
-    write_dense(&state.path("src"), 1 << 20);
+    dense_file(&state.path("src"), 1 << 20);
     let (src, dst) = (state.borrow(), state.borrow());
     let mut view = state.view();
     let flags = CopyFlags::empty();
@@ -170,28 +171,29 @@ async fn dropping_the_store_cancels_its_jobs() {
     let (gate, seen, go) = Gate::new(None);
     let ctx = FastCopyCtx::builder().slots(slots.clone()).hooks(gate);
     let mut state = State::new().with(ctx);
-    write_dense(&state.path("src"), 1 << 20);
+    dense_file(&state.path("src"), 1 << 20);
     let _running = start(&mut state, "src", "first").await.unwrap();
     while seen.recv().unwrap() != "started, 0" {}
     let _waiting = start(&mut state, "src", "second").await.unwrap();
-    let State {
-        ctx, table, dir, ..
-    } = state;
-    drop(table);
+    drop(std::mem::take(&mut state.table));
     // The work can't be stopped from outside, and counts until it has ended.
-    assert_eq!((ctx.jobs() > 0, slots.free()), (true, 0));
+    assert_eq!((state.ctx.jobs() > 0, slots.free()), (true, 0));
     drop(go);
     assert_eq!(
         seen.recv().unwrap(),
         "ended: opening: the copy was cancelled"
     );
     let deadline = Instant::now() + Duration::from_secs(60);
-    while ctx.jobs() > 0 || slots.free() == 0 {
-        assert!(Instant::now() < deadline, "{} jobs are left", ctx.jobs());
+    while state.ctx.jobs() > 0 || slots.free() == 0 {
+        assert!(
+            Instant::now() < deadline,
+            "{} jobs are left",
+            state.ctx.jobs()
+        );
         std::thread::yield_now();
     }
     assert!(seen.try_recv().is_err(), "the second job has begun");
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(state.dir()).unwrap().count(), 1);
 }
 
 /// Its place is taken until its work has ended, not only until the guest has let go of it.
@@ -220,7 +222,7 @@ async fn a_dropped_job_that_still_works_counts() {
 async fn a_job_shows_how_far_it_is() {
     let (gate, seen, go) = Gate::new(None);
     let mut state = State::new().with(FastCopyCtx::builder().hooks(gate));
-    write_dense(&state.path("src"), 1 << 20);
+    dense_file(&state.path("src"), 1 << 20);
     let job = start(&mut state, "src", "dst").await.unwrap();
     while seen.recv().unwrap() != "started, 0" {}
     let before = HostCopyJob::progress(&mut state.view(), again(&job));
@@ -249,7 +251,7 @@ async fn a_cancelled_job_publishes_nothing() {
         let (gate, seen, go) = Gate::new(None);
         let builder = FastCopyCtx::builder().slots(slots.clone()).hooks(gate);
         let mut state = State::new().with(builder);
-        write_dense(&state.path("src"), 1 << 20);
+        dense_file(&state.path("src"), 1 << 20);
         let job = start(&mut state, "src", "dst").await.unwrap();
         while seen.recv().unwrap() != "started, 0" {}
         if drops {
@@ -309,9 +311,7 @@ async fn a_job_and_its_pollables_are_dropped_in_any_order() {
         }
     }
     // The directory is left.
-    let handle: Resource<wasmtime_wasi::filesystem::Descriptor> = Resource::new_own(state.handle);
-    state.table.delete(handle).unwrap();
-    assert!(state.table.is_empty());
+    assert!(state.close(), "something else is left in the table");
 }
 
 #[tokio::test]

@@ -5,33 +5,23 @@ use std::num::NonZero;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::Duration;
 
-use wasmtime::component::Resource;
+use fast_copy_test_support::files::dense_file;
+use fast_copy_test_support::state::State;
 use wasmtime_fast_copy::p2::bindings::copy::Host;
-use wasmtime_fast_copy::p2::bindings::sync::copy::Host as SyncHost;
 use wasmtime_fast_copy::p2::bindings::types::{CopyFlags, ErrorCode};
 use wasmtime_fast_copy::{
     CopyQuota, CopyRate, Durability, FastCopyCtx, FastCopyCtxBuilder, FreeSpaceFloor,
 };
 
-use crate::state::{State, copy, write_dense};
-
 /// Copies in both forms, which must answer in the same way.
 async fn code_of(state: &mut State, src: &str, dst: &str, flags: CopyFlags) -> Option<ErrorCode> {
-    let mut codes = Vec::new();
-    let (dirs, borrow) = (state.handle, Resource::new_borrow);
+    let (src_dir, dst_dir) = (state.borrow(), state.borrow());
     let mut view = state.view();
-    for sync in [false, true] {
-        let (src_dir, dst_dir) = (borrow(dirs), borrow(dirs));
-        let answer = match sync {
-            false => {
-                Host::fast_copy(&mut view, src_dir, src.into(), dst_dir, dst.into(), flags).await
-            }
-            true => SyncHost::fast_copy(&mut view, src_dir, src.into(), dst_dir, dst.into(), flags),
-        };
-        codes.push(answer.unwrap().err().map(|error| error.code));
-    }
-    assert_eq!(format!("{:?}", codes[0]), format!("{:?}", codes[1]));
-    codes.pop().unwrap()
+    let a = Host::fast_copy(&mut view, src_dir, src.into(), dst_dir, dst.into(), flags).await;
+    let b = state.fast_copy(src, dst, flags);
+    let [a, b] = [a, b].map(|answer| answer.unwrap().err().map(|error| error.code));
+    assert_eq!(format!("{a:?}"), format!("{b:?}"));
+    b
 }
 
 #[tokio::test]
@@ -121,9 +111,10 @@ async fn a_copy_that_is_held_to_its_rate_can_meet_its_deadline() {
         let ctx = ctx.timeout(Some(Duration::from_secs(2)));
         let mut state = State::new().with(ctx);
         // The first chunk goes at once, and the next one waits for a quarter of a second.
-        write_dense(&state.path("src"), 8 << 20);
-        let handle = state.handle;
-        let answer = copy(&mut state, handle, "src", CopyFlags::NO_SYNC).await;
+        dense_file(&state.path("src"), 8 << 20);
+        let answer = state
+            .sparse_copy_async("src", "dst", CopyFlags::NO_SYNC)
+            .await;
         let code = answer.unwrap().err().map(|error| error.code);
         assert_eq!(format!("{code:?}"), format!("{expected:?}"));
         assert_eq!(state.path("dst").exists(), expected.is_none());
@@ -141,8 +132,7 @@ async fn a_host_says_what_is_durable() {
     ] {
         let mut state = State::new().with(FastCopyCtx::builder().durability(durability));
         fs::write(state.path("src"), "text").unwrap();
-        let handle = state.handle;
-        let report = copy(&mut state, handle, "src", flags).await;
+        let report = state.sparse_copy_async("src", "dst", flags).await;
         assert_eq!(report.unwrap().unwrap().durable, durable, "{durability:?}");
     }
 }
@@ -164,9 +154,10 @@ async fn a_hosts_mask_takes_permission_bits_away() {
 #[tokio::test]
 async fn a_store_reads_and_resets_its_quota() {
     let mut state = State::new().with(FastCopyCtx::builder().quota(CopyQuota::new(1 << 30)));
-    write_dense(&state.path("src"), 1 << 20);
-    let handle = state.handle;
-    let report = copy(&mut state, handle, "src", CopyFlags::empty()).await;
+    dense_file(&state.path("src"), 1 << 20);
+    let report = state
+        .sparse_copy_async("src", "dst", CopyFlags::empty())
+        .await;
     let quota = state.ctx.quota().unwrap();
     assert_eq!(quota.used(), report.unwrap().unwrap().allocated);
     quota.reset();

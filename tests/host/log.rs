@@ -4,14 +4,13 @@ use std::fs;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
+use fast_copy_test_support::files::dense_file;
+use fast_copy_test_support::state::State;
 use tracing_subscriber::fmt::format::FmtSpan;
 use wasmtime_fast_copy::FastCopyCtx;
 use wasmtime_fast_copy::p2::bindings::copy::Host as _;
 use wasmtime_fast_copy::p2::bindings::inspect::Host as _;
 use wasmtime_fast_copy::p2::bindings::types::CopyFlags;
-use wasmtime_wasi::filesystem::{Descriptor, Dir};
-
-use crate::state::{State, copy, write_dense};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -46,10 +45,11 @@ fn lines_of(work: impl Future<Output = ()>) -> Vec<String> {
 #[test]
 fn a_copy_is_a_span_with_what_it_did() {
     let mut state = State::new();
-    write_dense(&state.path("src"), 1 << 20);
-    let handle = state.handle;
+    dense_file(&state.path("src"), 1 << 20);
     let lines = lines_of(async {
-        let answer = copy(&mut state, handle, "src", CopyFlags::NO_SYNC).await;
+        let answer = state
+            .sparse_copy_async("src", "dst", CopyFlags::NO_SYNC)
+            .await;
         assert!(answer.unwrap().is_ok());
     });
     let [line] = lines.as_slice() else {
@@ -72,16 +72,17 @@ fn a_copy_is_a_span_with_what_it_did() {
         assert!(line.contains(part), "{part} in {line}");
     }
     assert!(!line.contains("error="), "{line}");
-    assert!(!line.contains(state.dir.path().to_str().unwrap()), "{line}");
+    assert!(!line.contains(state.dir().to_str().unwrap()), "{line}");
 }
 
 #[test]
 fn a_failure_is_told_and_a_guests_text_makes_no_line_of_its_own() {
     let mut state = State::new();
-    let handle = state.handle;
     let lines = lines_of(async {
         let path = "x\n2026-01-01 INFO all is well";
-        let answer = copy(&mut state, handle, path, CopyFlags::empty()).await;
+        let answer = state
+            .sparse_copy_async(path, "dst", CopyFlags::empty())
+            .await;
         assert!(answer.unwrap().is_err());
         let dir = state.borrow();
         let answer = state.view().disk_usage(dir, path.into()).await;
@@ -93,7 +94,7 @@ fn a_failure_is_told_and_a_guests_text_makes_no_line_of_its_own() {
     assert!(inspect.contains("worked="), "{inspect}");
     for line in [copy, inspect] {
         assert!(line.contains("error=opening (source): "), "{line}");
-        assert!(!line.contains(state.dir.path().to_str().unwrap()), "{line}");
+        assert!(!line.contains(state.dir().to_str().unwrap()), "{line}");
     }
 }
 
@@ -106,12 +107,8 @@ fn what_refused_a_clone_is_told_whatever_becomes_of_the_copy() {
     ] {
         let across = tempfile::tempdir_in("/dev/shm").unwrap();
         let mut state = State::new();
-        write_dense(&state.path("src"), 1000);
-        let mode = wasmtime_wasi::OpenMode::READ | wasmtime_wasi::OpenMode::WRITE;
-        let dir = fs::File::open(across.path()).unwrap();
-        let perms = wasmtime_wasi::FsPerms::ReadWrite;
-        let dir = Descriptor::Dir(Dir::new(dir, perms, mode, false));
-        let dst = state.table.push(dir).unwrap();
+        dense_file(&state.path("src"), 1000);
+        let dst = state.open(across.path());
         let src = state.borrow();
         let lines = lines_of(async {
             let mut view = state.view();
@@ -129,9 +126,10 @@ fn what_refused_a_clone_is_told_whatever_becomes_of_the_copy() {
 #[test]
 fn a_guests_text_fills_no_log() {
     let mut state = State::new();
-    let handle = state.handle;
     let lines = lines_of(async {
-        let answer = copy(&mut state, handle, &"é".repeat(2000), CopyFlags::empty()).await;
+        let answer = state
+            .sparse_copy_async(&"é".repeat(2000), "dst", CopyFlags::empty())
+            .await;
         assert!(answer.unwrap().is_err());
     });
     assert!(lines[0].contains("é") && lines[0].len() < 1500, "{lines:?}");
@@ -141,9 +139,10 @@ fn a_guests_text_fills_no_log() {
 fn what_is_refused_at_once_is_told_too() {
     let mut state = State::new().with(FastCopyCtx::builder().allow_replace(false));
     fs::write(state.path("src"), "text").unwrap();
-    let handle = state.handle;
     let lines = lines_of(async {
-        let answer = copy(&mut state, handle, "src", CopyFlags::REPLACE).await;
+        let answer = state
+            .sparse_copy_async("src", "dst", CopyFlags::REPLACE)
+            .await;
         assert!(answer.unwrap().is_err());
     });
     assert_eq!(lines.len(), 1);

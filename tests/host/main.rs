@@ -10,4 +10,3 @@ mod log;
 mod operands;
 mod resources;
 mod slots;
-mod state;

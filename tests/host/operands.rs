@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use fast_copy_test_support::state::State;
 use proptest::prelude::*;
 use wasmtime::component::Resource;
 use wasmtime_fast_copy::p2::bindings::sync::copy::Host;
@@ -13,8 +14,6 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
     DescriptorFlags, HostDescriptor, OpenFlags, PathFlags,
 };
 use wasmtime_wasi::{FsPerms, OpenMode};
-
-use crate::state::State;
 
 /// What paths are made of. Everything is there, below the directory and in `dir` again, but `none`.
 const PARTS: [&str; 14] = [
@@ -31,7 +30,7 @@ fn path() -> impl Strategy<Value = String> {
 fn furnished() -> State {
     let state = State::new();
     fs::create_dir(state.path("dir")).unwrap();
-    for dir in [state.dir.path().to_owned(), state.path("dir")] {
+    for dir in [state.dir().to_owned(), state.path("dir")] {
         fs::write(dir.join("file"), "text").unwrap();
         symlink("file", dir.join("inside")).unwrap();
         symlink("../../../../../../etc/hostname", dir.join("outside")).unwrap();
@@ -73,7 +72,7 @@ impl Dirs {
                 Descriptor::File(File::new(file, perms, mode, false))
             }
             _ => {
-                let dir = fs::File::open(state.dir.path()).unwrap();
+                let dir = fs::File::open(state.dir()).unwrap();
                 Descriptor::Dir(Dir::new(dir, perms, mode, false))
             }
         };
@@ -137,7 +136,7 @@ fn of_destination(state: &mut State, dirs: Dirs, dir: u32, path: &str) -> Option
     }
     let found = open_at(state, dir, path, false, true);
     if found.is_ok() {
-        fs::remove_file(state.dir.path().join(path)).unwrap();
+        fs::remove_file(state.dir().join(path)).unwrap();
     }
     found.err()
 }

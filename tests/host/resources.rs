@@ -13,12 +13,13 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use fast_copy_test_support::files::dense_file;
+use fast_copy_test_support::state::State;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Builder;
 use wasmtime_fast_copy::p2::bindings::copy::Host as AsyncHost;
 use wasmtime_fast_copy::p2::bindings::inspect::Host as _;
 use wasmtime_fast_copy::p2::bindings::jobs::{Host as _, HostCopyJob};
-use wasmtime_fast_copy::p2::bindings::sync::copy::Host as SyncHost;
 use wasmtime_fast_copy::p2::bindings::sync::jobs::HostCopyJob as SyncCopyJob;
 use wasmtime_fast_copy::p2::bindings::types::{CopyError, CopyFlags, CopyReport, ErrorCode};
 use wasmtime_fast_copy::{
@@ -26,7 +27,6 @@ use wasmtime_fast_copy::{
 };
 
 use crate::gate::{Gate, begin};
-use crate::state::{State, copy, write_dense};
 
 type Answer = Result<CopyReport, CopyError>;
 
@@ -89,10 +89,7 @@ fn copy_async(state: &mut State, dst: &str) -> Answer {
 }
 
 fn copy_sync(state: &mut State, dst: &str) -> Answer {
-    let (src_dir, dst_dir) = (state.borrow(), state.borrow());
-    let mut view = state.view();
-    let flags = CopyFlags::REPLACE;
-    SyncHost::fast_copy(&mut view, src_dir, "src".into(), dst_dir, dst.into(), flags).unwrap()
+    state.fast_copy("src", dst, CopyFlags::REPLACE).unwrap()
 }
 
 fn copy_in_job(state: &mut State, dst: &str) -> Answer {
@@ -124,10 +121,11 @@ fn calls_do_not_wait_for_a_saturated_blocking_pool() {
     let slots = CopySlots::new(1);
     let ctx = FastCopyCtx::builder().slots(slots.clone());
     let mut state = State::new().with(ctx.timeout(Some(Duration::from_secs(60))));
-    write_dense(&state.path("src"), 1 << 20);
+    dense_file(&state.path("src"), 1 << 20);
     runtime.block_on(async {
-        let handle = state.handle;
-        let answer = copy(&mut state, handle, "src", CopyFlags::REPLACE).await;
+        let answer = state
+            .sparse_copy_async("src", "dst", CopyFlags::REPLACE)
+            .await;
         assert_eq!(answer.unwrap().unwrap().size, 1 << 20);
         let dir = state.borrow();
         let usage = state.view().disk_usage(dir, "src".into()).await;
@@ -163,7 +161,7 @@ fn a_sync_and_an_async_guest_share_a_slot_and_a_saturated_pool() {
         .timeout(None);
     let mut first = State::new().with(builder.clone().hooks(gate));
     let mut second = State::new().with(builder);
-    write_dense(&second.path("src"), 100_000);
+    dense_file(&second.path("src"), 100_000);
     let waiting = second.ctx.clone();
     let held = begin(&mut first, &seen);
     let synchronous = runtime.spawn_blocking(move || copy_sync(&mut second, "dst"));
@@ -182,12 +180,11 @@ fn calls_run_on_a_current_thread_runtime() {
     let builder = FastCopyCtx::builder().slots(CopySlots::new(1));
     let mut holder = State::new().with(builder.clone().hooks(gate));
     let mut state = State::new().with(builder);
-    write_dense(&state.path("src"), 100_000);
+    dense_file(&state.path("src"), 100_000);
     runtime.block_on(async {
         let held = begin(&mut holder, &seen);
-        let handle = state.handle;
         // It waits, so that the runtime without a timer has a deadline to watch.
-        let mut waiting = Box::pin(copy(&mut state, handle, "src", CopyFlags::REPLACE));
+        let mut waiting = Box::pin(state.sparse_copy_async("src", "dst", CopyFlags::REPLACE));
         let mut context = Context::from_waker(Waker::noop());
         assert!(waiting.as_mut().poll(&mut context).is_pending());
         drop(go);
@@ -207,7 +204,7 @@ fn calls_run_while_the_entered_runtime_is_shut_down() {
     runtime.shutdown_background();
     let _entered = handle.enter();
     let mut state = State::new();
-    write_dense(&state.path("src"), 100_000);
+    dense_file(&state.path("src"), 100_000);
     for answer in [
         copy_async(&mut state, "async"),
         copy_sync(&mut state, "sync"),
@@ -288,8 +285,7 @@ fn a_dropped_call_that_waits_leaves_the_queue() {
     let mut state = State::new().with(builder);
     fs::write(state.path("src"), "text").unwrap();
     let ctx = state.ctx.clone();
-    let handle = state.handle;
-    let mut waiting = Box::pin(copy(&mut state, handle, "src", CopyFlags::empty()));
+    let mut waiting = Box::pin(state.sparse_copy_async("src", "dst", CopyFlags::empty()));
     let mut context = Context::from_waker(Waker::noop());
     assert!(waiting.as_mut().poll(&mut context).is_pending());
     assert_eq!(ctx.waiting(), 1);
@@ -310,7 +306,7 @@ fn a_lack_of_descriptors_is_busy_until_it_ends() {
         "resources::a_lack_of_descriptors_is_busy_until_it_ends",
         || {
             let mut state = State::new().with(FastCopyCtx::builder().slots(CopySlots::new(1)));
-            write_dense(&state.path("src"), 100_000);
+            dense_file(&state.path("src"), 100_000);
             // The next number that a new descriptor would get. Nothing was copied yet, so threads and timers
             // start under the limit too.
             let next = File::open("/").map(|file| {
@@ -324,7 +320,7 @@ fn a_lack_of_descriptors_is_busy_until_it_ends() {
                 assert_busy(&copy_sync(&mut state, "dst"));
             }
             limit(Resource::Nofile, usual);
-            assert_eq!(fs::read_dir(state.dir.path()).unwrap().count(), 1);
+            assert_eq!(fs::read_dir(state.dir()).unwrap().count(), 1);
             assert!(copy_async(&mut state, "async").is_ok());
             assert!(copy_in_job(&mut state, "job").is_ok());
             assert!(copy_sync(&mut state, "sync").is_ok());
@@ -347,11 +343,10 @@ fn the_waiting_thread_starts_without_free_descriptors() {
             let mut holder = State::new().with(builder.clone().hooks(gate));
             let held = begin(&mut holder, &seen);
             let mut state = State::new().with(builder);
-            write_dense(&state.path("src"), 100_000);
+            dense_file(&state.path("src"), 100_000);
             let usual = limit(Resource::Nofile, Some(0));
-            let handle = state.handle;
             let ctx = state.ctx.clone();
-            let mut waiting = Box::pin(copy(&mut state, handle, "src", CopyFlags::empty()));
+            let mut waiting = Box::pin(state.sparse_copy_async("src", "dst", CopyFlags::empty()));
             let mut context = Context::from_waker(Waker::noop());
             assert!(waiting.as_mut().poll(&mut context).is_pending());
             assert_eq!(ctx.waiting(), 1);
@@ -368,7 +363,7 @@ fn a_lack_of_threads_is_busy_until_it_ends() {
     in_child("resources::a_lack_of_threads_is_busy_until_it_ends", || {
         let mut state = State::new();
         let size = 20 << 20;
-        write_dense(&state.path("src"), size);
+        dense_file(&state.path("src"), size);
         become_unprivileged(&state);
         let usual = limit(Resource::Nproc, Some(1));
         for _ in 0..3 {
@@ -396,7 +391,7 @@ fn become_unprivileged(state: &State) {
     if !rustix::process::geteuid().is_root() {
         return;
     }
-    fs::set_permissions(state.dir.path(), PermissionsExt::from_mode(0o777)).unwrap();
+    fs::set_permissions(state.dir(), PermissionsExt::from_mode(0o777)).unwrap();
     fs::set_permissions(state.path("src"), PermissionsExt::from_mode(0o644)).unwrap();
     // SAFETY: a plain system call, which glibc makes for all threads.
     let result = unsafe { libc::setuid(65534) };
@@ -436,7 +431,7 @@ fn a_lack_of_memory_is_an_error_until_it_ends() {
 
 fn copies_with_memory_for(bytes: u64) {
     let mut state = State::new();
-    write_dense(&state.path("src"), 17 << 20);
+    dense_file(&state.path("src"), 17 << 20);
     let usual = limit(Resource::As, Some(mapped() + bytes));
     let native = CopyOptions::new()
         .no_sync(true)
@@ -482,7 +477,7 @@ fn a_job_that_does_not_fit_into_the_table_has_done_nothing() {
         .hooks(Count(sender))
         .quota(quota.clone());
     let mut state = State::new().with(ctx);
-    write_dense(&state.path("src"), 100_000);
+    dense_file(&state.path("src"), 100_000);
     fs::write(state.path("dst"), "old").unwrap();
     state.table.set_max_capacity(1);
     for _ in 0..100 {
@@ -515,10 +510,7 @@ fn a_subscription_that_does_not_fit_into_the_table_leaves_nothing() {
     assert!(HostCopyJob::subscribe(&mut view, again()).is_err());
     view.table.set_max_capacity(100);
     assert!(finish(HostCopyJob::finish(&mut view, job)).unwrap().is_ok());
-    let dir: wasmtime::component::Resource<wasmtime_wasi::filesystem::Descriptor> =
-        wasmtime::component::Resource::new_own(state.handle);
-    state.table.delete(dir).unwrap();
-    assert!(state.table.is_empty());
+    assert!(state.close());
 }
 
 /// Panics with a payload of its own.

@@ -5,11 +5,11 @@ use std::future::Future;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
+use fast_copy_test_support::state::State;
 use wasmtime_fast_copy::p2::bindings::types::{CopyFlags, ErrorCode};
 use wasmtime_fast_copy::{CopySlots, FastCopyCtx};
 
 use crate::gate::{Gate, begin};
-use crate::state::{State, copy};
 
 /// Nobody waits for it any more, yet it occupies its thread: so it occupies its slot too.
 #[tokio::test(flavor = "multi_thread")]
@@ -54,8 +54,9 @@ async fn abandoned_work_counts_in_its_store() {
 
 async fn assert_times_out(state: &mut State) {
     fs::write(state.path("src"), "text").unwrap();
-    let handle = state.handle;
-    let answer = copy(state, handle, "src", CopyFlags::empty()).await;
+    let answer = state
+        .sparse_copy_async("src", "dst", CopyFlags::empty())
+        .await;
     assert!(matches!(
         answer.unwrap().unwrap_err().code,
         ErrorCode::Timeout
@@ -74,18 +75,12 @@ async fn a_store_has_as_many_copies_at_once_as_it_may() {
         let slots = CopySlots::new(8);
         let (gate, seen, go) = Gate::new(None);
         let ctx = ctx.slots(slots.clone()).hooks(gate).build();
-        let mut handles: Vec<State> = (0..5)
-            .map(|_| State {
-                ctx: ctx.clone(),
-                ..State::new()
-            })
-            .collect();
+        let mut handles: Vec<State> = (0..5).map(|_| State::new().with_ctx(ctx.clone())).collect();
         let mut calls: Vec<_> = handles
             .iter_mut()
             .map(|state| {
                 fs::write(state.path("src"), "text").unwrap();
-                let handle = state.handle;
-                Box::pin(copy(state, handle, "src", CopyFlags::NO_SYNC))
+                Box::pin(state.sparse_copy_async("src", "dst", CopyFlags::NO_SYNC))
             })
             .collect();
         let mut context = Context::from_waker(Waker::noop());
@@ -127,20 +122,14 @@ async fn calls_wait() {
     let ctx = builder.build();
     let mut stores: Vec<State> = (0..4)
         .map(|_| {
-            let state = State {
-                ctx: ctx.clone(),
-                ..State::new()
-            };
+            let state = State::new().with_ctx(ctx.clone());
             fs::write(state.path("src"), "text").unwrap();
             state
         })
         .collect();
     let mut calls: Vec<_> = stores
         .iter_mut()
-        .map(|state| {
-            let handle = state.handle;
-            Box::pin(copy(state, handle, "src", CopyFlags::empty()))
-        })
+        .map(|state| Box::pin(state.sparse_copy_async("src", "dst", CopyFlags::empty())))
         .collect();
     let busy = calls.split_off(3).pop().unwrap();
     for call in &mut calls {
@@ -181,13 +170,11 @@ async fn a_call_that_nobody_polls_is_in_nobodys_way() {
         fs::write(state.path("src"), "text").unwrap();
     }
     let dst = left_alone.path("dst");
-    let handle = left_alone.handle;
-    let mut call = Box::pin(copy(&mut left_alone, handle, "src", CopyFlags::empty()));
+    let mut call = Box::pin(left_alone.sparse_copy_async("src", "dst", CopyFlags::empty()));
     assert!(call.as_mut().poll(&mut context).is_pending());
     drop(go);
     assert!(held.await.unwrap().is_ok());
-    let handle = other.handle;
-    let answer = copy(&mut other, handle, "src", CopyFlags::empty());
+    let answer = other.sparse_copy_async("src", "dst", CopyFlags::empty());
     let answer = tokio::time::timeout(Duration::from_secs(60), answer).await;
     assert!(answer.expect("the slot is lost").unwrap().is_ok());
     assert!(dst.exists());
@@ -208,8 +195,9 @@ fn calls_wait_in_a_runtime_that_has_no_timer() {
         let impatient = builder.timeout(Some(Duration::from_millis(20)));
         let mut state = State::new().with(impatient);
         fs::write(state.path("src"), "text").unwrap();
-        let handle = state.handle;
-        let answer = copy(&mut state, handle, "src", CopyFlags::empty()).await;
+        let answer = state
+            .sparse_copy_async("src", "dst", CopyFlags::empty())
+            .await;
         assert!(matches!(
             answer.unwrap().unwrap_err().code,
             ErrorCode::Timeout
@@ -242,8 +230,7 @@ fn a_thousand_stores_wait_without_a_thread() {
             .iter_mut()
             .map(|state| {
                 fs::write(state.path("src"), "text").unwrap();
-                let handle = state.handle;
-                Box::pin(copy(state, handle, "src", CopyFlags::NO_SYNC))
+                Box::pin(state.sparse_copy_async("src", "dst", CopyFlags::NO_SYNC))
             })
             .collect();
         for call in &mut calls {

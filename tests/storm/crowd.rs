@@ -5,6 +5,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use fast_copy_test_support::files::{KIB, MIB, dense_file, names, same_content, sparse_file};
+use fast_copy_test_support::filesystems::{FileSystem, reflinks};
+use fast_copy_test_support::guest_host::{Guest, Preopen, run_to_end};
+use fast_copy_test_support::state::State;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use wasmtime_fast_copy::p2::bindings::types::{CopyFlags, CopyMethod, ErrorCode};
@@ -13,11 +17,12 @@ use wasmtime_fast_copy::{
     FastCopyCtxBuilder,
 };
 
-use crate::files::{KIB, MIB, dense_file, names, same_content, sparse_file};
-use crate::filesystems::FileSystem;
-use crate::guest_host::{Guest, Preopen, run_to_end};
-use crate::times;
-use crate::view::View;
+use crate::times::times;
+
+fast_copy_test_support::tests![
+    nobody_fails_or_starves_beside_attackers,
+    an_extent_bomb_is_not_cloned where reflinks,
+];
 
 const GUESTS: usize = 32;
 const COPIES: usize = 32;
@@ -49,7 +54,7 @@ impl CopyHooks for Waits {
     }
 }
 
-pub fn nobody_fails_or_starves_beside_attackers(fs: &FileSystem) {
+fn nobody_fails_or_starves_beside_attackers(fs: &FileSystem) {
     let (slots, start) = (CopySlots::new(SLOTS), Instant::now());
     let alone = Times::default();
     let runtime = Runtime::new().unwrap();
@@ -207,7 +212,7 @@ async fn be_killed(fs: FileSystem, ctx: FastCopyCtxBuilder) {
 }
 
 /// To clone it would take long, could not be stopped, and would keep its writers waiting.
-pub fn an_extent_bomb_is_not_cloned(fs: &FileSystem) {
+fn an_extent_bomb_is_not_cloned(fs: &FileSystem) {
     let dir = fs.dir();
     let extents: Vec<_> = (0..times(1_000_000, 110_000) as u64)
         .map(|i| 8 * KIB * i..8 * KIB * i + 4 * KIB)
@@ -215,12 +220,14 @@ pub fn an_extent_bomb_is_not_cloned(fs: &FileSystem) {
     let src = dir.path().join("src");
     sparse_file(&src, extents.last().unwrap().end, &extents);
     File::open(&src).unwrap().sync_all().unwrap();
-    let mut view = View::new(dir.path(), FastCopyCtx::new());
+    let mut state = State::in_dir(dir.path(), FastCopyCtx::new());
     let start = Instant::now();
-    let error = view.fast_copy("src", "dst", CopyFlags::REQUIRE_REFLINK);
+    let answer = state.fast_copy("src", "dst", CopyFlags::REQUIRE_REFLINK);
     let refused = start.elapsed();
-    assert!(matches!(error.unwrap_err().code, ErrorCode::Unsupported));
-    let report = view.fast_copy("src", "dst", CopyFlags::NO_SYNC).unwrap();
+    let error = answer.unwrap().unwrap_err();
+    assert!(matches!(error.code, ErrorCode::Unsupported));
+    let answer = state.fast_copy("src", "dst", CopyFlags::NO_SYNC);
+    let report = answer.unwrap().unwrap();
     assert!(!matches!(report.method, CopyMethod::Reflink));
     same_content(&src, &dir.path().join("dst")).unwrap();
     println!(

@@ -4,6 +4,9 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use fast_copy_test_support::files::{MIB, dense_file, names};
+use fast_copy_test_support::filesystems::FileSystem;
+use fast_copy_test_support::state::State;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 use wasmtime::component::Resource;
@@ -13,33 +16,31 @@ use wasmtime_fast_copy::p2::bindings::types::CopyFlags;
 use wasmtime_fast_copy::{CopySlots, FastCopyCtx};
 use wasmtime_wasi::p2::bindings::io::poll::HostPollable;
 
-use crate::files::{MIB, dense_file, names};
-use crate::filesystems::FileSystem;
-use crate::view::View;
+fast_copy_test_support::tests![ten_thousand_calls_leave_nothing];
 
 /// How often all kinds of calls are made, and how many calls that is each time.
 const ROUNDS: usize = 1_250;
 const KINDS: usize = 9;
 
-pub fn ten_thousand_calls_leave_nothing(fs: &FileSystem) {
+fn ten_thousand_calls_leave_nothing(fs: &FileSystem) {
     let dir = fs.dir();
     dense_file(&dir.path().join("src"), MIB);
     let slots = CopySlots::new(8);
     let ctx = FastCopyCtx::builder().slots(slots.clone()).build();
-    let mut view = View::new(dir.path(), ctx);
+    let mut state = State::in_dir(dir.path(), ctx);
 
     // What a first call brings with it for good is no leak.
     let runtime = Runtime::new().unwrap();
-    runtime.block_on(all_kinds(&mut view, 100));
+    runtime.block_on(all_kinds(&mut state, 100));
     drop(runtime);
     let before = Held::now();
 
     let runtime = Runtime::new().unwrap();
-    runtime.block_on(all_kinds(&mut view, ROUNDS));
+    runtime.block_on(all_kinds(&mut state, ROUNDS));
     // Waits for its blocking threads.
     drop(runtime);
     let deadline = Instant::now() + Duration::from_secs(60);
-    while slots.free() < 8 || view.ctx.jobs() + view.ctx.waiting() > 0 {
+    while slots.free() < 8 || state.ctx.jobs() + state.ctx.waiting() > 0 {
         assert!(Instant::now() < deadline, "{} slots are free", slots.free());
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -61,30 +62,36 @@ pub fn ten_thousand_calls_leave_nothing(fs: &FileSystem) {
         after.memory <= before.memory + 1_000_000,
         "memory has grown"
     );
-    assert!(view.close(), "something is left in the table");
+    assert!(state.close(), "something is left in the table");
     assert_eq!(names(dir.path()), ["dst", "src"]);
 }
 
 /// Plain calls in both forms, those that fail, those whose future is dropped; jobs that are finished,
 /// cancelled and dropped; looks at files.
-async fn all_kinds(view: &mut View, rounds: usize) {
+async fn all_kinds(state: &mut State, rounds: usize) {
     let flags = CopyFlags::NO_SYNC | CopyFlags::REPLACE;
     for i in 0..rounds {
-        assert!(view.fast_copy("src", "dst", flags).is_ok());
+        assert!(state.fast_copy("src", "dst", flags).unwrap().is_ok());
         let nonsense = ["", "none", "../src", "src/", "."][i % 5];
-        assert!(view.fast_copy(nonsense, "dst", flags).is_err());
-        assert!(view.sparse_copy_async("dst", flags).await.is_ok());
+        assert!(state.fast_copy(nonsense, "dst", flags).unwrap().is_err());
+        assert!(
+            state
+                .sparse_copy_async("src", "dst", flags)
+                .await
+                .unwrap()
+                .is_ok()
+        );
         // In the time that a copy takes, or before it has begun.
-        let dropped = view.sparse_copy_async("dst", flags);
+        let dropped = state.sparse_copy_async("src", "dst", flags);
         let _ = timeout(Duration::from_micros(i as u64 % 500), dropped).await;
-        assert!(view.disk_usage("src").is_ok());
-        let dir = view.dir();
-        let extents = view.view().summarize_extents(dir, "src".into()).await;
+        assert!(state.disk_usage("src").unwrap().is_ok());
+        let dir = state.borrow();
+        let extents = state.view().summarize_extents(dir, "src".into()).await;
         // tmpfs can't tell.
         let _ = extents.unwrap();
         for end in [End::Finish, End::Cancel, End::Drop] {
-            let (src, dst) = (view.dir(), view.dir());
-            let mut host = view.view();
+            let (src, dst) = (state.borrow(), state.borrow());
+            let mut host = state.view();
             let job = host
                 .start_sparse_copy(src, "src".into(), dst, "dst".into(), flags)
                 .unwrap()
@@ -101,7 +108,7 @@ async fn all_kinds(view: &mut View, rounds: usize) {
                 }
                 End::Drop => HostCopyJob::drop(&mut host, job).unwrap(),
             }
-            HostPollable::drop(&mut view.table, pollable).unwrap();
+            HostPollable::drop(&mut state.table, pollable).unwrap();
         }
     }
 }

@@ -9,17 +9,25 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
+use fast_copy_test_support::files::names;
+use fast_copy_test_support::filesystems::FileSystem;
+use fast_copy_test_support::guest_host::{FORMS, Guest, Preopen, run};
+use fast_copy_test_support::state::State;
 use rustix::fs::{RenameFlags, renameat_with};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use tempfile::TempDir;
 use wasmtime_fast_copy::FastCopyCtx;
 use wasmtime_fast_copy::p2::bindings::types::{CopyFlags, ErrorCode};
 
-use crate::files::names;
-use crate::filesystems::FileSystem;
-use crate::guest_host::{FORMS, Guest, Preopen, run};
-use crate::times;
-use crate::view::View;
+use crate::times::times;
+
+fast_copy_test_support::tests![
+    no_raced_path_leads_out,
+    no_raced_copy_leads_out,
+    no_raced_path_leads_out_without_openat2,
+    no_raced_copy_leads_out_without_openat2,
+    no_raced_guest_leads_out,
+];
 
 /// The sizes of the file inside and of the one outside, in bytes.
 const INSIDE: u64 = 1000;
@@ -59,8 +67,8 @@ impl Place {
         assert_content(&self.outside.join("file"), 2, OUTSIDE);
     }
 
-    fn view(&self) -> View {
-        View::new(&self.inside, FastCopyCtx::new())
+    fn state(&self) -> State {
+        State::in_dir(&self.inside, FastCopyCtx::new())
     }
 
     /// Does the work while the two are exchanged, and returns how often they were.
@@ -124,11 +132,11 @@ fn was_a_race(wanted: usize, answers: &BTreeMap<String, u64>) -> bool {
 /// What `open-at` says of a link that was one when it looked, and none when it read it.
 const BY_OPEN_AT: &[ErrorCode] = &[ErrorCode::Invalid];
 
-pub fn no_raced_path_leads_out(fs: &FileSystem) {
+fn no_raced_path_leads_out(fs: &FileSystem) {
     resolve(fs, times(400_000, 20_000), "by openat2", &[]);
 }
 
-pub fn no_raced_path_leads_out_without_openat2(fs: &FileSystem) {
+fn no_raced_path_leads_out_without_openat2(fs: &FileSystem) {
     without_openat2(|| resolve(fs, times(400_000, 5_000), "by open-at", BY_OPEN_AT));
 }
 
@@ -149,13 +157,13 @@ fn without_openat2(work: impl FnOnce() + Send) {
 
 fn resolve(fs: &FileSystem, wanted: usize, how: &str, others: &[ErrorCode]) {
     let place = Place::new(fs);
-    let mut view = place.view();
+    let mut state = place.state();
     let mut answers = BTreeMap::new();
     let mut tried = 0;
     let exchanges = place.exchanged_during(|| {
         while goes_on(tried, wanted, &answers) {
             let path = ["way/file", "other/file", "way/../way/file", "last"][tried % 4];
-            let usage = view.disk_usage(path);
+            let usage = state.disk_usage(path).unwrap();
             if let Ok(usage) = &usage {
                 assert_eq!(usage.size, INSIDE, "an escape, at the {tried}th resolution");
             }
@@ -175,11 +183,11 @@ fn resolve(fs: &FileSystem, wanted: usize, how: &str, others: &[ErrorCode]) {
     drop(place.dir);
 }
 
-pub fn no_raced_copy_leads_out(fs: &FileSystem) {
+fn no_raced_copy_leads_out(fs: &FileSystem) {
     copy(fs, times(20_000, 1_000), "by openat2", &[]);
 }
 
-pub fn no_raced_copy_leads_out_without_openat2(fs: &FileSystem) {
+fn no_raced_copy_leads_out_without_openat2(fs: &FileSystem) {
     without_openat2(|| copy(fs, times(20_000, 1_000), "by open-at", BY_OPEN_AT));
 }
 
@@ -187,7 +195,7 @@ fn copy(fs: &FileSystem, wanted: usize, how: &str, others: &[ErrorCode]) {
     // To exchange a file changes its times.
     let others = [others, &[ErrorCode::SourceChanged]].concat();
     let place = Place::new(fs);
-    let mut view = place.view();
+    let mut state = place.state();
     let mut answers = BTreeMap::new();
     let flags = CopyFlags::NO_SYNC | CopyFlags::REPLACE | CopyFlags::SYMLINK_FOLLOW;
     let mut tried = 0;
@@ -199,7 +207,7 @@ fn copy(fs: &FileSystem, wanted: usize, how: &str, others: &[ErrorCode]) {
                 ("other/file", "way/copy"),
                 ("last", "copy"),
             ][tried % 4];
-            let report = view.fast_copy(src, dst, flags);
+            let report = state.fast_copy(src, dst, flags).unwrap();
             if let Ok(report) = &report {
                 assert_eq!(report.size, INSIDE, "an escape, at the {tried}th copy");
             }
@@ -221,7 +229,7 @@ fn copy(fs: &FileSystem, wanted: usize, how: &str, others: &[ErrorCode]) {
 }
 
 /// A component that copies, and doesn't mind to be refused.
-pub fn no_raced_guest_leads_out(fs: &FileSystem) {
+fn no_raced_guest_leads_out(fs: &FileSystem) {
     let place = Place::new(fs);
     let a_run = times(20_000, 1_000);
     let args = ["spam", &a_run.to_string(), "way/file"];

@@ -1,14 +1,14 @@
 //! Every way that the engine can take from a source to its copy, each forced by options, and by
 //! calls that strace makes fail.
 
-use super::child::Function;
-use super::filesystems::{FileSystem, has_fiemap, reflinks};
-use super::proofs::{self, Proof};
+use crate::filesystems::{FileSystem, has_fiemap, reflinks};
+use crate::function::Function;
+use crate::proofs::{self, Proof};
 
 /// One way.
 pub struct Way {
     pub name: &'static str,
-    makes_sense_on: fn(&str) -> bool,
+    applies_to: fn(&str) -> bool,
     pub function: Function,
     pub options: &'static [&'static str],
     /// What strace does to the copy's calls, so that it comes this way.
@@ -29,7 +29,7 @@ pub struct Way {
 
 const PLAIN: Way = Way {
     name: "reading and writing",
-    makes_sense_on: |_| true,
+    applies_to: |_| true,
     function: Function::Sparse,
     options: &["workers=1"],
     injections: &[],
@@ -43,7 +43,7 @@ const PLAIN: Way = Way {
 
 const OFFLOAD: Way = Way {
     name: "offload",
-    makes_sense_on: has_fiemap,
+    applies_to: has_fiemap,
     function: Function::FastWithoutClone,
     moves_by: "copy_file_range",
     taken: proofs::offloaded,
@@ -52,7 +52,7 @@ const OFFLOAD: Way = Way {
 
 const CLONE: Way = Way {
     name: "clone",
-    makes_sense_on: reflinks,
+    applies_to: reflinks,
     function: Function::Fast,
     options: &[],
     moves_by: "ioctl",
@@ -156,5 +156,5 @@ impl Way {
 /// All ways that a file system knows.
 pub fn ways_on(fs: &FileSystem) -> impl Iterator<Item = &'static Way> {
     let name = fs.name;
-    WAYS.iter().filter(move |way| (way.makes_sense_on)(name))
+    WAYS.iter().filter(move |way| (way.applies_to)(name))
 }

@@ -12,7 +12,9 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::child::{FLAG, Function, Outcome};
+use crate::child::FLAG;
+use crate::function::Function;
+use crate::outcome::Outcome;
 
 /// A copy to be made by a child.
 pub struct Copy<'a> {

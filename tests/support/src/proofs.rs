@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::child::Outcome;
-use super::traced::Call;
+use crate::outcome::Outcome;
+use crate::traced::Call;
 
 /// Whether a copy came by a way; or what is missing. The numbers are what it may have copied at
 /// most, in whole blocks, and the size of the source, both in bytes.

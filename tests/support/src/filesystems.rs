@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::program::{administrators, run, try_run};
+use crate::program::{administrators, run, try_run};
 
 /// A mounted file system.
 #[derive(Clone, Debug)]

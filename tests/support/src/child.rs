@@ -9,96 +9,16 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub use super::traced::{Call, Copy, Stopped};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use wasmtime_fast_copy::{
-    CopyControl, CopyError, CopyErrorKind, CopyOptions, CopyRate, CopyReport, Limits,
-};
+use wasmtime_fast_copy::{CopyControl, CopyErrorKind, CopyOptions, CopyRate, Limits};
+
+use crate::function::Function;
 
 pub const FLAG: &str = "--copy-in-child";
 
 /// After how many bytes a copy is crowded by others, where a test asks for it: what two threads have
 /// moved when each has made two full writes.
 const CROWD_AFTER: u64 = 4 * (256 << 10);
-
-/// Which of the two functions, and by how many threads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Function {
-    Fast,
-    Sparse,
-    /// By two threads, however little there is to move.
-    SparseByTwo,
-    /// As on a file system whose files can't share blocks. Where a fast copy would clone, the kernel
-    /// moves the bytes.
-    FastWithoutClone,
-}
-
-/// Both functions, with as many threads as they choose: one for small files.
-pub const BOTH: [Function; 2] = [Function::Fast, Function::Sparse];
-
-/// All ways in which bytes come into a copy.
-pub const ALL: [Function; 4] = [
-    Function::Fast,
-    Function::FastWithoutClone,
-    Function::Sparse,
-    Function::SparseByTwo,
-];
-
-impl Function {
-    pub fn call(
-        self,
-        options: &CopyOptions,
-        src: &Path,
-        dst: &Path,
-    ) -> Result<CopyReport, CopyError> {
-        match self {
-            Function::Fast => options.fast_copy(src, dst),
-            Function::Sparse => options.sparse_copy(src, dst),
-            Function::SparseByTwo => options.clone().workers(2).sparse_copy(src, dst),
-            Function::FastWithoutClone => {
-                let limits = options.get_limits().clone().max_clone_extents(0);
-                options.clone().limits(limits).fast_copy(src, dst)
-            }
-        }
-    }
-}
-
-/// What a child said at its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The method and the number of bytes copied.
-    Ok(String, u64),
-    /// The kind of the error, and its error number if any.
-    Err(String, Option<i32>),
-    /// It was killed by a signal.
-    Killed(i32),
-}
-
-impl Outcome {
-    #[track_caller]
-    pub fn assert_method(&self, method: &str) {
-        match self {
-            Outcome::Ok(found, _) if found == method => {}
-            other => panic!("expected {method}, got {other:?}"),
-        }
-    }
-
-    #[track_caller]
-    pub fn assert_error(&self, kind: &str) {
-        match self {
-            Outcome::Err(found, _) if found == kind => {}
-            other => panic!("expected {kind}, got {other:?}"),
-        }
-    }
-
-    #[track_caller]
-    pub fn assert_errno(&self, errno: i32) {
-        match self {
-            Outcome::Err(_, Some(found)) if *found == errno => {}
-            other => panic!("expected error number {errno}, got {other:?}"),
-        }
-    }
-}
 
 /// The child's side: copies as told, and prints the outcome.
 pub fn main(args: &[String]) -> ExitCode {
@@ -159,10 +79,7 @@ pub fn main(args: &[String]) -> ExitCode {
         };
     }
     let before = peak_memory();
-    let function = ALL
-        .into_iter()
-        .find(|known| format!("{known:?}") == *function);
-    let function = function.expect("a function's name");
+    let function = Function::by_name(function).expect("a function's name");
     let crowded = crowded_by.is_some();
     if let Some(neighbour) = crowded_by {
         for i in 0..thread::available_parallelism().unwrap().get() {

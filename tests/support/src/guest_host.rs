@@ -13,10 +13,7 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 
-#[path = "../../../examples/run/command.rs"]
-mod command;
-
-pub use command::Form;
+use crate::command::{self, Form};
 
 pub const FORMS: [Form; 2] = [Form::Async, Form::Sync];
 
@@ -56,7 +53,7 @@ impl Guest {
 /// Where the components are.
 pub fn components() -> &'static Path {
     static DIR: LazyLock<PathBuf> = LazyLock::new(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
         let built = root.join("target/guest");
         let status = Command::new(root.join("guest/build.sh"))
             .arg(&built)
@@ -160,7 +157,6 @@ pub fn run_with(
 }
 
 /// The same, where what the guest sees as its standard error is a terminal.
-#[allow(dead_code, reason = "for the tests of one guest")]
 #[track_caller]
 pub fn run_on_terminal(
     guest: Guest,
@@ -205,7 +201,6 @@ pub fn try_run(
 }
 
 /// The same in the asynchronous form. Dropping the future ends the guest.
-#[allow(dead_code, reason = "for the test `storm`")]
 pub async fn run_to_end(
     guest: Guest,
     dirs: &[Preopen<'_>],

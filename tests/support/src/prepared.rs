@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use wasmtime_fast_copy::STAGING_PREFIX;
 
-use super::child::{Call, Copy, Outcome, Stopped};
-use super::files::*;
-use super::filesystems::FileSystem;
-use super::ways::{Way, ways_on};
+use crate::files::{KIB, MIB, allocated, exists, names, same_content, write_data};
+use crate::filesystems::FileSystem;
+use crate::outcome::Outcome;
+use crate::traced::{Call, Copy, Stopped};
+use crate::ways::{Way, ways_on};
 
 /// All ways that this file system knows, each with a source of its own.
 pub fn prepared(fs: &FileSystem) -> impl Iterator<Item = Prepared> {

@@ -1,0 +1,111 @@
+//! A host for WASI 0.2 commands with `sandbox:fast-copy` linked, in both linker forms.
+
+use anyhow::Result;
+use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::{Engine, Store};
+use wasmtime_fast_copy::{FastCopyCtx, FastCopyCtxView, FastCopyView};
+use wasmtime_wasi::p2::bindings::{Command, sync};
+use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
+
+/// Which of the two linkers a command runs with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    Async,
+    Sync,
+}
+
+/// Runs a command to its end and returns its exit status.
+pub fn run(
+    engine: &Engine,
+    component: &Component,
+    wasi: WasiCtx,
+    copies: FastCopyCtx,
+    form: Form,
+) -> Result<i32> {
+    match form {
+        Form::Async => {
+            let runtime = tokio::runtime::Runtime::new()?;
+            runtime.block_on(run_async(engine, component, wasi, copies))
+        }
+        Form::Sync => {
+            let store = Store::new(engine, State::new(wasi, copies));
+            status(call_sync(store, component))
+        }
+    }
+}
+
+/// The same in the asynchronous form. Dropping the future ends the guest.
+pub async fn run_async(
+    engine: &Engine,
+    component: &Component,
+    wasi: WasiCtx,
+    copies: FastCopyCtx,
+) -> Result<i32> {
+    let store = Store::new(engine, State::new(wasi, copies));
+    status(call_async(store, component).await)
+}
+
+/// What a command's end means as an exit status, if it isn't a trap.
+fn status(end: wasmtime::Result<Result<(), ()>>) -> Result<i32> {
+    match end {
+        Ok(Ok(())) => Ok(0),
+        Ok(Err(())) => Ok(1),
+        Err(error) => match error.downcast_ref::<I32Exit>() {
+            Some(exit) => Ok(exit.0),
+            None => Err(error.into()),
+        },
+    }
+}
+
+async fn call_async(
+    mut store: Store<State>,
+    component: &Component,
+) -> wasmtime::Result<Result<(), ()>> {
+    let mut linker = Linker::new(store.engine());
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_fast_copy::p2::add_to_linker_async(&mut linker)?;
+    let command = Command::instantiate_async(&mut store, component, &linker).await?;
+    command.wasi_cli_run().call_run(&mut store).await
+}
+
+fn call_sync(mut store: Store<State>, component: &Component) -> wasmtime::Result<Result<(), ()>> {
+    let mut linker = Linker::new(store.engine());
+    wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+    wasmtime_fast_copy::p2::add_to_linker_sync(&mut linker)?;
+    let command = sync::Command::instantiate(&mut store, component, &linker)?;
+    command.wasi_cli_run().call_run(&mut store)
+}
+
+struct State {
+    wasi: WasiCtx,
+    copies: FastCopyCtx,
+    table: ResourceTable,
+}
+
+impl State {
+    fn new(wasi: WasiCtx, copies: FastCopyCtx) -> Self {
+        Self {
+            wasi,
+            copies,
+            table: ResourceTable::new(),
+        }
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl FastCopyView for State {
+    fn fast_copy(&mut self) -> FastCopyCtxView<'_> {
+        FastCopyCtxView {
+            ctx: &mut self.copies,
+            table: &mut self.table,
+        }
+    }
+}
