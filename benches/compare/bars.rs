@@ -3,10 +3,12 @@
 use fast_copy_test_support::files::{KIB, MIB};
 use fast_copy_test_support::filesystems::reflinks;
 
-use crate::contenders::*;
+use crate::contenders::{
+    FAST, FAST_DURABLE, FICLONE, GUEST_FAST, GUEST_SPLICE, GUEST_STD, PACKED, QEMU_IMG, SPARSE, STD,
+};
 use crate::peers::{Against, peer};
 use crate::results::{Results, Row};
-use crate::whole_files::*;
+use crate::whole_files::{CLONE_EXTENTS, DENSE, EXTENTS, IMAGE, PREALLOCATED, TERABYTE, WRITTEN};
 use crate::{clones, memory, small_files};
 
 /// A bar, and what was measured.

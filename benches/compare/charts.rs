@@ -4,11 +4,14 @@ use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::contenders::*;
+use crate::contenders::{
+    CP, CP_NEVER, CP_NEVER_SYNC, CP_SYNC, FAST, FAST_DURABLE, GUEST_FAST, GUEST_FAST_DURABLE,
+    GUEST_SPLICE, GUEST_STD, QEMU_IMG, RSYNC, SPARSE, STD, XCP,
+};
 use crate::peers::keeps_holes;
 use crate::results::{Results, Row, dir};
 use crate::scaling;
-use crate::whole_files::*;
+use crate::whole_files::{EXTENTS, IMAGE, WARM};
 
 /// The files and their titles.
 pub const FILES: [(&str, &str); 5] = [

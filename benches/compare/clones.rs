@@ -15,10 +15,11 @@ use wasmtime_wasi::runtime::spawn_blocking;
 
 use crate::contenders::{FAST, FICLONE, fast_copy_no_sync, staged_ficlone};
 use crate::disks::Disks;
+use crate::group::Group;
 use crate::guests;
 use crate::results::{Results, median};
-use crate::turns::{shuffle, timed};
-use crate::{Group, ROUNDS, checks, inputs};
+use crate::turns::{ROUNDS, shuffle, timed};
+use crate::{checks, inputs};
 
 pub const WORK: &str = "clone-1-extent";
 

@@ -22,6 +22,7 @@ mod checks;
 mod clones;
 mod contenders;
 mod disks;
+mod group;
 mod guests;
 mod inputs;
 mod machine;
@@ -34,37 +35,18 @@ mod scaling;
 mod small_files;
 mod summary;
 mod turns;
+mod units;
 mod whole_files;
 
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow, ensure};
-use fast_copy_test_support::filesystems::{self, FileSystem};
+use fast_copy_test_support::filesystems::enter_namespace;
 
-use disks::Disks;
-use reserve::Reserve;
-use results::Results;
-
-/// Rounds that count.
-const ROUNDS: usize = 5;
-
-/// A piece of work on a file system.
-struct Group {
-    work: &'static str,
-    on: &'static str,
-    run: fn(&Group, &Disks, &FileSystem, &mut Results) -> Result<()>,
-}
-
-impl Group {
-    fn name(&self) -> String {
-        format!("{}/{}", self.work, self.on)
-    }
-
-    /// Whether somebody means this one: by its name, its work, or its file system.
-    fn is(&self, wanted: &str) -> bool {
-        wanted == self.name() || wanted == self.work || wanted == self.on
-    }
-}
+use crate::disks::Disks;
+use crate::group::Group;
+use crate::reserve::Reserve;
+use crate::results::Results;
 
 fn groups() -> Vec<Group> {
     let mut groups = whole_files::groups();
@@ -118,8 +100,7 @@ fn run() -> Result<()> {
         .filter(|group| args.is_empty() || args.iter().any(|wanted| group.is(wanted)))
         .collect();
 
-    filesystems::enter_namespace()
-        .map_err(|reason| anyhow!("needs root, to mount file systems: {reason}"))?;
+    enter_namespace().map_err(|reason| anyhow!("needs root, to mount file systems: {reason}"))?;
     let mut results = match args.is_empty() {
         true => Results::default(),
         false => Results::load().unwrap_or_default(),

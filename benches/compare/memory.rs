@@ -11,8 +11,9 @@ use wasmtime_fast_copy::CopyOptions;
 
 use crate::contenders::{FAST, FAST_DURABLE, SPARSE, SPARSE_DURABLE};
 use crate::disks::Disks;
+use crate::group::Group;
 use crate::results::Results;
-use crate::{Group, checks, inputs};
+use crate::{checks, inputs};
 
 pub const WORK: &str = "memory";
 

@@ -8,7 +8,8 @@ use anyhow::{Context, Result};
 
 use crate::contenders::{self, Kind};
 use crate::results::{Results, Row, dir};
-use crate::whole_files::*;
+use crate::units::millis;
+use crate::whole_files::{CLONE_EXTENTS, COLD, DENSE, EXTENTS, IMAGE, TERABYTE, WARM};
 use crate::{bars, charts, clones, memory, scaling, small_files, summary};
 
 /// Writes the report and draws the charts.
@@ -281,15 +282,6 @@ fn whole_files(text: &mut String, results: &Results, work: &str, on: &str) -> Re
     }
     text.push('\n');
     Ok(())
-}
-
-pub fn millis(seconds: f64) -> String {
-    let millis = seconds * 1e3;
-    match millis {
-        ..10.0 => format!("{millis:.2}"),
-        ..100.0 => format!("{millis:.1}"),
-        _ => format!("{millis:.0}"),
-    }
 }
 
 fn allocated(row: &Row) -> String {

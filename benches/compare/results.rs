@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use crate::ROUNDS;
+use crate::turns::ROUNDS;
 
 /// The samples of one contender at one piece of work on one file system.
 #[derive(Clone, Debug)]

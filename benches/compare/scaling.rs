@@ -14,9 +14,10 @@ use fast_copy_test_support::filesystems::FileSystem;
 
 use crate::contenders::{FAST, fast_copy_no_sync};
 use crate::disks::Disks;
+use crate::group::Group;
 use crate::results::{Results, Row};
-use crate::turns::shuffle;
-use crate::{Group, ROUNDS, checks, inputs};
+use crate::turns::{ROUNDS, shuffle};
+use crate::{checks, inputs};
 
 const BY_SIZE: &str = "scaling-apparent-size";
 const BY_DATA: &str = "scaling-data";

@@ -14,10 +14,11 @@ use crate::contenders::{
     FAST, FAST_DURABLE, GUEST_SPLICE, GUEST_STD, SPARSE, STD, fast_copy_no_sync, offload, staged,
 };
 use crate::disks::Disks;
+use crate::group::Group;
 use crate::guests;
 use crate::results::Results;
-use crate::turns::{shuffle, timed};
-use crate::{Group, ROUNDS, checks, clones, inputs};
+use crate::turns::{ROUNDS, shuffle, timed};
+use crate::{checks, clones, inputs};
 
 pub const WORK: &str = "small-files";
 

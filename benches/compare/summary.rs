@@ -5,11 +5,11 @@ use std::fs;
 
 use anyhow::{Context, Result};
 
-use crate::contenders::*;
+use crate::contenders::{FAST, FAST_DURABLE, GUEST_FAST, SPARSE};
 use crate::peers::{Against, peer};
-use crate::report::millis;
 use crate::results::Results;
-use crate::whole_files::*;
+use crate::units::with_unit;
+use crate::whole_files::{ACROSS, DENSE, EXTENTS, IMAGE, TERABYTE, WARM};
 
 const BEGIN: &str = "<!-- from `cargo bench --bench compare` -->\n";
 const END: &str = "<!-- to here -->\n";
@@ -45,8 +45,8 @@ fn summary(results: &Results) -> Result<String> {
         writeln!(
             text,
             "| {what} | {} | {} ({}{note}) | {:.1} x |",
-            in_words(ours),
-            in_words(time),
+            with_unit(ours),
+            with_unit(time),
             peer.name(),
             time / ours
         )?;
@@ -81,11 +81,3 @@ const LINES: [Line; 12] = {
         ("2 GiB preallocated, 64 MiB written, ext4", WARM, "ext4", FAST, Best),
     ]
 };
-
-fn in_words(seconds: f64) -> String {
-    match seconds {
-        ..0.001 => format!("{:.0} µs", seconds * 1e6),
-        1.0.. => format!("{seconds:.1} s"),
-        _ => format!("{} ms", millis(seconds)),
-    }
-}

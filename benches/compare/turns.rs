@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+/// Rounds that count.
+pub const ROUNDS: usize = 5;
+
 /// Puts contenders in another order in each round, and in the same one in each run, so that nobody
 /// always has the same one before.
 pub fn shuffle<T>(round: usize, contenders: &mut [T], name: impl Fn(&T) -> String) {

@@ -10,9 +10,10 @@ use fast_copy_test_support::filesystems::{FileSystem, has_disk, reflinks};
 
 use crate::contenders::{self, Contender, Job, Kind};
 use crate::disks::Disks;
+use crate::group::Group;
 use crate::results::Results;
-use crate::turns::shuffle;
-use crate::{Group, ROUNDS, checks, inputs};
+use crate::turns::{ROUNDS, shuffle};
+use crate::{checks, inputs};
 
 pub const DENSE: &str = "dense";
 pub const IMAGE: &str = "image";
@@ -87,7 +88,11 @@ fn build(work: &str, src: &Path, packed: &Path) -> Result<()> {
 /// - the durable guest elsewhere than on ext4: it was shown there to take what the native call takes;
 /// - one pass by another way than the file system's faster one.
 fn takes_part(contender: &Contender, work: &str, on: &str) -> bool {
-    use contenders::*;
+    use contenders::{
+        CP_NEVER_SYNC, FICLONE, GUEST_FAST_DURABLE, GUEST_SPLICE, GUEST_STD, ONE_PASS,
+        ONE_PASS_SYNC, PACKED, PACKED_DURABLE, READ_WRITE, READ_WRITE_BY_TWO, READ_WRITE_SYNC,
+        RSYNC, SPARSE, SPARSE_DURABLE, STD, WRITING, WRITING_BY_TWO,
+    };
     if contender.durable && !has_disk(on) {
         return false;
     }
