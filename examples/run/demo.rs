@@ -12,6 +12,7 @@ use wasmtime_wasi::FsPerms;
 
 use crate::args::{Guest, Preopen};
 use crate::command::Form;
+use crate::guest;
 
 const IMAGE_SIZE: u64 = 4 << 30;
 const MIB: u64 = 1 << 20;
@@ -58,7 +59,7 @@ pub fn run(form: Form) -> Result<i32> {
 fn in_guest<'a>(dir: &Path, form: Form, args: impl Iterator<Item = &'a &'a str>) -> Result<i32> {
     let args: Vec<String> = args.map(|arg| arg.to_string()).collect();
     println!("\nIn the guest: clone-disk {}", args.join(" "));
-    crate::run_guest(Guest {
+    guest::run(Guest {
         component: None,
         args,
         dirs: vec![Preopen {
