@@ -3,13 +3,14 @@
 #
 #   guest/build.sh [--bundle] [DIR]
 #
-# They go to DIR (default: target/guest). With --bundle they also replace those in prebuilt, together
-# with the digests of them and of what they were made from.
+# Writes them to DIR (default: target/guest). --bundle also copies them to prebuilt, and writes
+# prebuilt/SHA256SUMS with guest/digest.sh.
 #
-# Needs either a rustup toolchain with the target (rustup target add wasm32-wasip2), or, where
-# rustup can't fetch one, these Debian packages:
+# Needs one of
+# - a Rust toolchain with the target: rustup target add wasm32-wasip2
+# - on Debian 12, where rustup can't download the target, a rustup toolchain and
 #   apt-get install --no-install-recommends rustc-web rust-web-src wasi-libc clang
-# Without either it exits with status 3.
+# Exits with status 3 if it finds neither.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -30,8 +31,9 @@ sysroot=$(rustc --print sysroot)
 host=$(rustc -vV | sed -n 's/^host: //p')
 
 export CARGO_TARGET_DIR=$target_dir
-# Source paths must not get into the components: the same sources give the same bytes anywhere.
-# (This variable is cargo's way to pass flags with spaces in them: the unit separator is between.)
+# Keep paths of this machine out of the components, so that the same sources give the same bytes in any
+# directory. CARGO_ENCODED_RUSTFLAGS separates flags by the unit separator (0x1f), so that a path may
+# contain spaces.
 flags="--remap-path-prefix=$root=."$'\x1f'"--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
 export CARGO_ENCODED_RUSTFLAGS=$flags
 build=(cargo build --quiet --release --locked --target "$target" --manifest-path "$here/Cargo.toml"
@@ -41,7 +43,7 @@ if [ -d "$sysroot/lib/rustlib/$target" ]; then
   "${build[@]}"
 elif [ -f /usr/lib/wasm32-wasi/libc.a ] && [ -x /usr/bin/clang ] &&
   [ -d "$(/usr/bin/rustc --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library" ]; then
-  # std is built from Debian's source with Debian's compiler; the linker is rustup's.
+  # Build std from Debian's source with Debian's compiler, and link with rustup's linker.
   crt=$target_dir/crt
   mkdir -p "$crt"
   clang --target=wasm32-wasi -O2 -c "$here/toolchain/crt1-command.c" -o "$crt/crt1-command.o"
@@ -53,7 +55,7 @@ elif [ -f /usr/lib/wasm32-wasi/libc.a ] && [ -x /usr/bin/clang ] &&
   export CARGO_ENCODED_RUSTFLAGS="$flags"$'\x1f-L\x1f'"native=$crt"
   "${build[@]}" -Z build-std=std,panic_abort
 else
-  echo "guest/build.sh: no toolchain for $target; see the head of this script" >&2
+  echo "guest/build.sh: no toolchain for $target: run 'rustup target add $target', or install the Debian packages named at the top of this script" >&2
   exit 3
 fi
 

@@ -1,7 +1,8 @@
-/* The start of a WASI command, for Debian 12's wasi-libc.
+/* Provides the entry point of a WASI command, for Debian 12's wasi-libc.
  *
- * The one in that package (of 2022) never runs the constructors, so wasi-libc
- * doesn't know its preopened directories and every path fails. */
+ * The entry point in that package (from 2022) does not call the constructors.
+ * Without them wasi-libc does not register the preopened directories, and every
+ * call with a path fails with errno 76 (ENOTCAPABLE). */
 
 void __wasm_call_ctors(void);
 int __main_void(void);
