@@ -1,4 +1,4 @@
-//! Generated from `wit/p2`, on the WASI types of the `wasip2` crate.
+//! Contains the bindings, generated from `wit/p2`. WASI types are those of the `wasip2` crate.
 
 #![allow(missing_docs, reason = "generated code; the WIT has the documentation")]
 

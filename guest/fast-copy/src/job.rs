@@ -1,4 +1,4 @@
-//! Copies in the background.
+//! Runs copies in the background.
 
 use std::time::Duration;
 
@@ -8,8 +8,13 @@ use wasip2::io::poll::poll;
 use crate::bindings::sandbox::fast_copy::jobs::CopyJob;
 use crate::{CopyProgress, CopyReport, Error};
 
-/// A copy in the background, made by [`CopyOptions::start_fast_copy`] and
-/// [`CopyOptions::start_sparse_copy`]. To drop it is to cancel it.
+/// A copy in the background.
+///
+/// [`CopyOptions::start_fast_copy`] and [`CopyOptions::start_sparse_copy`] start one. Dropping a job
+/// cancels the copy.
+///
+/// The host limits the number of jobs. A job counts until [`finish`](Self::finish) has returned or the
+/// job is dropped, even if the copy has ended.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -26,7 +31,7 @@ use crate::{CopyProgress, CopyReport, Error};
 /// [`CopyOptions::start_fast_copy`]: crate::CopyOptions::start_fast_copy
 /// [`CopyOptions::start_sparse_copy`]: crate::CopyOptions::start_sparse_copy
 #[derive(Debug)]
-#[must_use = "to drop a job is to cancel it"]
+#[must_use = "dropping a job cancels it"]
 pub struct Job {
     job: CopyJob,
 }
@@ -36,18 +41,21 @@ impl Job {
         Self { job }
     }
 
-    /// How far the copy is. Never waits.
+    /// Returns the bytes copied so far, an estimate of the total, and whether the copy has ended. Does
+    /// not wait.
     pub fn progress(&self) -> CopyProgress {
         self.job.progress()
     }
 
-    /// Asks the copy to stop: it ends with [`ErrorCode::Cancelled`](crate::ErrorCode::Cancelled) at its
-    /// next chunk or system call, unless it got its name before. Never waits.
+    /// Asks the copy to stop. Does not wait.
+    ///
+    /// The copy ends with [`ErrorCode::Cancelled`](crate::ErrorCode::Cancelled) at its next chunk or
+    /// system call. If the complete copy is already in place, the cancel has no effect.
     pub fn cancel(&self) {
         self.job.cancel();
     }
 
-    /// Waits until the copy has ended, but no longer than this, and says whether it has.
+    /// Waits until the copy has ended, for at most `time`. Returns whether it has ended.
     pub fn wait_timeout(&self, time: Duration) -> bool {
         let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let (ended, timer) = (self.job.subscribe(), subscribe_duration(time));
@@ -55,17 +63,19 @@ impl Job {
         ended.ready()
     }
 
-    /// Waits until the copy has ended, and takes its result.
+    /// Waits until the copy has ended, and returns its result.
     ///
     /// # Errors
     ///
-    /// Any [`ErrorCode`](crate::ErrorCode); then nothing has changed, unless it is
-    /// [`Io`](crate::ErrorCode::Io) on the destination, with which the copy may be in place.
+    /// Fails with the errors of [`CopyOptions::fast_copy`](crate::CopyOptions::fast_copy) or
+    /// [`CopyOptions::sparse_copy`](crate::CopyOptions::sparse_copy), and with
+    /// [`ErrorCode::Cancelled`](crate::ErrorCode::Cancelled) after [`cancel`](Self::cancel).
     pub fn finish(self) -> Result<CopyReport, Error> {
         Ok(CopyJob::finish(self.job)?)
     }
 
-    /// The job itself, to wait for it together with other things.
+    /// Returns the underlying resource. Use its pollable to wait for the job together with other
+    /// pollables.
     pub fn into_inner(self) -> CopyJob {
         self.job
     }

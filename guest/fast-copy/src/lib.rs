@@ -1,7 +1,18 @@
-//! Copies files at the speed of the host's file system, from inside a WebAssembly sandbox.
+//! Copies files as fast as the host's file system allows, from inside a WebAssembly sandbox.
 //!
-//! Paths are those of [`std::fs`]: they are resolved against the directories that the host has
-//! preopened. Below that, [`copy`], [`jobs`] and [`inspect`] have the calls themselves, on descriptors.
+//! The host must link `sandbox:fast-copy`; `wasmtime-fast-copy` does this for wasmtime. Build guests
+//! for the target `wasm32-wasip2`.
+//!
+//! - [`CopyOptions`] copies a file, at once or as a [`Job`] in the background.
+//! - [`disk_usage`] and [`summarize_extents`] return the space that a file uses and shares.
+//! - [`copy`], [`jobs`] and [`inspect`] are the interfaces themselves. Their functions take a directory's
+//!   [`Descriptor`] and a path relative to it.
+//!
+//! Everything but these three modules takes paths as [`std::fs`] does: a path is resolved against the
+//! preopened directory whose name is its longest prefix. A path outside every preopened directory fails
+//! with [`ErrorCode::NoEntry`].
+//!
+//! Sizes are in bytes.
 //!
 //! ```no_run
 //! use fast_copy::CopyOptions;

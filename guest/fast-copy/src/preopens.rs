@@ -1,11 +1,13 @@
-//! From a path to a preopened directory and a path relative to it.
+//! Resolves a path to a preopened directory and a path relative to it.
 
 use std::path::{Component, Path, PathBuf};
 use std::sync::OnceLock;
 
 use crate::{Descriptor, Error, ErrorCode, Operand};
 
-/// The preopens never change, and handing them out makes new handles each time.
+/// Returns the preopened directories and their names without a leading `/` or `.`.
+///
+/// `get_directories` creates new handles on every call, and the preopens never change: call it once.
 fn preopens() -> &'static [(Descriptor, PathBuf)] {
     static PREOPENS: OnceLock<Vec<(Descriptor, PathBuf)>> = OnceLock::new();
     PREOPENS.get_or_init(|| {
@@ -16,8 +18,13 @@ fn preopens() -> &'static [(Descriptor, PathBuf)] {
     })
 }
 
-/// Finds the preopen whose name is the longest beginning of `path`, as wasi-libc does for
-/// `std::fs`: a leading `/` or `.` counts for nothing.
+/// Finds the preopen whose name is the longest prefix of `path`. Returns its descriptor and the rest of
+/// the path.
+///
+/// A leading `/` or `.` of either is ignored, as in wasi-libc, which resolves paths for `std::fs`.
+///
+/// Fails with `NoEntry` if the path is empty or no preopen's name is a prefix of it, and with
+/// `IllegalByteSequence` if it is not UTF-8.
 pub(crate) fn resolve(
     path: &Path,
     operand: Operand,
@@ -39,7 +46,7 @@ pub(crate) fn resolve(
         .to_str()
         .ok_or_else(|| fail(ErrorCode::IllegalByteSequence))?;
     let rest = if rest.is_empty() { "." } else { rest };
-    // `Path` drops a separator or a `.` in the end, which say that a directory is meant.
+    // `Path` drops a trailing `/` or `/.`, but a path that ends so names a directory: keep a `/`.
     let spelling = path.as_os_str().as_encoded_bytes();
     let trailing = if spelling.ends_with(b"/") || spelling.ends_with(b"/.") {
         "/"
@@ -49,7 +56,7 @@ pub(crate) fn resolve(
     Ok((descriptor, format!("{rest}{trailing}")))
 }
 
-/// The path without a leading `/` or `.`.
+/// Returns the path without a leading `/` or `.`.
 fn anchored(path: &Path) -> PathBuf {
     path.components()
         .filter(|component| !matches!(component, Component::RootDir | Component::CurDir))

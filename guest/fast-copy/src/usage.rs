@@ -1,27 +1,33 @@
-//! What files take.
+//! Reports the space that files use and share.
 
 use std::path::Path;
 
 use crate::preopens::resolve;
 use crate::{Error, ExtentSummary, FileUsage, Operand, inspect};
 
-/// What a file takes, by one look at it. A symbolic link is not followed.
+/// Returns the apparent size of a file and the space allocated for it, in bytes.
+///
+/// Does not follow a symbolic link in the last component of the path. The file must be a regular file.
 ///
 /// # Errors
 ///
-/// Any [`ErrorCode`](crate::ErrorCode).
+/// Fails with the errors listed in [`inspect`].
 pub fn disk_usage(path: impl AsRef<Path>) -> Result<FileUsage, Error> {
     let (dir, path) = resolve(path.as_ref(), Operand::Source)?;
     Ok(inspect::disk_usage(dir, &path)?)
 }
 
-/// How a file's blocks lie, and which of them other files share. It takes its time on a file of many
-/// extents. A symbolic link is not followed.
+/// Returns the number of a file's extents, and how many bytes are in blocks shared with other files.
+///
+/// Reads the file's whole extent map, so the time grows with the number of extents. The call waits
+/// for a slot as a copy does. Does not follow a symbolic link in the last component of the path. The file
+/// must be a regular file.
 ///
 /// # Errors
 ///
-/// Any [`ErrorCode`](crate::ErrorCode): [`Unsupported`](crate::ErrorCode::Unsupported) where the file
-/// system doesn't tell.
+/// Fails with the errors listed in [`inspect`], and with
+/// [`ErrorCode::Unsupported`](crate::ErrorCode::Unsupported) if the file system has no extent map, such as
+/// tmpfs.
 pub fn summarize_extents(path: impl AsRef<Path>) -> Result<ExtentSummary, Error> {
     let (dir, path) = resolve(path.as_ref(), Operand::Source)?;
     Ok(inspect::summarize_extents(dir, &path)?)
