@@ -131,7 +131,7 @@ fn it_tells_what_is_wrong(fs: &FileSystem) {
             (&["verify", "a", "b"] as &[&str], "differ at byte 6"),
             (
                 &["clone", "a", "b"],
-                "destination: exists; ask for replacement",
+                "destination: already exists (use replace",
             ),
             (&["clone", "none", "c"], "source: no such file"),
             (&["clone", "link", "c"], "is a symbolic link"),

@@ -1,4 +1,4 @@
-//! Why a copy failed, for people and for programs.
+//! Defines the error type, with a text for people and a code for programs.
 
 use std::fmt;
 use std::io;
@@ -6,12 +6,24 @@ use std::io;
 use crate::bindings::sandbox::fast_copy::types::CopyError;
 use crate::{ErrorCode, Operand};
 
-/// A copy that failed.
+/// The error of a failed call.
+///
+/// After a failed copy nothing has changed: an old destination is as it was, and a new one does not
+/// exist. There is one exception: [`ErrorCode::Io`] with [`Operand::Destination`] can mean that the
+/// host could not synchronise the destination's directory. Then the complete copy is in place, but
+/// may not survive a power cut.
+///
+/// [`Display`](fmt::Display) starts with `source: ` or `destination: ` if `operand` is known. If a
+/// code has several possible causes, the text lists them. Names of options are those of the WIT,
+/// such as `require-reflink` for [`CopyOptions::require_reflink`](crate::CopyOptions::require_reflink).
+///
+/// Converts to [`io::Error`] with the [`io::ErrorKind`] that is closest to `code`.
 #[derive(Clone, Debug)]
 pub struct Error {
     /// What went wrong.
     pub code: ErrorCode,
-    /// Which of the two files it went wrong with, where that is known.
+    /// The file that the error is about. `None` if it is about both files, or about neither, or if the
+    /// host does not know.
     pub operand: Option<Operand>,
 }
 
@@ -34,37 +46,58 @@ impl fmt::Display for Error {
         f.write_str(match &self.code {
             ErrorCode::Access => "permission denied by the host's file system",
             ErrorCode::BadDescriptor => "bad descriptor",
-            ErrorCode::Busy => "busy; try again later",
-            ErrorCode::Cancelled => "cancelled",
-            ErrorCode::Quota => "disk quota used up",
-            ErrorCode::Exist => "exists; ask for replacement, or choose another name",
-            ErrorCode::FileTooLarge => "file too large for the host's limit or file system",
-            ErrorCode::IllegalByteSequence => "the file system can't take this name",
-            ErrorCode::Invalid => {
-                "not a regular file, not a file's name, or options that contradict each other"
+            ErrorCode::Busy => {
+                "busy: the file is in use, or this guest has too many jobs or waiting calls; try again \
+                 later"
             }
-            ErrorCode::Io => "input or output failed",
+            ErrorCode::Cancelled => "the copy was cancelled",
+            ErrorCode::Quota => "disk quota exceeded",
+            ErrorCode::Exist => "already exists (use replace to overwrite it)",
+            ErrorCode::FileTooLarge => {
+                "file too large: larger than the host allows, or than the destination's file system \
+                 can hold"
+            }
+            ErrorCode::IllegalByteSequence => {
+                "invalid path: not UTF-8, or not accepted by the file system"
+            }
+            ErrorCode::Invalid => {
+                "invalid: not a regular file, not a file name, or contradictory options"
+            }
+            ErrorCode::Io if self.operand == Some(Operand::Destination) => {
+                "input/output error; the complete copy may be in place, but may not survive a \
+                 power cut"
+            }
+            ErrorCode::Io => "input/output error",
             ErrorCode::IsDirectory => "is a directory",
-            ErrorCode::Loop => "is a symbolic link; ask for it to be followed, or name its target",
-            ErrorCode::TooManyLinks => "too many links to the file",
-            ErrorCode::NameTooLong => "name too long",
-            ErrorCode::NoEntry => "no such file or directory",
-            ErrorCode::InsufficientMemory => "the host has no memory for it",
-            ErrorCode::InsufficientSpace => "no space left, on the disk or within the host's limits",
-            ErrorCode::NotDirectory => "not a directory",
-            ErrorCode::Unsupported => "can't be copied truthfully, or not in the way asked for",
-            ErrorCode::Overflow => "a number is too large",
+            ErrorCode::Loop => {
+                "is a symbolic link (use symlink-follow, or name its target), or the path has too \
+                 many symbolic links"
+            }
+            ErrorCode::TooManyLinks => "the file has too many hard links",
+            ErrorCode::NameTooLong => "file name or path too long",
+            ErrorCode::NoEntry => "no such file or directory, or outside every preopened directory",
+            ErrorCode::InsufficientMemory => "the host is out of memory",
+            ErrorCode::InsufficientSpace => {
+                "no space left: the disk is full, or a limit of the host is reached"
+            }
+            ErrorCode::NotDirectory => "a component of the path is not a directory",
+            ErrorCode::Unsupported => {
+                "not supported here: blocks can't be shared (require-reflink), the source is a kernel \
+                 file such as those in /proc, or the file system has no map of extents"
+            }
+            ErrorCode::Overflow => "a number is too large for its type",
             ErrorCode::NotPermitted => {
-                "not permitted: a read-only directory, a path that leads out of it, or the host's policy"
+                "not permitted: the directory is read-only for this guest, the path leads out of it, \
+                 or the host's policy forbids the copy"
             }
             ErrorCode::ReadOnly => "read-only file system",
             ErrorCode::TextFileBusy => "in use as a program or as swap space",
             ErrorCode::SameFile => "source and destination are the same file",
             ErrorCode::SourceChanged => {
-                "changed while it was copied; copy it again when its writer is quiet"
+                "changed during the copy; try again when no program writes to it"
             }
-            ErrorCode::Timeout => "took longer than the host allows",
-            ErrorCode::Other(text) => text.as_deref().unwrap_or("failed"),
+            ErrorCode::Timeout => "the call exceeded the host's time limit",
+            ErrorCode::Other(text) => text.as_deref().unwrap_or("unknown error"),
         })
     }
 }
