@@ -1,23 +1,25 @@
-//! The command line.
+//! Parses the command line.
 
 use fast_copy::CopyOptions;
 use lexopt::prelude::*;
 
 pub const HELP: &str = "\
-Clone disk images at the speed of the host's file system.
+Clone disk images as fast as the host's file system allows.
 
 Usage:
-  clone-disk clone [OPTIONS] BASE NAME...   make each NAME a copy of BASE
+  clone-disk clone [OPTIONS] BASE NAME...   copy BASE to each NAME
   clone-disk verify A B                     compare two files byte by byte
-  clone-disk usage FILE...                  show what each FILE takes, and shares
+  clone-disk usage FILE...                  show the space each FILE uses and shares
 
 Options of clone:
-  --independent      share no block with BASE (sparse-copy instead of fast-copy)
-  --replace          replace a NAME that exists
-  --require-reflink  fail where the file system can't share blocks
-  --dig-holes        make holes of copied blocks that hold only zeros
-  --no-sync          don't wait for the disk
+  --independent      share no blocks with BASE (sparse-copy instead of fast-copy)
+  --replace          replace each NAME that exists
+  --require-reflink  fail if the copy can't share blocks with BASE
+  --dig-holes        turn copied blocks that hold only zeros into holes
+  --no-sync          return before the copies are on the disk
   --symlink-follow   follow BASE if it is a symbolic link
+
+  -h, --help         print this help
 ";
 
 pub enum Command {
@@ -81,19 +83,19 @@ fn parse_verify(parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
     };
     match <[String; 2]>::try_from(paths) {
         Ok([a, b]) => Ok(Command::Verify { a, b }),
-        Err(_) => Err("verify needs two files".into()),
+        Err(_) => Err("verify needs two files, A and B".into()),
     }
 }
 
 fn parse_usage(parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
     match parse_paths(parser)? {
         None => Ok(Command::Help),
-        Some(files) if files.is_empty() => Err("usage needs a file".into()),
+        Some(files) if files.is_empty() => Err("usage needs at least one FILE".into()),
         Some(files) => Ok(Command::Usage { files }),
     }
 }
 
-/// Nothing but paths. None: help is asked for.
+/// Parses arguments that are all paths. Returns `None` if one of them asks for help.
 fn parse_paths(mut parser: lexopt::Parser) -> Result<Option<Vec<String>>, lexopt::Error> {
     let mut paths = Vec::new();
     while let Some(argument) = parser.next()? {

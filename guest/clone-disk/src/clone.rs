@@ -1,4 +1,4 @@
-//! `clone-disk clone`.
+//! Runs `clone-disk clone`: makes the copies, and prints a line for each.
 
 use std::time::{Duration, Instant};
 
@@ -6,8 +6,9 @@ use fast_copy::{CopyMethod, CopyReport};
 
 use crate::args::CloneRequest;
 use crate::progress;
-use crate::size::in_words;
+use crate::size::human_size;
 
+/// Copies the base to each name in turn. Stops at the first error, and keeps the copies made before.
 pub fn run(request: &CloneRequest) -> Result<(), String> {
     let width = request.names.iter().map(|name| name.len()).max();
     let width = width.unwrap_or(0).max("CLONE".len());
@@ -21,9 +22,9 @@ pub fn run(request: &CloneRequest) -> Result<(), String> {
         println!(
             "{name:width$}  {:7}  {:>10}  {:>10}  {:>10}  {:7}  {:>9}",
             method(&report),
-            in_words(report.size),
-            in_words(report.copied),
-            in_words(report.allocated),
+            human_size(report.size),
+            human_size(report.copied),
+            human_size(report.allocated),
             if report.durable { "yes" } else { "no" },
             format!("{:.2} ms", time.as_secs_f64() * 1000.0),
         );

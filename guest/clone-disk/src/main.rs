@@ -1,4 +1,7 @@
-//! `clone-disk`: clones disk images from inside a WebAssembly sandbox.
+//! Clones disk images from inside a WebAssembly sandbox, and shows the space that they use.
+//!
+//! `clone-disk --help` lists the commands and options. The exit status is 0 if everything succeeded,
+//! otherwise 1.
 
 mod args;
 mod clone;

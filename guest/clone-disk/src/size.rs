@@ -1,7 +1,7 @@
-//! Sizes for people.
+//! Formats sizes for people.
 
-/// A number of bytes in binary units.
-pub fn in_words(bytes: u64) -> String {
+/// Returns a number of bytes in binary units, such as `1.5 GiB`.
+pub fn human_size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if bytes < 1024 {
         return format!("{bytes} B");

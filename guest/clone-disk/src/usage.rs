@@ -1,9 +1,10 @@
-//! `clone-disk usage`.
+//! Runs `clone-disk usage`: prints the space that each file uses and shares.
 
 use fast_copy::{ErrorCode, disk_usage, summarize_extents};
 
-use crate::size::in_words;
+use crate::size::human_size;
 
+/// Prints a line for each file. Stops at the first error.
 pub fn run(files: &[String]) -> Result<(), String> {
     let width = files.iter().map(|file| file.len()).max();
     let width = width.unwrap_or(0).max("FILE".len());
@@ -14,15 +15,15 @@ pub fn run(files: &[String]) -> Result<(), String> {
     for file in files {
         let usage = disk_usage(file).map_err(|error| format!("{file}: {error}"))?;
         let (shared, extents) = match summarize_extents(file) {
-            Ok(summary) => (in_words(summary.shared), summary.extents.to_string()),
-            // tmpfs, for one, doesn't tell.
+            Ok(summary) => (human_size(summary.shared), summary.extents.to_string()),
+            // The file system has no extent map; tmpfs is one.
             Err(error) if matches!(error.code, ErrorCode::Unsupported) => ("-".into(), "-".into()),
             Err(error) => return Err(format!("{file}: {error}")),
         };
         println!(
             "{file:width$}  {:>10}  {:>10}  {shared:>10}  {extents:>7}",
-            in_words(usage.size),
-            in_words(usage.allocated),
+            human_size(usage.size),
+            human_size(usage.allocated),
         );
     }
     Ok(())
