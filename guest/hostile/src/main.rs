@@ -1,15 +1,18 @@
 //! Attacks a host of `sandbox:fast-copy`, in the first preopened directory.
 //!
-//! - `handle NUMBER`: copies with a handle that the guest was never given; with `closed` for the number,
-//!   with one that it has given back; with `pollable`, with one of another kind. The host should trap.
-//! - `string BYTES`: passes a path as long as that.
-//! - `hoard JOBS`: starts as many jobs and finishes none.
-//! - `crowd JOBS FLAGS DST`: has as many jobs copy `src` at once; in DST `{i}` is the number of the job.
-//! - `storm ROUNDS SEED`: starts, watches, cancels, drops and finishes jobs as chance has it, copying
-//!   `src` to names of its own.
-//! - `spam ROUNDS SRC`: copies SRC, ROUNDS times, and expects to be refused.
+//! - `hostile handle NUMBER` copies with a handle that the guest does not own. `closed` instead of a
+//!   number uses one that the guest has dropped, and `pollable` one of another resource type. The host
+//!   should trap.
+//! - `hostile string BYTES` passes paths of this length, as source and as destination.
+//! - `hostile hoard JOBS` starts this many jobs and neither finishes nor drops them.
+//! - `hostile crowd JOBS FLAGS DST` starts this many jobs that copy `src` to DST, then finishes them. FLAGS
+//!   is `replace`, `no-sync` or empty. In DST `{i}` stands for the number of the job.
+//! - `hostile storm ROUNDS SEED` starts, subscribes to, cancels, drops and finishes jobs at random. They
+//!   copy `src` to `dst-0` to `dst-3`.
+//! - `hostile spam ROUNDS SRC` copies SRC this many times to the name `spam`.
 //!
-//! Prints what came of it: the number of calls for each answer.
+//! Prints a line for each result that calls had: `ok`, `started` or the name of an error code, and the
+//! number of calls with this result.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -22,6 +25,9 @@ use wasip2::filesystem::preopens::get_directories;
 use wasip2::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
 use wasip2::io::poll::Pollable;
 
+const USAGE: &str = "usage: hostile handle (NUMBER|closed|pollable) | string BYTES | hoard JOBS | \
+    crowd JOBS FLAGS DST | storm ROUNDS SEED | spam ROUNDS SRC";
+
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -33,14 +39,14 @@ fn main() {
         ["crowd", jobs, flags, dst] => crowd(&dir, jobs.parse().unwrap(), flags, dst),
         ["storm", rounds, seed] => storm(&dir, rounds.parse().unwrap(), seed.parse().unwrap()),
         ["spam", rounds, src] => spam(&dir, rounds.parse().unwrap(), src),
-        _ => panic!("see the head of the source"),
+        _ => panic!("{USAGE}"),
     };
     for (answer, count) in answers.0 {
         println!("{answer} {count}");
     }
 }
 
-/// How often there was which answer.
+/// The number of calls for each answer.
 #[derive(Default)]
 struct Answers(BTreeMap<String, u64>);
 
@@ -57,14 +63,16 @@ impl Answers {
     }
 }
 
+/// Returns the name of the error code.
 fn code(error: &CopyError) -> String {
     format!("{:?}", error.code).replace("ErrorCode::", "")
 }
 
+/// Copies with a descriptor made from a number. The host should trap.
 fn forge(dir: &Descriptor, handle: &str) -> Answers {
     let timer = subscribe_duration(0);
     let number = match handle {
-        // What the number is used for next is for the host to say.
+        // The host may reuse the number for another handle.
         "closed" => {
             let opened = dir.open_at(
                 PathFlags::empty(),
@@ -77,7 +85,8 @@ fn forge(dir: &Descriptor, handle: &str) -> Answers {
         "pollable" => timer.handle(),
         number => number.parse().unwrap(),
     };
-    // SAFETY: there is nothing unsafe about a number; whether it is a handle is for the host to say.
+    // SAFETY: a handle is an index that the runtime checks on each call; a wrong one traps and touches no
+    // memory of this guest.
     let forged = unsafe { Descriptor::from_handle(number) };
     let mut answers = Answers::default();
     let flags = CopyFlags::empty();
@@ -86,6 +95,7 @@ fn forge(dir: &Descriptor, handle: &str) -> Answers {
     answers
 }
 
+/// Passes a path of `bytes` bytes to a copy and to a job, as source and as destination.
 fn string(dir: &Descriptor, bytes: usize) -> Answers {
     let long = "a/".repeat(bytes / 2);
     let mut answers = Answers::default();
@@ -98,10 +108,12 @@ fn string(dir: &Descriptor, bytes: usize) -> Answers {
     answers
 }
 
+/// Starts a job that copies `src` to `dst`.
 fn start(dir: &Descriptor, dst: &str, flags: CopyFlags) -> Result<CopyJob, CopyError> {
     jobs::start_sparse_copy(dir, "src", dir, dst, flags)
 }
 
+/// Starts jobs, and leaks each of them with a pollable.
 fn hoard(dir: &Descriptor, count: usize) -> Answers {
     let mut answers = Answers::default();
     for i in 0..count {
@@ -117,6 +129,7 @@ fn hoard(dir: &Descriptor, count: usize) -> Answers {
     answers
 }
 
+/// Starts all jobs, then finishes them.
 fn crowd(dir: &Descriptor, count: usize, flags: &str, dst: &str) -> Answers {
     let flags = match flags {
         "replace" => CopyFlags::REPLACE,
@@ -133,6 +146,7 @@ fn crowd(dir: &Descriptor, count: usize, flags: &str, dst: &str) -> Answers {
     answers
 }
 
+/// Copies one file many times.
 fn spam(dir: &Descriptor, rounds: usize, src: &str) -> Answers {
     let mut answers = Answers::default();
     for _ in 0..rounds {
@@ -142,6 +156,7 @@ fn spam(dir: &Descriptor, rounds: usize, src: &str) -> Answers {
     answers
 }
 
+/// Makes random calls on a growing set of jobs and pollables.
 fn storm(dir: &Descriptor, rounds: usize, mut seed: u64) -> Answers {
     // xorshift64: any full-period generator will do.
     let mut chance = move |n: u64| {
@@ -175,7 +190,7 @@ fn storm(dir: &Descriptor, rounds: usize, mut seed: u64) -> Answers {
         }
     }
     for pollable in &pollables {
-        // Whose job it was is forgotten; all of them come to an end.
+        // The jobs of some pollables are finished or dropped already. Every pollable must become ready.
         pollable.block();
     }
     drop(jobs);

@@ -1,12 +1,16 @@
-//! Copies a file in the ways that a guest has without `sandbox:fast-copy`; the benchmarks compare
-//! with it.
+//! Copies a file as a guest can without `sandbox:fast-copy`, for comparison in the benchmarks.
 //!
 //! `own-copy (std|splice) [--sync] SRC DST [REPEAT]`
 //!
-//! `std` is `std::fs::copy`. `splice` has the host pump the bytes from stream to stream, so that they
-//! never enter the guest's memory; its paths are relative to the first preopen. With `--sync` each
-//! call also waits for the disk. In a path `{i}` stands for the number of the call. Prints the
-//! nanoseconds of each call.
+//! - `std` calls `std::fs::copy`.
+//! - `splice` calls `blocking-splice` of `wasi:io`: the host moves the bytes from the source's stream to
+//!   the destination's, and they never enter the guest's memory. SRC and DST are relative to the first
+//!   preopened directory.
+//! - `--sync` also synchronises the copy, within the time measured.
+//! - In SRC and DST `{i}` stands for the number of the copy, from 0.
+//! - REPEAT is the number of copies; default: 1.
+//!
+//! Prints the nanoseconds of each copy on one line.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -34,6 +38,7 @@ fn main() -> ExitCode {
     }
 }
 
+/// Makes the copies that the arguments ask for, and returns the nanoseconds of each.
 fn run() -> Result<Vec<String>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -48,7 +53,9 @@ fn run() -> Result<Vec<String>> {
         _ => return Err(USAGE.into()),
     };
     let preopens = get_directories();
-    let (dir, _) = preopens.first().ok_or("no preopen")?;
+    let (dir, _) = preopens
+        .first()
+        .ok_or("the host has preopened no directory")?;
 
     let mut times = Vec::new();
     for i in 0..calls {
@@ -66,6 +73,7 @@ fn run() -> Result<Vec<String>> {
     Ok(times)
 }
 
+/// Copies with `std::fs::copy`, which reads and writes through the guest's memory.
 fn copy(src: &str, dst: &str, sync: bool) -> Result<()> {
     fs::copy(src, dst)?;
     if sync {
@@ -74,6 +82,7 @@ fn copy(src: &str, dst: &str, sync: bool) -> Result<()> {
     Ok(())
 }
 
+/// Copies with `blocking-splice`, which moves the bytes in the host.
 fn splice(dir: &Descriptor, src: &str, dst: &str, sync: bool) -> Result<()> {
     let open =
         |path, open_flags, flags| dir.open_at(PathFlags::SYMLINK_FOLLOW, path, open_flags, flags);
@@ -83,22 +92,23 @@ fn splice(dir: &Descriptor, src: &str, dst: &str, sync: bool) -> Result<()> {
     let input = src.read_via_stream(0)?;
     let output = dst.write_via_stream(0)?;
     loop {
-        // The host takes as much of this as it likes: wasmtime 48 takes 64 KiB a call.
+        // The host chooses how many bytes to move in a call; wasmtime 48 moves 64 KiB.
         match output.blocking_splice(&input, u64::MAX) {
             Ok(_) => {}
-            // The source's end. Were it the destination that is closed, the flush would say so.
+            // The end of the source. If the destination were closed instead, the flush below would fail.
             Err(StreamError::Closed) => break,
-            Err(error) => return Err(in_words(error)),
+            Err(error) => return Err(error_text(error)),
         }
     }
-    output.blocking_flush().map_err(in_words)?;
+    output.blocking_flush().map_err(error_text)?;
     if sync {
         dst.sync()?;
     }
     Ok(())
 }
 
-fn in_words(error: StreamError) -> Box<dyn Error> {
+/// Converts a stream's error to one with the host's text.
+fn error_text(error: StreamError) -> Box<dyn Error> {
     match error {
         StreamError::LastOperationFailed(error) => error.to_debug_string().into(),
         StreamError::Closed => "the destination's stream is closed".into(),

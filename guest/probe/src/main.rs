@@ -1,15 +1,18 @@
-//! Makes raw calls of `sandbox:fast-copy`, with operands that the SDK would never pass.
+//! Makes raw calls of `sandbox:fast-copy`, also with operands that the SDK never passes.
 //!
 //! `probe FUNCTION SRC_DIR SRC_PATH DST_DIR DST_PATH FLAGS [REPEAT]`
 //!
-//! FUNCTION is `fast-copy`, `sparse-copy`, or, to see what a call of `wasi:filesystem` takes, `stat`:
-//! its `stat-at` of the source.
+//! - FUNCTION is `fast-copy`, `sparse-copy` or `stat`. The last calls `stat-at` of `wasi:filesystem` on
+//!   the source, to compare the time of a call.
+//! - SRC_DIR and DST_DIR are the name of a preopened directory, or `file:PATH` or `dir:PATH`. These two
+//!   open a file or a directory in the first preopened directory, for reading only.
+//! - In SRC_PATH and DST_PATH `\0` stands for NUL, and `{i}` for the number of the call, from 0.
+//! - FLAGS are the WIT's names of flags, separated by commas. It may be empty.
+//! - REPEAT is the number of calls; default: 1.
 //!
-//! A directory is a preopen's name; `file:PATH` is the descriptor of a file in the first preopen, and
-//! `dir:PATH` that of a directory there, opened for reading only.
-//! In a path `\0` stands for NUL and `{i}` for the number of the call. Flags are named as in the
-//! WIT, with commas. Prints `ok METHOD SIZE COPIED ALLOCATED DURABLE` or `err CODE OPERAND`, for
-//! `stat` `ok` or `err CODE`, and with REPEAT the nanoseconds of each call.
+//! Prints one line for the first call: `ok METHOD SIZE COPIED ALLOCATED DURABLE`, or for `stat` `ok`.
+//! Stops at the first call that fails, and prints `err CODE OPERAND`, or for `stat` `err CODE`. If REPEAT
+//! is given and no call has failed, prints the nanoseconds of each call on a second line.
 
 use std::time::Instant;
 
@@ -38,9 +41,11 @@ fn main() {
         "fast-copy" => Outcome::Copy(copy::fast_copy(&src, src_path, &dst, dst_path, flags)),
         "sparse-copy" => Outcome::Copy(copy::sparse_copy(&src, src_path, &dst, dst_path, flags)),
         "stat" => Outcome::Stat(src.stat_at(PathFlags::empty(), src_path).map(drop)),
-        other => panic!("no function {other}"),
+        other => panic!("unknown function {other}: use fast-copy, sparse-copy or stat"),
     };
-    let calls: usize = repeat.first().map_or(1, |n| n.parse().expect("a number"));
+    let calls: usize = repeat
+        .first()
+        .map_or(1, |n| n.parse().expect("REPEAT must be a number"));
 
     let mut times = Vec::with_capacity(calls);
     for i in 0..calls {
@@ -49,11 +54,11 @@ fn main() {
         let start = Instant::now();
         let outcome = call(&src_path, &dst_path);
         times.push(start.elapsed().as_nanos().to_string());
-        match outcome.in_words() {
-            Ok(words) if i == 0 => println!("{words}"),
+        match outcome.line() {
+            Ok(line) if i == 0 => println!("{line}"),
             Ok(_) => {}
-            Err(words) => {
-                println!("{words}");
+            Err(line) => {
+                println!("{line}");
                 return;
             }
         }
@@ -63,13 +68,15 @@ fn main() {
     }
 }
 
+/// The result of a call.
 enum Outcome {
     Copy(Result<CopyReport, CopyError>),
     Stat(Result<(), ErrorCode>),
 }
 
 impl Outcome {
-    fn in_words(self) -> Result<String, String> {
+    /// Returns the line to print, as `Err` if the call has failed.
+    fn line(self) -> Result<String, String> {
         match self {
             Outcome::Copy(Ok(report)) => Ok(format!(
                 "ok {:?} {} {} {} {}",
@@ -82,6 +89,7 @@ impl Outcome {
     }
 }
 
+/// Returns the descriptor that SRC_DIR or DST_DIR names.
 fn descriptor(spelling: &str) -> Descriptor {
     let preopens = get_directories();
     let opened = match spelling.split_once(':') {
@@ -93,12 +101,12 @@ fn descriptor(spelling: &str) -> Descriptor {
         Some((path, flags)) => preopens[0]
             .0
             .open_at(PathFlags::empty(), path, flags, DescriptorFlags::READ)
-            .expect("it is in the first preopen"),
+            .expect("PATH must exist in the first preopened directory"),
         None => {
             preopens
                 .into_iter()
                 .find(|(_, name)| name == spelling)
-                .expect("a preopen's name")
+                .expect("the directory must be the name of a preopened one")
                 .0
         }
     }
@@ -114,11 +122,12 @@ fn parse_flags(names: &str) -> CopyFlags {
             "require-reflink" => CopyFlags::REQUIRE_REFLINK,
             "dig-holes" => CopyFlags::DIG_HOLES,
             "no-sync" => CopyFlags::NO_SYNC,
-            other => panic!("no flag {other}"),
+            other => panic!("unknown flag {other}: use a name from the WIT's copy-flags"),
         })
         .fold(CopyFlags::empty(), |all, flag| all | flag)
 }
 
+/// Replaces `\0` and `{i}` in a path.
 fn unescape(path: &str, call: usize) -> String {
     path.replace("\\0", "\0").replace("{i}", &call.to_string())
 }
