@@ -1,6 +1,7 @@
-//! An asynchronous host: WASI, and one line more for fast copies.
+//! Shows the shortest asynchronous host: WASI, and one more line for fast copies. Run it with
+//! `cargo run --example async_host`.
 //!
-//! Runs the bundled guest, which clones a file in a temporary directory.
+//! It runs the bundled guest `clone-disk`, which clones a file in a temporary directory.
 
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Result, Store};
@@ -54,7 +55,7 @@ async fn main() -> Result<()> {
     let mut store = Store::new(&engine, state);
     let guest = Component::new(&engine, include_bytes!("../prebuilt/clone-disk.wasm"))?;
     let command = Command::instantiate_async(&mut store, &guest, &linker).await?;
-    let end = command.wasi_cli_run().call_run(&mut store).await?;
-    assert!(end.is_ok() && dir.path().join("copy").exists());
+    let result = command.wasi_cli_run().call_run(&mut store).await?;
+    assert!(result.is_ok() && dir.path().join("copy").exists());
     Ok(())
 }

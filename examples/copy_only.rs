@@ -1,5 +1,9 @@
-//! Linking only `copy`: the guest can copy, but neither start jobs nor look at files. A guest that
-//! imports more isn't instantiated.
+//! Shows a host that links only the interface `copy`, not `jobs` or `inspect`. Run it with
+//! `cargo run --example copy_only`.
+//!
+//! A guest that imports `jobs` or `inspect` can't be instantiated: the example prints the error for the
+//! bundled guest `clone-disk`. Then it runs `probe`, which imports only `copy` and makes one copy in a
+//! temporary directory.
 
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Result, Store};
@@ -39,12 +43,12 @@ fn main() -> Result<()> {
     bindings::types::add_to_linker::<_, FastCopy>(&mut linker, State::fast_copy)?;
     bindings::sync::copy::add_to_linker::<_, FastCopy>(&mut linker, State::fast_copy)?;
 
-    // This one imports `jobs` too.
+    // clone-disk imports `jobs` and `inspect` too.
     let guest = Component::new(&engine, include_bytes!("../prebuilt/clone-disk.wasm"))?;
-    let refused = linker.instantiate_pre(&guest).err();
-    println!("clone-disk: {}", refused.expect("no jobs are linked"));
+    let error = linker.instantiate_pre(&guest).err();
+    println!("clone-disk: {}", error.expect("`jobs` is not linked"));
 
-    // This one imports nothing but `copy`.
+    // probe imports only `copy`, and the `types` that `copy` uses.
     let guest = Component::new(&engine, include_bytes!("../prebuilt/probe.wasm"))?;
     let dir = tempfile::tempdir()?;
     std::fs::write(dir.path().join("base"), "a disk image")?;
@@ -59,7 +63,7 @@ fn main() -> Result<()> {
     };
     let mut store = Store::new(&engine, state);
     let command = Command::instantiate(&mut store, &guest, &linker)?;
-    let end = command.wasi_cli_run().call_run(&mut store)?;
-    assert!(end.is_ok() && dir.path().join("copy").exists());
+    let result = command.wasi_cli_run().call_run(&mut store)?;
+    assert!(result.is_ok() && dir.path().join("copy").exists());
     Ok(())
 }

@@ -1,8 +1,11 @@
-//! A host that bounds a guest which it doesn't trust, forbids what it likes, and counts what it does:
-//! with the limits and the policy of `FastCopyCtx::builder`, and with hooks that export counters and
-//! histograms through the `metrics` facade.
+//! Shows how to limit an untrusted guest, authorize its copies, and export metrics of them. Run it with
+//! `cargo run --example limits_and_metrics`.
 //!
-//! Runs the bundled guest three times: once well, once against a policy, once beyond its quota.
+//! `FastCopyCtx::builder` sets the limits and the policy. Hooks authorize each copy, and count copies with
+//! the crate `metrics`.
+//!
+//! The example runs the bundled guest `clone-disk` three times. The first run succeeds, the hooks forbid
+//! the second, and the third exceeds the quota. Then it prints the metrics.
 
 use std::num::NonZero;
 use std::time::Duration;
@@ -18,10 +21,10 @@ use wasmtime_fast_copy::{
 use wasmtime_wasi::p2::bindings::sync::Command;
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxView, WasiView};
 
-/// Forbids copies of secrets, and counts the others.
-struct Watch;
+/// Forbids copies of `*.key` files, and records metrics of all other copies.
+struct Metrics;
 
-impl CopyHooks for Watch {
+impl CopyHooks for Metrics {
     fn authorize(&self, request: &CopyRequest<'_>) -> bool {
         let allowed = !request.src_path.ends_with(".key");
         if !allowed {
@@ -30,7 +33,7 @@ impl CopyHooks for Watch {
         allowed
     }
 
-    // Its control could be kept, to show how far the copy is from elsewhere, and to cancel it.
+    // A host can keep a clone of the `CopyControl`, to cancel the copy or read its progress from any thread.
     fn started(&self, _: &CopyRequest<'_>, _: &CopyControl) {
         gauge!("copies_running").increment(1);
     }
@@ -87,10 +90,10 @@ impl FastCopyView for State {
 }
 
 fn main() -> Result<()> {
-    // A real host installs an exporter here, for Prometheus say.
+    // A real host installs an exporter here, for example one for Prometheus.
     let recorder = DebuggingRecorder::new();
     let metrics = recorder.snapshotter();
-    recorder.install().expect("no other recorder");
+    recorder.install().expect("no other recorder is installed");
 
     let engine = Engine::default();
     let mut linker = Linker::new(&engine);
@@ -102,8 +105,9 @@ fn main() -> Result<()> {
     std::fs::write(dir.path().join("base"), vec![1; 300 << 10])?;
     std::fs::write(dir.path().join("host.key"), "a secret")?;
 
+    // All copies of this guest may allocate 1 MiB in total: three copies of the base, not four.
     let quota = CopyQuota::new(1 << 20);
-    let mebibytes = NonZero::new(100 << 20).expect("more than nothing");
+    let bytes_per_second = NonZero::new(100 << 20).expect("not zero");
     let copies = FastCopyCtx::builder()
         .max_size(1 << 40)
         .quota(quota.clone())
@@ -111,15 +115,16 @@ fn main() -> Result<()> {
             percent: 1,
             bytes: 100 << 20,
         })
-        .rate(CopyRate::new(mebibytes))
+        .rate(CopyRate::new(bytes_per_second))
         .timeout(Some(Duration::from_secs(60)))
         .max_copies(1)
         .durability(Durability::Always)
         .allow_replace(false)
         .permissions_mask(0o600)
-        .hooks(Watch)
+        .hooks(Metrics)
         .build();
 
+    // The source of each run, the names of its copies, and how many of them must succeed.
     for (src, names, copied) in [
         ("base", ["a", "b"], 2),
         ("host.key", ["c", "d"], 0),
@@ -139,12 +144,16 @@ fn main() -> Result<()> {
         let command = Command::instantiate(&mut store, &guest, &linker)?;
         match command.wasi_cli_run().call_run(&mut store) {
             Ok(_) => {}
+            // clone-disk prints the error of a copy and exits with status 1.
             Err(error) if error.is::<I32Exit>() => {}
             Err(trap) => return Err(trap),
         }
         let made = names.iter().filter(|name| dir.path().join(name).exists());
-        ensure!(made.count() == copied, "{src} was copied to {names:?}");
-        println!("The quota: {} of {} bytes.", quota.used(), quota.limit());
+        ensure!(
+            made.count() == copied,
+            "{src}: expected {copied} of {names:?}"
+        );
+        println!("Quota used: {} of {} bytes.", quota.used(), quota.limit());
     }
 
     println!();

@@ -1,8 +1,12 @@
-//! Linking without `FastCopyView`: for a framework that owns the store's data and hands parts of it to
-//! plug-ins, as a factor of Spin or a plug-in of wasmCloud does.
+//! Shows how to link without implementing `FastCopyView`, for a framework that owns the type of the
+//! store's data. Run it with `cargo run --example own_store_data`.
 //!
-//! Such a framework calls the generated functions itself, with a plain `fn` that finds the context and
-//! the table in its own data. `FastCopy` is the type that the bindings are implemented for.
+//! Examples of such frameworks are Spin with its factors, and wasmCloud with its plug-ins. The plug-in
+//! calls the generated `add_to_linker` functions itself. It passes each a plain `fn` that returns the
+//! context and the table from the framework's data. The type `FastCopy` selects this crate's
+//! implementation of the bindings.
+//!
+//! The example runs the bundled guest `clone-disk`, which clones a file in a temporary directory.
 
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Result, Store};
@@ -11,13 +15,14 @@ use wasmtime_fast_copy::{FastCopy, FastCopyCtx, FastCopyCtxView};
 use wasmtime_wasi::p2::bindings::Command;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 
-/// The framework's data. It knows its plug-ins by their place.
+/// The framework's data of a store.
 struct Host {
     table: ResourceTable,
     wasi: WasiCtx,
     plugins: Plugins,
 }
 
+/// The data of its plug-ins.
 struct Plugins {
     copies: FastCopyCtx,
 }
@@ -31,7 +36,7 @@ impl WasiView for Host {
     }
 }
 
-/// What the plug-in does when the framework asks it to link itself.
+/// Links all interfaces. The plug-in does this when the framework builds its linker.
 fn link(linker: &mut Linker<Host>) -> Result<()> {
     fn find(host: &mut Host) -> FastCopyCtxView<'_> {
         FastCopyCtxView {
@@ -69,7 +74,7 @@ async fn main() -> Result<()> {
     let mut store = Store::new(&engine, host);
     let guest = Component::new(&engine, include_bytes!("../prebuilt/clone-disk.wasm"))?;
     let command = Command::instantiate_async(&mut store, &guest, &linker).await?;
-    let end = command.wasi_cli_run().call_run(&mut store).await?;
-    assert!(end.is_ok() && dir.path().join("copy").exists());
+    let result = command.wasi_cli_run().call_run(&mut store).await?;
+    assert!(result.is_ok() && dir.path().join("copy").exists());
     Ok(())
 }

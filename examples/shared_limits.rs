@@ -1,7 +1,8 @@
-//! Many guests share what the machine has: one set of slots and one rate for all of them, and a quota
-//! for each.
+//! Shows limits that many guests share: one set of slots and one rate for all guests, and a quota for
+//! each. Run it with `cargo run --example shared_limits`.
 //!
-//! Runs the bundled guest eight times at once.
+//! It runs the bundled guest `clone-disk` eight times concurrently. Each guest clones a file of 1 MiB three
+//! times. Then the example prints how much of each quota is used.
 
 use std::num::NonZero;
 
@@ -47,12 +48,14 @@ async fn main() -> Result<()> {
     let guest = Component::new(&engine, include_bytes!("../prebuilt/clone-disk.wasm"))?;
     let guest = CommandPre::new(linker.instantiate_pre(&guest)?)?;
 
-    // Clones of these share the same state.
+    // At most 2 copies run at once, and together they read at most 500 MiB a second. Clones of `slots`
+    // and of `rate` share one state.
     let slots = CopySlots::new(2);
-    let rate = CopyRate::new(NonZero::new(500 << 20).expect("more than nothing"));
+    let rate = CopyRate::new(NonZero::new(500 << 20).expect("not zero"));
 
     let mut running = JoinSet::new();
     for i in 0..8 {
+        // The copies of one guest may allocate 10 MiB in total.
         let quota = CopyQuota::new(10 << 20);
         let copies = FastCopyCtx::builder()
             .slots(slots.clone())
@@ -62,17 +65,23 @@ async fn main() -> Result<()> {
         let guest = guest.clone();
         running.spawn(async move {
             run(guest, copies).await?;
-            println!("guest {i}: {} of {} bytes", quota.used(), quota.limit());
+            println!(
+                "guest {i}: {} of {} bytes of its quota",
+                quota.used(),
+                quota.limit()
+            );
             Ok::<(), wasmtime::Error>(())
         });
     }
     while let Some(ended) = running.join_next().await {
         ended??;
     }
+    // Each copy has given back its slot.
     assert_eq!(slots.free(), 2);
     Ok(())
 }
 
+/// Runs one guest in a temporary directory of its own.
 async fn run(guest: CommandPre<State>, copies: FastCopyCtx) -> Result<()> {
     let dir = tempfile::tempdir()?;
     std::fs::write(dir.path().join("base"), vec![1; 1 << 20])?;
@@ -86,7 +95,7 @@ async fn run(guest: CommandPre<State>, copies: FastCopyCtx) -> Result<()> {
     };
     let mut store = Store::new(guest.engine(), state);
     let command: Command = guest.instantiate_async(&mut store).await?;
-    let end = command.wasi_cli_run().call_run(&mut store).await?;
-    assert!(end.is_ok() && dir.path().join("c").exists());
+    let result = command.wasi_cli_run().call_run(&mut store).await?;
+    assert!(result.is_ok() && dir.path().join("c").exists());
     Ok(())
 }
