@@ -105,8 +105,8 @@ fn run_by_two(task: &Task<'_>, optional: bool) -> Result<(), CopyError> {
                 }
                 task.result()
             }
-            // No thread can be started now, so this one does all the work.
-            Err(_) => run_alone(task),
+            // No thread can be started now, so this one does the work of both.
+            Err(_) => move_batches(task, || false),
         }
     })
 }
