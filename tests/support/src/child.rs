@@ -27,9 +27,9 @@ pub fn main(args: &[String]) -> ExitCode {
     };
     let control = CopyControl::new();
     let mut copy = CopyOptions::new().control(control.clone());
-    let mut show_memory = false;
     let mut crowded_by = None;
     let mut free_descriptors: Option<usize> = None;
+    let mut free_memory: Option<u64> = None;
     let mut may_leak = false;
     for option in options {
         copy = match option.as_str() {
@@ -37,10 +37,6 @@ pub fn main(args: &[String]) -> ExitCode {
             "no-sync" => copy.no_sync(true),
             "dig-holes" => copy.dig_holes(true),
             "require-reflink" => copy.require_reflink(true),
-            "show-memory" => {
-                show_memory = true;
-                copy
-            }
             "cancel-on-signal" => {
                 cancel_on_signal(&control);
                 copy
@@ -56,6 +52,10 @@ pub fn main(args: &[String]) -> ExitCode {
                 }
                 Some(("file-size", bytes)) => {
                     limit(Resource::Fsize, bytes.parse().unwrap());
+                    copy
+                }
+                Some(("memory", bytes)) => {
+                    free_memory = Some(bytes.parse().unwrap());
                     copy
                 }
                 Some(("descriptors", count)) => {
@@ -78,7 +78,6 @@ pub fn main(args: &[String]) -> ExitCode {
             },
         };
     }
-    let before = peak_memory();
     let function = Function::by_name(function).expect("a function's name");
     let crowded = crowded_by.is_some();
     if let Some(neighbour) = crowded_by {
@@ -95,6 +94,9 @@ pub fn main(args: &[String]) -> ExitCode {
         let unused = |number: &u64| !open.contains(number);
         limit(Resource::Nofile, (0..).filter(unused).nth(free).unwrap())
     });
+    if let Some(free) = free_memory {
+        limit(Resource::As, mapped_memory() + free);
+    }
     let result = function.call(&copy, src.as_ref(), dst.as_ref());
     if let Some(usual) = usual {
         limit(Resource::Nofile, usual);
@@ -119,9 +121,6 @@ pub fn main(args: &[String]) -> ExitCode {
             let number = error.raw_os_error().unwrap_or(0);
             println!("err {name} {number}");
         }
-    }
-    if show_memory {
-        println!("memory {}", peak_memory().saturating_sub(before));
     }
     ExitCode::SUCCESS
 }
@@ -204,10 +203,9 @@ fn become_user(uid: u32) {
     assert_eq!(results, [0; 3]);
 }
 
-/// The most memory that this process ever had, in KiB.
-fn peak_memory() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-    line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok())
-        .expect("VmHWM in /proc/self/status")
+/// Returns how much address space this process has mapped, in bytes.
+fn mapped_memory() -> u64 {
+    let counts = fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: u64 = counts.split(' ').next().unwrap().parse().unwrap();
+    pages * rustix::param::page_size() as u64
 }

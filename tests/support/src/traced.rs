@@ -65,18 +65,6 @@ impl<'a> Copy<'a> {
         finish(command.spawn().unwrap()).0
     }
 
-    /// Runs the child and returns by how many KiB its peak of memory grew.
-    pub fn run_for_memory(&self) -> (Outcome, u64) {
-        let mut command = Command::new("env");
-        self.append_to(&mut command);
-        command.arg("show-memory");
-        let (outcome, output) = finish(command.spawn().unwrap());
-        let memory = output
-            .lines()
-            .find_map(|line| line.strip_prefix("memory ")?.parse().ok());
-        (outcome, memory.expect("the child's memory"))
-    }
-
     /// Runs the child with system calls tampered with, each as strace's `-e inject=` takes it.
     pub fn run_injected(&self, injections: &[&str]) -> Outcome {
         let traced = injected(injections);
