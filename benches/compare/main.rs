@@ -41,7 +41,7 @@ mod whole_files;
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow, ensure};
-use fast_copy_test_support::filesystems::enter_namespace;
+use fast_copy_test_support::namespace;
 
 use crate::disks::Disks;
 use crate::group::Group;
@@ -100,7 +100,7 @@ fn run() -> Result<()> {
         .filter(|group| args.is_empty() || args.iter().any(|wanted| group.is(wanted)))
         .collect();
 
-    enter_namespace().map_err(|reason| anyhow!("needs root, to mount file systems: {reason}"))?;
+    namespace::enter().map_err(|reason| anyhow!("needs root, to mount file systems: {reason}"))?;
     let mut results = match args.is_empty() {
         true => Results::default(),
         false => Results::load().unwrap_or_default(),

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::process::Command;
 
 use fast_copy_test_support::files::{MIB, assert_same, assert_text, dense_file, names, text_file};
-use fast_copy_test_support::filesystems::{FileSystem, is_ext4, let_go, mount_tmpfs};
+use fast_copy_test_support::filesystems::{FileSystem, Mounted, is_ext4};
 use fast_copy_test_support::guest_host::{FORMS, Guest, Preopen, run};
 use fast_copy_test_support::program;
 
@@ -65,7 +65,7 @@ fn a_mount_point_inside_is_inside(fs: &FileSystem) {
     let dir = fs.dir();
     let inside = dir.path().join("mounted");
     fs::create_dir(&inside).unwrap();
-    mount_tmpfs(&inside, 16 * MIB).unwrap();
+    let _mounted = Mounted::tmpfs(&inside, 16 * MIB);
     dense_file(&dir.path().join("src"), MIB);
     let dirs = [Preopen::writable(dir.path(), ".")];
     let there = probe(&dirs, [".", "src", ".", "mounted/dst", "replace"]);
@@ -79,7 +79,6 @@ fn a_mount_point_inside_is_inside(fs: &FileSystem) {
         [".", "mounted/../src", ".", "mounted/../dst", "replace"],
     );
     assert_eq!(out, "ok");
-    let_go(&inside);
 }
 
 fn the_same_directory_twice_hides_no_file_from_itself(fs: &FileSystem) {

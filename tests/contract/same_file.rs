@@ -2,12 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use fast_copy_test_support::files::{KIB, assert_same, dense_file, inode};
-use fast_copy_test_support::filesystems::{FileSystem, let_go};
+use fast_copy_test_support::filesystems::{FileSystem, Mounted};
 use fast_copy_test_support::function::BOTH;
-use fast_copy_test_support::program::run;
 use wasmtime_fast_copy::{CopyErrorKind, CopyOptions};
 
 fast_copy_test_support::tests![a_file_is_not_copied_onto_itself_by_any_spelling];
@@ -37,10 +35,7 @@ fn a_file_is_not_copied_onto_itself_by_any_spelling(fs: &FileSystem) {
     let mut spellings = spellings(dir.path());
     let bound = dir.path().join("bound");
     fs::create_dir(&bound).unwrap();
-    run(Command::new("mount")
-        .arg("--bind")
-        .arg(dir.path().join("sub"))
-        .arg(&bound));
+    let _mounted = Mounted::bind(&dir.path().join("sub"), &bound);
     spellings.push(("a bind mount", dir.path().join("file"), bound.join("hard")));
     let inode_before = inode(&dir.path().join("file"));
     let reference = dir.path().join("reference");
@@ -60,5 +55,4 @@ fn a_file_is_not_copied_onto_itself_by_any_spelling(fs: &FileSystem) {
             }
         }
     }
-    let_go(&bound);
 }

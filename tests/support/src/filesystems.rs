@@ -1,12 +1,8 @@
-//! Real file systems for the tests and benchmarks, in a mount namespace of their own.
-//!
-//! The program starts itself again under `unshare --mount`: when its last process ends, by
-//! whatever cause, the kernel unmounts everything and frees the loop devices (`mount -o loop` sets
-//! them to clear themselves). The images are unlinked as soon as they are mounted.
+//! Real file systems for the tests and benchmarks, mounted in the program's own
+//! [namespace](crate::namespace).
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -58,30 +54,6 @@ pub fn is_ext4(name: &str) -> bool {
 }
 
 pub const NAMES: [&str; 4] = ["ext4", "xfs", "btrfs", "tmpfs"];
-
-const IN_NAMESPACE: &str = "FAST_COPY_TEST_NAMESPACE";
-
-/// Starts this program again in a mount namespace of its own, unless it runs in one already.
-/// Returns why that can't be, if so.
-pub fn enter_namespace() -> Result<(), String> {
-    if std::env::var_os(IN_NAMESPACE).is_some() {
-        return Ok(());
-    }
-    let probe = Command::new("unshare").args(["--mount", "true"]).output();
-    match probe {
-        Ok(output) if output.status.success() => {}
-        Ok(output) => return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
-        Err(error) => return Err(format!("unshare: {error}")),
-    }
-    let exe = std::env::current_exe().map_err(|error| error.to_string())?;
-    let error = Command::new("unshare")
-        .args(["--mount", "--propagation", "private"])
-        .arg(exe)
-        .args(std::env::args_os().skip(1))
-        .env(IN_NAMESPACE, "1")
-        .exec();
-    Err(format!("unshare: {error}"))
-}
 
 /// The directory that everything is mounted in.
 pub struct Mounts {
@@ -166,6 +138,30 @@ pub fn unmount(root: &Path) -> Result<(), String> {
             Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
             result => return result,
         }
+    }
+}
+
+/// Something mounted for one test, unmounted when this is dropped.
+pub struct Mounted<'a> {
+    root: &'a Path,
+}
+
+impl<'a> Mounted<'a> {
+    pub fn tmpfs(root: &'a Path, size: u64) -> Self {
+        mount_tmpfs(root, size).unwrap();
+        Self { root }
+    }
+
+    /// Shows a directory at `root` too.
+    pub fn bind(dir: &Path, root: &'a Path) -> Self {
+        run(Command::new("mount").arg("--bind").arg(dir).arg(root));
+        Self { root }
+    }
+}
+
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        let_go(self.root);
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Trial};
 
-use crate::filesystems::{FileSystem, Mounts, enter_namespace};
-use crate::{child, guest_host};
+use crate::filesystems::{FileSystem, Mounts};
+use crate::{child, guest_host, namespace};
 
 /// A test, run once on each file system that it applies to.
 pub struct Test {
@@ -60,7 +60,7 @@ impl Suite<'_> {
         if self.one_at_a_time {
             arguments.test_threads = Some(1);
         }
-        let mounts = enter_namespace()
+        let mounts = namespace::enter()
             .and_then(|()| self.missing_program())
             .map(|()| Mounts::new());
 

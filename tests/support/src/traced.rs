@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use crate::child::FLAG;
 use crate::function::Function;
 use crate::outcome::Outcome;
+use crate::process_group::{ProcessGroup, child_of};
 
 /// A copy to be made by a child.
 pub struct Copy<'a> {
@@ -55,14 +56,14 @@ impl<'a> Copy<'a> {
         let mut command = Command::new("env");
         self.append_to(&mut command);
         command.arg(format!("as={uid}"));
-        finish(command.spawn().unwrap()).0
+        finish(start(&mut command)).0
     }
 
     /// Runs the child.
     pub fn run(&self) -> Outcome {
         let mut command = Command::new("env");
         self.append_to(&mut command);
-        finish(command.spawn().unwrap()).0
+        finish(start(&mut command)).0
     }
 
     /// Runs the child with system calls tampered with, each as strace's `-e inject=` takes it.
@@ -146,8 +147,8 @@ impl<'a> Copy<'a> {
             command.args(["-e", &format!("inject={injection}")]);
         }
         self.append_to(&mut command);
-        let child = command.spawn().expect("strace");
-        Traced { child, log, dir }
+        let strace = start(&mut command);
+        Traced { strace, log, dir }
     }
 
     /// How many calls named `call` the child makes before it touches the source.
@@ -207,7 +208,8 @@ impl Call {
 }
 
 struct Traced {
-    child: Child,
+    /// With the copy, which it traces.
+    strace: ProcessGroup,
     log: PathBuf,
     dir: TempDir,
 }
@@ -215,24 +217,23 @@ struct Traced {
 impl Traced {
     /// The outcome and strace's log.
     fn finish(self) -> (Outcome, String) {
-        let outcome = finish(self.child).0;
+        let outcome = finish(self.strace).0;
         (outcome, fs::read_to_string(&self.log).unwrap_or_default())
     }
 
-    fn wait_until_stopped(mut self) -> Stopped {
+    fn wait_until_stopped(self) -> Stopped {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             // strace's own word for it: a traced process looks stopped at every call.
             let log = fs::read_to_string(&self.log).unwrap_or_default();
             if log.contains("--- stopped by SIGSTOP ---") {
-                let pid = child_of(self.child.id()).expect("the stopped child");
+                let pid = child_of(self.strace.id()).expect("the stopped child");
                 return Stopped { traced: self, pid };
             }
-            if let Some(status) = self.child.try_wait().unwrap() {
-                panic!("the copy ended ({status}) before it was stopped: {self:?}");
+            if self.strace.ends_within(Duration::from_millis(1)) {
+                panic!("the copy ended before it was stopped: {self:?}");
             }
             assert!(Instant::now() < deadline, "the copy was never stopped");
-            std::thread::sleep(Duration::from_millis(1));
         }
     }
 }
@@ -256,12 +257,11 @@ impl Stopped {
     }
 
     /// Lets the copy go on to its end, past the same call of another thread too.
-    pub fn go_on(mut self) -> Outcome {
+    pub fn go_on(self) -> Outcome {
         let deadline = Instant::now() + Duration::from_secs(60);
-        while child_of(self.traced.child.id()) == Some(self.pid) {
+        while child_of(self.traced.strace.id()) == Some(self.pid) {
             signal(self.pid, Signal::CONT);
-            std::thread::sleep(Duration::from_millis(2));
-            if self.traced.child.try_wait().unwrap().is_some() {
+            if self.traced.strace.ends_within(Duration::from_millis(2)) {
                 break;
             }
             assert!(Instant::now() < deadline, "the copy never ended");
@@ -285,14 +285,18 @@ fn signal(pid: u32, signal: Signal) {
     }
 }
 
-fn child_of(pid: u32) -> Option<u32> {
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
-    children.split_whitespace().next()?.parse().ok()
+/// How long a child may take. One that hangs fails its test then.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+fn start(command: &mut Command) -> ProcessGroup {
+    ProcessGroup::spawn(command).unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
 /// Waits for a child, and returns its outcome and all of its output.
-fn finish(child: Child) -> (Outcome, String) {
-    let output = child.wait_with_output().unwrap();
+#[track_caller]
+fn finish(child: ProcessGroup) -> (Outcome, String) {
+    let output = child.output_within(PATIENCE);
+    let output = output.unwrap_or_else(|| panic!("the copy hasn't ended within {PATIENCE:?}"));
     let text = String::from_utf8(output.stdout).unwrap();
     if let Some(signal) = output.status.signal() {
         return (Outcome::Killed(signal), text);

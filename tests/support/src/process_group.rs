@@ -1,0 +1,126 @@
+//! A program that is killed, with all that it has started, when its test is done with it.
+
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitOptions, kill_process_group, pidfd_open, test_kill_process_group,
+    waitpgid,
+};
+
+/// How long the kernel may take to end processes that were killed: one that writes to a disk isn't
+/// interrupted.
+const KILLED: Duration = Duration::from_secs(60);
+
+/// A program that leads a process group of its own. What is left of the group is killed and reaped
+/// when this is dropped, or when the program has ended.
+#[derive(Debug)]
+pub struct ProcessGroup {
+    leader: Child,
+    /// None: it was reaped.
+    group: Option<Pid>,
+}
+
+impl ProcessGroup {
+    pub fn spawn(command: &mut Command) -> io::Result<Self> {
+        let leader = command.process_group(0).spawn()?;
+        let group = Some(Pid::from_child(&leader));
+        Ok(Self { leader, group })
+    }
+
+    /// The number of the leader.
+    pub fn id(&self) -> u32 {
+        self.leader.id()
+    }
+
+    /// Takes the pipe that the program prints to, if it has one.
+    pub fn stdout(&mut self) -> Option<ChildStdout> {
+        self.leader.stdout.take()
+    }
+
+    /// Waits until the program ends, at most for `time`. Returns whether it has ended.
+    pub fn ends_within(&self, time: Duration) -> bool {
+        let Some(group) = self.group else {
+            return true;
+        };
+        // The leader isn't reaped, so this is it.
+        let leader = pidfd_open(group, PidfdFlags::empty()).expect("the leader of a process group");
+        let deadline = Instant::now() + time;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let left = Timespec::try_from(left).expect("a time that a kernel can wait for");
+            let mut ended = [PollFd::new(&leader, PollFlags::IN)];
+            match poll(&mut ended, Some(&left)) {
+                Ok(events) => return events > 0,
+                Err(Errno::INTR) => {}
+                Err(error) => panic!("poll: {error}"),
+            }
+        }
+    }
+
+    /// Waits until the program ends, at most for `time`, and returns what it printed to its pipes.
+    /// `None` if it hasn't ended: it is killed then.
+    pub fn output_within(mut self, time: Duration) -> Option<Output> {
+        if !self.ends_within(time) {
+            return None;
+        }
+        let status = self.end()?;
+        Some(Output {
+            status,
+            stdout: all_of(self.leader.stdout.take()),
+            stderr: all_of(self.leader.stderr.take()),
+        })
+    }
+
+    /// Kills what is left of the group and reaps it. Returns the leader's status.
+    ///
+    /// Orphans of the group are children of this process if it is process 1.
+    fn end(&mut self) -> Option<ExitStatus> {
+        let group = self.group.take()?;
+        // No other group can have this number before the leader is reaped.
+        let _ = kill_process_group(group, Signal::KILL);
+        let deadline = Instant::now() + KILLED;
+        let mut leaders_status = None;
+        loop {
+            while let Ok(Some((process, status))) = waitpgid(group, WaitOptions::NOHANG) {
+                if process == group {
+                    leaders_status = Some(ExitStatus::from_raw(status.as_raw()));
+                }
+            }
+            if test_kill_process_group(group).is_err() {
+                return leaders_status;
+            }
+            if Instant::now() > deadline {
+                eprintln!("Process group {group:?} is still there after {KILLED:?}.");
+                return leaders_status;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Drop for ProcessGroup {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Returns the first child of a process.
+pub fn child_of(pid: u32) -> Option<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    children.split_whitespace().next()?.parse().ok()
+}
+
+fn all_of(pipe: Option<impl Read>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Some(mut pipe) = pipe {
+        pipe.read_to_end(&mut bytes).expect("a program's output");
+    }
+    bytes
+}
