@@ -1,0 +1,45 @@
+//! Test programs that end badly, which this program is if [`PROGRAM`] says so.
+
+use std::process::ExitCode;
+use std::thread;
+
+use fast_copy_test_support::files::{MIB, dense_file};
+use fast_copy_test_support::filesystems::{FileSystem, Small, smallest};
+use fast_copy_test_support::function::Function;
+use fast_copy_test_support::namespace;
+use fast_copy_test_support::traced::{Copy, Stopped};
+
+/// The variable that names the program.
+pub const PROGRAM: &str = "FAST_COPY_CLEAN_UP";
+
+/// Stops a copy, prints a line, and waits for its end.
+pub const HOLDING: &str = "holding";
+
+/// Has one test, which fails while a copy is stopped.
+pub const FAILING: &str = "failing";
+
+fast_copy_test_support::tests![fails_while_a_copy_is_stopped];
+
+/// Stops a copy on a disk of its own.
+pub fn stopped_copy() -> (Small, Stopped) {
+    let disk = Small::new("ext4", smallest("ext4"));
+    let (src, dst) = (disk.root.join("src"), disk.root.join("dst"));
+    dense_file(&src, MIB);
+    let copy = Copy::new(Function::Sparse, &src, &dst);
+    let stopped = copy.start_and_stop_at("pwrite64:when=2", &[]);
+    (disk, stopped)
+}
+
+pub fn hold_a_stopped_copy() -> ExitCode {
+    namespace::enter().expect("root's rights");
+    let _held = stopped_copy();
+    println!("{HOLDING}");
+    loop {
+        thread::park();
+    }
+}
+
+fn fails_while_a_copy_is_stopped(_fs: &FileSystem) {
+    let (_disk, _copy) = stopped_copy();
+    panic!("a failing test");
+}
