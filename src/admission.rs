@@ -14,7 +14,7 @@ use crate::error::CallError;
 use crate::threads::{ReadyThread, Threads};
 use crate::wait;
 
-/// The number of copies that run at once, in all stores that use clones of this value.
+/// A limit on how many calls run at once, in all stores that use clones of this value.
 ///
 /// - A call takes a slot before it takes a thread. It holds the slot until its work has ended, even if
 ///   its caller has gone. Copies and the functions of `inspect` take slots.
@@ -22,8 +22,8 @@ use crate::wait;
 ///   queue at a time, so stores take turns, however many calls each of them makes
 ///   ([`max_copies`](crate::FastCopyCtxBuilder::max_copies)).
 /// - Each slot has at most one thread, named `fast-copy`. Threads start when needed and end after 10
-///   seconds without work. In the synchronous form a call runs on its own thread, and only jobs use
-///   these.
+///   seconds without work. Calls linked with [`add_to_linker_sync`](crate::p2::add_to_linker_sync) run on
+///   the thread that called the guest; only their jobs use these threads.
 ///
 /// A system call that hangs, such as a read from a network file system whose server is gone, keeps its
 /// slot and its thread. Give the guests of such directories slots of their own.
@@ -43,7 +43,7 @@ struct Slots {
 pub const DEFAULT_SLOTS: usize = 8;
 
 impl CopySlots {
-    /// Creates `copies` slots, at least 1 and at most [`Semaphore::MAX_PERMITS`].
+    /// Creates `copies` slots. 0 counts as 1. At most [`Semaphore::MAX_PERMITS`].
     pub fn new(copies: usize) -> Self {
         let total = copies.clamp(1, Semaphore::MAX_PERMITS);
         Self {
@@ -113,7 +113,7 @@ impl Queue {
         }
     }
 
-    /// Takes a permit if no call has to wait for it.
+    /// Takes a permit if one is free now.
     pub(crate) fn try_permit(&self) -> Option<Permit> {
         let own = self.own.clone().try_acquire_owned().ok()?;
         let slot = self.slots.shared.semaphore.clone().try_acquire_owned();
@@ -140,7 +140,9 @@ impl Queue {
         match wait::until(deadline, either).await {
             Ok(Some(permit)) => permit,
             Ok(None) => Err(CallError::TimedOut),
-            Err(_) => Err(CallError::Busy("the host can't start a thread to wait")),
+            Err(_) => Err(CallError::Busy(
+                "the host can't start the thread that waits for slots and deadlines",
+            )),
         }
     }
 

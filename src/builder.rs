@@ -64,7 +64,7 @@ impl FastCopyCtxBuilder {
         self
     }
 
-    /// Sets the largest number of extents that are cloned. Default:
+    /// Sets how many extents a source may have to be cloned. Default:
     /// [`DEFAULT_MAX_CLONE_EXTENTS`](crate::DEFAULT_MAX_CLONE_EXTENTS). [`u64::MAX`] means no limit. The
     /// bytes of a source with more extents are copied; with `require-reflink` the guest gets
     /// `unsupported`. See [`Limits::max_clone_extents`].
@@ -83,33 +83,35 @@ impl FastCopyCtxBuilder {
 
     /// Sets the free space that must remain on the destination's file system. Default:
     /// [`FreeSpaceFloor::DEFAULT`]. [`FreeSpaceFloor::NONE`] means no floor. If a copy would leave less,
-    /// the guest gets `insufficient-space`. It has no effect on Windows.
+    /// the guest gets `insufficient-space`. The floor has no effect on Windows.
     pub fn free_space_floor(self, floor: FreeSpaceFloor) -> Self {
         self.limits(|limits| limits.free_space_floor(floor))
     }
 
     /// Sets how many bytes per second all copies of the guest read together. Default: no limit. At the
-    /// limit a copy is throttled. Several stores can share a rate.
+    /// limit a copy waits, and the guest gets no error. Several stores can share a rate.
     ///
     /// A copy that waits for the rate holds its slot, and its time limit keeps running. So choose a
     /// [`timeout`](Self::timeout) that fits the rate, and give stores with a low rate
-    /// [slots](Self::slots) of their own, or other stores wait for them.
+    /// [slots](Self::slots) of their own. Otherwise other stores wait for slots that throttled copies
+    /// hold.
     pub fn rate(self, rate: CopyRate) -> Self {
         self.limits(|limits| limits.rate(rate))
     }
 
     /// Sets how long a call may take, including the time that it waits. Default:
-    /// [`DEFAULT_TIMEOUT`](crate::DEFAULT_TIMEOUT). None means no limit. At the limit the guest gets
-    /// `timeout`, and nothing is published.
+    /// [`DEFAULT_TIMEOUT`](crate::DEFAULT_TIMEOUT). None means no limit. After that time the guest
+    /// gets `timeout`, and nothing is published.
     ///
-    /// In the asynchronous form the call returns at the limit even if its thread hangs in a system call;
-    /// the slot is freed when the system call returns. In the synchronous form the call itself hangs.
+    /// An asynchronous call returns within 100 ms after its deadline even if its thread hangs in a system
+    /// call; the slot is freed when the system call returns. A synchronous call, and one with
+    /// [`allow_blocking_current_thread`](Self::allow_blocking_current_thread), hangs itself.
     pub fn timeout(mut self, time: Option<Duration>) -> Self {
         self.settings.timeout = time;
         self
     }
 
-    /// Sets how many calls of this store run at once, at least 1. Default:
+    /// Sets how many calls of this store run at once. 0 counts as 1. Default:
     /// [`DEFAULT_MAX_COPIES`](crate::DEFAULT_MAX_COPIES). Other calls wait.
     pub fn max_copies(mut self, copies: usize) -> Self {
         self.max_copies = copies;
@@ -124,8 +126,8 @@ impl FastCopyCtxBuilder {
     }
 
     /// Sets how many jobs this store may have. Default: [`DEFAULT_MAX_JOBS`](crate::DEFAULT_MAX_JOBS). For
-    /// one more job the guest gets `busy`. Jobs that have ended count until they are finished or dropped,
-    /// dropped jobs until their work has ended.
+    /// one more job the guest gets `busy`. A job counts until the guest has finished or dropped it and its
+    /// work has ended.
     pub fn max_jobs(mut self, jobs: usize) -> Self {
         self.max_jobs = jobs;
         self
@@ -138,7 +140,7 @@ impl FastCopyCtxBuilder {
         self
     }
 
-    /// Sets how many threads move the bytes of one copy. Default and meaning: see
+    /// Sets how many threads move the bytes of one copy. Default: two for large copies; see
     /// [`CopyOptions::workers`](crate::CopyOptions::workers). With 1, a copy uses only the thread that it
     /// runs on. The second thread lives as long as bytes are moved.
     pub fn workers(mut self, workers: usize) -> Self {
@@ -167,8 +169,8 @@ impl FastCopyCtxBuilder {
         self
     }
 
-    /// Sets whether a copy may replace a file. Default: true. If false, a guest that asks for it gets
-    /// `not-permitted`.
+    /// Sets whether a copy may replace a file. Default: true. If false, a guest that passes `replace` gets
+    /// `not-permitted`, even if the destination does not exist.
     pub fn allow_replace(mut self, allow: bool) -> Self {
         self.settings.allow_replace = allow;
         self
@@ -194,12 +196,12 @@ impl FastCopyCtxBuilder {
     /// Sets whether the asynchronous form runs calls on the thread that polls them, instead of a slot's
     /// thread. Default: false. It has no effect on the synchronous form, which never changes threads.
     ///
-    /// It saves the switch to the other thread and back, which takes longer than a clone
-    /// (`benches/README.md` has the figures). But nothing else runs on that thread until the copy ends,
+    /// It saves the switch to the other thread and back, which takes about as long as a clone of one
+    /// extent (`benches/README.md` has the figures). But nothing else runs on that thread until the copy ends,
     /// and dropping the call's future can't stop the copy.
     ///
-    /// Keep polling a call that waits: once it has been granted a slot, the slot is unavailable to others
-    /// until the call is polled. So use this only if each guest has its own thread. It is independent of
+    /// Do not stop polling a call that waits for a slot: a slot that was granted to it stays taken until
+    /// the call is polled or dropped. So use this only if each guest has its own thread. It is independent of
     /// [`WasiCtxBuilder::allow_blocking_current_thread`].
     ///
     /// [`WasiCtxBuilder::allow_blocking_current_thread`]: wasmtime_wasi::WasiCtxBuilder::allow_blocking_current_thread

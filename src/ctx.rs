@@ -40,8 +40,8 @@ impl FastCopyCtx {
         self.queue.waiting()
     }
 
-    /// Returns how many jobs the guest has. Jobs that have ended count until they are finished or
-    /// dropped, dropped jobs until their work has ended.
+    /// Returns how many jobs the guest has. A job counts until the guest has finished or dropped
+    /// it and its work has ended.
     pub fn jobs(&self) -> usize {
         self.jobs.taken()
     }
@@ -58,15 +58,15 @@ pub struct FastCopyCtxView<'a> {
     pub table: &'a mut ResourceTable,
 }
 
-/// A store's data that the bindings can be linked for, with
-/// [`p2::add_to_linker_async`](crate::p2::add_to_linker_async) or
+/// Gives the bindings access to the context and the resource table in a store's data, for
+/// [`p2::add_to_linker_async`](crate::p2::add_to_linker_async) and
 /// [`p2::add_to_linker_sync`](crate::p2::add_to_linker_sync).
 pub trait FastCopyView: Send {
     /// Returns the context and the table.
     fn fast_copy(&mut self) -> FastCopyCtxView<'_>;
 }
 
-/// The type that the bindings are implemented for. Use it to link them without [`FastCopyView`].
+/// The [`HasData`] type of the bindings. Use it to link them without [`FastCopyView`].
 ///
 /// A framework that owns the store's data calls the generated function itself, with a plain `fn` that
 /// returns the view:

@@ -16,7 +16,7 @@ use crate::wait;
 /// What a call returns to its front.
 pub(crate) type Outcome<T> = Result<T, CallError>;
 
-/// Whether a call may run: since when, or why not.
+/// When the permit was granted, or why it was refused.
 pub(crate) type Admission = Result<Instant, CallError>;
 
 /// The time after the deadline in which a thread can report the timeout itself. A thread that hangs in a
@@ -59,8 +59,8 @@ fn run_admitted<T>(
     }
 }
 
-/// Prepares `work` for one of our threads. Nothing begins until the returned function is called, which
-/// never waits. The work then runs once there is a permit. If it is not admitted, it is called with the
+/// Prepares `work` for one of our threads. Nothing begins until the returned function is called. Calling
+/// it never blocks. The work then runs once there is a permit. If it is not admitted, it is called with the
 /// reason instead.
 pub(crate) fn prepare<T, W>(ticket: Ticket, work: W) -> (Running<T>, impl FnOnce())
 where
@@ -95,7 +95,9 @@ where
                     Err(refusal) => task.refuse(refusal),
                 }
             }),
-            Err(_) => task.refuse(CallError::Busy("the host can't start a thread to wait")),
+            Err(_) => task.refuse(CallError::Busy(
+                "the host can't start the thread that waits for slots and deadlines",
+            )),
         },
     };
     (running, begin)
@@ -171,7 +173,7 @@ impl<T> Running<T> {
         self.guard.0.clone()
     }
 
-    /// Returns when waiting for the work ends.
+    /// Returns the instant at which a caller stops waiting for the work.
     pub(crate) fn patience(&self) -> Option<Instant> {
         self.deadline?.checked_add(GRACE)
     }
@@ -207,7 +209,7 @@ fn unpack<T>(ended: Result<Ended<T>, oneshot::error::RecvError>) -> Outcome<T> {
     match ended {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(panic)) => resume_unwind(panic),
-        // The thread is gone, as in the child of a fork.
+        // The sender was dropped without a result: the thread was destroyed.
         Err(_) => Err(CallError::Cancelled),
     }
 }

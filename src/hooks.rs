@@ -24,12 +24,12 @@ pub struct CopyRequest<'a> {
     pub dst_path: &'a str,
     /// What the guest may do in the destination's directory.
     pub dst_perms: FsPerms,
-    /// Apparent size of the source in bytes when it was opened. A clone has the size at the time of the
-    /// clone, which only the limits bound.
+    /// Apparent size of the source in bytes when it was opened. A clone has the source's size at the
+    /// moment of cloning, which can be larger, up to `max_size`.
     pub size: u64,
     /// Bytes allocated for the source when it was opened.
     pub allocated: u64,
-    /// Whether an existing destination is replaced.
+    /// Whether the guest allows an existing destination to be replaced.
     pub replace: bool,
     /// Whether the copy will be durable.
     pub durable: bool,
@@ -39,9 +39,10 @@ pub struct CopyRequest<'a> {
 ///
 /// All methods have a default: every copy is allowed, and nothing is done.
 ///
-/// Hooks run on the copying thread. They may block, but the copy waits for them while holding its slot,
-/// and its time limit keeps running. In the synchronous form, and with [`allow_blocking_current_thread`],
-/// that is the guest's own thread.
+/// `authorize`, `started` and `ended` run on the thread that runs the call. For synchronous calls, and with
+/// [`allow_blocking_current_thread`], that is the thread that called the guest. `progress` may run on two
+/// threads at the same time. Hooks may block, but the copy waits for them while holding its slot, and its
+/// time limit keeps running.
 ///
 /// They are not called for calls that are refused earlier: `busy`, a timeout while waiting, a path that
 /// can't be opened, a copy that the context's policy forbids. Nor are they called for the functions of
@@ -50,7 +51,8 @@ pub struct CopyRequest<'a> {
 ///
 /// [`allow_blocking_current_thread`]: crate::FastCopyCtxBuilder::allow_blocking_current_thread
 pub trait CopyHooks: Send + Sync {
-    /// Returns whether the copy may be made. Default: true. If false, the guest gets `not-permitted`.
+    /// Returns whether the copy may be made. Default: true. If false, the guest gets `not-permitted`,
+    /// and `started` and `ended` are not called.
     fn authorize(&self, request: &CopyRequest<'_>) -> bool {
         let _ = request;
         true
@@ -62,7 +64,7 @@ pub trait CopyHooks: Send + Sync {
     }
 
     /// Called after each batch of at most 16 MiB, with the bytes moved so far, on the thread that moved
-    /// it. A large copy has two such threads. A clone, which is one system call, never calls it.
+    /// it. A large copy has two such threads, which may call it at the same time. A clone never calls it.
     fn progress(&self, request: &CopyRequest<'_>, copied: u64) {
         let _ = (request, copied);
     }

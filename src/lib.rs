@@ -1,8 +1,9 @@
 //! Fast file copies for WebAssembly guests, for wasmtime hosts.
 //!
 //! WASI has no function that copies a file. A guest reads and writes every byte itself, even if the host's
-//! file system could share every block, or if the file is mostly holes. This crate adds the interface
-//! `sandbox:fast-copy` to a [`Linker`](wasmtime::component::Linker). It has two functions:
+//! file system could share every block, or if the file is mostly holes. This crate adds the WIT
+//! package `sandbox:fast-copy`, with the interfaces `copy`, `jobs` and `inspect`, to a
+//! [`Linker`](wasmtime::component::Linker). `copy` has two functions:
 //!
 //! - `fast-copy` clones the file (reflink) where the file system can share blocks. Otherwise it copies the
 //!   data and preserves the holes.
@@ -53,8 +54,8 @@
 //! # Limits, policy and hooks
 //!
 //! Set per-guest limits and policy with [`FastCopyCtx::builder`]. The defaults are in force unless you
-//! change them; a quota ([`CopyQuota`]) and a rate ([`CopyRate`]) have no default. [`CopySlots`] is the
-//! number of copies that run at once in several stores. Implement [`CopyHooks`] to authorize each copy, and
+//! change them; a quota ([`CopyQuota`]) and a rate ([`CopyRate`]) have no default. [`CopySlots`] limits how
+//! many calls run at once in several stores. Implement [`CopyHooks`] to authorize each copy, and
 //! to observe its start, progress and end.
 //!
 //! # Tracing
@@ -67,7 +68,7 @@
 //! | `copy` | `src`, `dst` | the guest's paths |
 //! | | `function`, `flags` | `fast-copy` or `sparse-copy`, and the guest's flags |
 //! | | `method`, `copied`, `allocated` | see [`CopyReport`] |
-//! | | `clone_error`, `offload_error` | the error numbers of a refused clone and a refused offload |
+//! | | `clone_error`, `offload_error` | the error numbers of a failed clone and a failed `copy_file_range` |
 //! | `inspect` | `path` | the guest's path |
 //! | both | `size` | the apparent size in bytes |
 //! | | `error` | why the call failed |
@@ -78,9 +79,10 @@
 //!
 //! # Threads
 //!
-//! Calls of the asynchronous form and jobs run on threads of this crate: at most one for each slot, and one
-//! that waits for slots and deadlines. If the system has no thread, no descriptor or no memory for a call,
-//! the guest gets `busy` or `insufficient-memory`; the next call tries again.
+//! Asynchronous calls and jobs run on threads of this crate: at most one for each slot, one more for each
+//! large copy, and one that waits for slots and deadlines. If the system has no thread, no memory for a
+//! thread, or no descriptor, the guest gets `busy`; without memory for the copy's buffer it gets
+//! `insufficient-memory`. Later calls succeed once the resource is available.
 //!
 //! - A child that was created by `fork` has none of these threads. If the parent used them, asynchronous
 //!   calls and jobs hang in the child.
@@ -95,8 +97,8 @@
 //!
 //! # Platforms
 //!
-//! All guarantees are tested on Linux, on ext4, XFS, btrfs and tmpfs. The crate also builds for macOS and
-//! Windows, without tests there. On Windows guests get `unsupported`.
+//! All guarantees are tested on Linux, on ext4, XFS, btrfs and tmpfs. The engine also builds for
+//! macOS and Windows, without tests there. On Windows guests get `unsupported`.
 
 #![deny(missing_docs)]
 #![deny(unsafe_code)]

@@ -10,28 +10,29 @@ use crate::error::CallError;
 use crate::hooks::CopyHooks;
 use crate::options::GuestOptions;
 
-/// The default limit on the apparent size of a source: 16 TiB, the largest file of ext4. Creating a
-/// sparse file of 8 EiB costs nothing, and many tools fail on its copy.
+/// The default limit on the apparent size of a source: 16 TiB, the largest file of ext4 with blocks of
+/// 4 KiB. Without a limit, a guest can create a sparse file of 8 EiB at no cost, and copy it to a place
+/// where other tools fail on it.
 pub const DEFAULT_MAX_SIZE: u64 = 16 << 40;
 
-/// The default limit on the length of a path, in bytes: Linux accepts no longer one (`PATH_MAX`, which
-/// counts a NUL at the end).
+/// The default limit on the length of a path, in bytes. Linux refuses paths of more than 4095 bytes
+/// (`PATH_MAX` counts a NUL at the end).
 pub const DEFAULT_MAX_PATH: usize = 4096;
 
 /// The default limit on the extents of a clone. A clone can't be interrupted, and it blocks writers of
-/// its source: 100,000 extents took 2.4 s on XFS (Linux 6.18, `benches/README.md`).
+/// its source: 100,000 extents took 2.4 s on XFS (Linux 6.18, measured once by hand).
 pub const DEFAULT_MAX_CLONE_EXTENTS: u64 = 100_000;
 
 /// The default time limit of a call, including the time that it waits.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// The default number of calls of a store that run at once.
+/// The default limit on the calls of a store that run at once. Other calls wait.
 pub const DEFAULT_MAX_COPIES: usize = 2;
 
-/// The default number of calls of a store that wait.
+/// The default limit on the calls of a store that wait. For one more the guest gets `busy`.
 pub const DEFAULT_MAX_WAITING: usize = 64;
 
-/// The default number of jobs of a store.
+/// The default limit on the jobs of a store. For one more the guest gets `busy`.
 pub const DEFAULT_MAX_JOBS: usize = 64;
 
 /// Which copies of a guest survive a power cut.
@@ -143,8 +144,8 @@ impl Settings {
         })
     }
 
-    /// Returns when a call must have ended. None if there is no time limit, or if that
-    /// is beyond the clock's range.
+    /// Returns when a call must have ended. None if there is no time limit, or if the
+    /// deadline is beyond the clock's range.
     pub(crate) fn deadline(&self, called: Instant) -> Option<Instant> {
         called.checked_add(self.timeout?)
     }

@@ -18,7 +18,7 @@ pub(crate) type Work = Box<dyn FnOnce() -> Box<dyn FnOnce() + Send> + Send>;
 /// dropped.
 ///
 /// A thread becomes idle before its work's last step runs. That step frees the slot. So a caller that
-/// takes a slot first finds an idle thread, or there are fewer threads than slots.
+/// holds a slot either finds an idle thread, or may start one, because there are fewer threads than slots.
 #[derive(Debug, Default)]
 pub(crate) struct Threads {
     idle: Arc<Mutex<Vec<IdleThread>>>,
@@ -54,7 +54,7 @@ impl Threads {
         let (inbox, messages) = mpsc::sync_channel(1);
         let idle = Arc::downgrade(&self.idle);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        thread_builder("fast-copy")?.spawn(move || work_off(&messages, &idle, id))?;
+        thread_builder("fast-copy")?.spawn(move || run_messages(&messages, &idle, id))?;
         Ok(ReadyThread(IdleThread { id, inbox }))
     }
 }
@@ -70,7 +70,7 @@ impl ReadyThread {
 }
 
 /// Runs on each thread.
-fn work_off(messages: &Receiver<Message>, idle: &Weak<Mutex<Vec<IdleThread>>>, id: u64) {
+fn run_messages(messages: &Receiver<Message>, idle: &Weak<Mutex<Vec<IdleThread>>>, id: u64) {
     while let Some(Message { work, own }) = next(messages, idle, id) {
         let last_step = work();
         // Without a list, nothing takes this thread any more.

@@ -91,6 +91,6 @@ pub(crate) fn openat2_failed(number: i32) {
     tracing::debug!(
         target: TARGET,
         openat2_error = number,
-        "resolving by wasmtime's open-at"
+        "openat2 failed; the path is resolved by wasmtime's open-at"
     );
 }

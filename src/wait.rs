@@ -67,7 +67,8 @@ where
     }
 }
 
-/// Waits for `future` until the deadline. None if the deadline passes first. It can be polled anywhere.
+/// Waits for `future` until the deadline. None if the deadline passes first. It can be polled
+/// on any executor.
 ///
 /// # Errors
 ///

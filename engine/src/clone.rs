@@ -1,4 +1,4 @@
-//! Tier 1: the copy shares all blocks of its source.
+//! The first way to make a copy: it shares all blocks of its source.
 //!
 //! A clone is one system call. It is atomic against writers of the source, and it cannot be
 //! interrupted. It may wait for the source's dirty pages to be written.
@@ -25,6 +25,10 @@ pub(crate) enum CloneOutcome {
 
 const NOT_SHAREABLE: CloneOutcome =
     CloneOutcome::Refused("a reflink is required, but these two files can't share blocks");
+
+const WRONG_SIZE: CloneOutcome = CloneOutcome::Refused(
+    "a reflink is required, but the clone had a wrong size and was discarded",
+);
 
 const TOO_MANY_EXTENTS: CloneOutcome = CloneOutcome::Refused(
     "a reflink is required, but the source has more extents than the limit for clones",
@@ -68,7 +72,7 @@ pub(crate) fn clone(
     if size == before || size == source.status_now(CopyStep::Clone)?.size {
         Ok(CloneOutcome::Done)
     } else {
-        Ok(NOT_SHAREABLE)
+        Ok(WRONG_SIZE)
     }
 }
 

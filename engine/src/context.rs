@@ -1,4 +1,4 @@
-//! The context of one copy: what was asked for, who can stop it, and what it may still take.
+//! The context of one copy: its options, its control, and what is left of its limits.
 
 use std::fs::File;
 use std::io;
@@ -13,7 +13,8 @@ use crate::platform;
 use crate::platform::status::Status;
 use crate::report::{CopyMethod, CopyReport};
 
-/// A function that is called with the number of bytes moved so far.
+/// A function that is called with the number of bytes moved so far. Two threads may call it at the same
+/// time.
 pub type OnProgress<'a> = dyn Fn(u64) + Sync + 'a;
 
 /// The longest sleep of a worker that waits for its rate, before it checks for a cancel again.
@@ -74,8 +75,8 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Whether the copy has a rate. Then no data is read ahead of its time, and all chunks are small,
-    /// so that each copy gets an equal share.
+    /// Whether the copy has a rate. Then there is no read-ahead, and all chunks are small, so that
+    /// each copy gets an equal share.
     pub(crate) fn is_paced(&self) -> bool {
         self.budget.is_paced()
     }

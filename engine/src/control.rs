@@ -3,11 +3,12 @@
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// A handle that cancels a copy on another thread and shows its progress.
+/// A handle to cancel a copy and to read its progress, from any thread.
 ///
 /// Clones share the same state. Every method returns at once, whatever the copy is doing.
 ///
-/// Use a new handle for each copy. A handle that has been used is refused, even if its copy failed.
+/// Use a new handle for each copy. A used handle fails with [`Invalid`](crate::CopyErrorKind::Invalid),
+/// even if its copy failed.
 #[derive(Clone, Debug, Default)]
 pub struct CopyControl {
     shared: Arc<Shared>,
@@ -34,11 +35,11 @@ impl CopyControl {
         Self::default()
     }
 
-    /// Cancels the copy, and returns whether it will not be published.
+    /// Cancels the copy. Returns true if it will not be published, false if it is too late.
     ///
     /// If true, the copy stops at its next chunk (at most 16 MiB) or system call and fails with
     /// [`Cancelled`](crate::CopyErrorKind::Cancelled). A clone and an `fsync` are one system call each.
-    /// If false, the copy is being published or has ended, and the cancel has no effect.
+    /// If false, the copy is being published or has ended.
     pub fn cancel(&self) -> bool {
         [IDLE, RUNNING]
             .into_iter()
@@ -58,8 +59,8 @@ impl CopyControl {
 
     /// Returns an estimate of the bytes to be moved, or none before the copy begins.
     ///
-    /// It is what the file system has allocated for the source: without holes, with preallocated
-    /// blocks. Where blocks are compressed or allocated late, more bytes may be moved.
+    /// It is what the file system has allocated for the source, at most the apparent size: it counts
+    /// preallocated blocks and no holes. Where blocks are compressed or allocated late, more bytes may be moved.
     pub fn total(&self) -> Option<u64> {
         self.shared.total.get().copied()
     }

@@ -1,4 +1,8 @@
 //! The copy, top to bottom: check, stage, clone or else transfer, finish, publish.
+//!
+//! There are three ways to fill the staged file. A clone is tried first ([`clone`](mod@clone)). Then
+//! [`transfer`](mod@transfer) lets the kernel move the bytes (`copy_file_range`), or reads and writes
+//! them.
 
 use std::io;
 use std::path::Path;
@@ -24,8 +28,8 @@ use crate::transfer::{self, Transferred};
 ///
 /// # Errors
 ///
-/// See [`CopyErrorKind`]. The error holds the system's error number, or else a [`CopyError`]. Nothing
-/// has changed, unless only the directory could not be synchronised.
+/// See [`CopyErrorKind`]. The error has the system's error number, or else contains a [`CopyError`]
+/// ([`io::Error::get_ref`]). Nothing has changed, unless only the directory could not be synchronised.
 pub fn fast_copy(src: impl AsRef<Path>, dst: impl AsRef<Path>) -> io::Result<u64> {
     Ok(CopyOptions::new().replace(true).fast_copy(src, dst)?.size)
 }
@@ -39,8 +43,8 @@ pub fn fast_copy(src: impl AsRef<Path>, dst: impl AsRef<Path>) -> io::Result<u64
 ///
 /// # Errors
 ///
-/// See [`CopyErrorKind`]. The error holds the system's error number, or else a [`CopyError`]. Nothing
-/// has changed, unless only the directory could not be synchronised.
+/// See [`CopyErrorKind`]. The error has the system's error number, or else contains a [`CopyError`]
+/// ([`io::Error::get_ref`]). Nothing has changed, unless only the directory could not be synchronised.
 pub fn sparse_copy(src: impl AsRef<Path>, dst: impl AsRef<Path>) -> io::Result<u64> {
     Ok(CopyOptions::new().replace(true).sparse_copy(src, dst)?.size)
 }
@@ -91,10 +95,12 @@ impl CopyOptions {
 
     /// Copies an open source to an open destination: with [`Sharing::Allowed`] as
     /// [`fast_copy`](Self::fast_copy) does, with [`Sharing::Forbidden`] as
-    /// [`sparse_copy`](Self::sparse_copy) does. Blocks the calling thread.
+    /// [`sparse_copy`](Self::sparse_copy) does. Blocks the calling thread. The option `symlink_follow`
+    /// has no effect, because the source is open.
     ///
     /// `on_progress` is called with the bytes moved so far, after each batch of at most 16 MiB, on the
-    /// thread that moved it. A large copy has two such threads. A clone never calls it.
+    /// thread that moved it. A large copy has two such threads, which may call it at the same time. A
+    /// clone never calls it.
     ///
     /// ```
     /// use std::fs::File;

@@ -38,16 +38,16 @@ impl Destination {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](CopyErrorKind::Invalid) if `name` is not a single component, and the system's errors
-    /// for a look at the name.
+    /// [`Invalid`](CopyErrorKind::Invalid) if `name` is not a single file name;
+    /// [`io::ErrorKind::NotFound`] if it is empty; the system's errors of `fstatat` on the name.
     pub fn in_directory(directory: Directory, name: impl AsRef<OsStr>) -> Result<Self, CopyError> {
         Self::with_link_resolver(directory, name, platform::link_target)
     }
 
-    /// Does the same, and calls `link_target` for the identity of the file that the name leads to if it
-    /// is a symbolic link. It is used to refuse a copy of a file onto itself. A caller that confines
-    /// paths to a directory resolves the link itself here; [`in_directory`](Self::in_directory) follows
-    /// it without confinement. The copy itself never follows the link.
+    /// As [`in_directory`](Self::in_directory), but calls `link_target` if `name` is a symbolic link. It
+    /// returns the file that the link leads to, so that a copy onto the source is refused. A caller that
+    /// confines paths to a directory resolves the link within it; `in_directory` follows it without
+    /// confinement. The copy itself never follows the link.
     ///
     /// # Errors
     ///
@@ -84,8 +84,8 @@ impl Destination {
 
     /// Refuses a copy of `source` to this name, by what the name referred to when it was opened.
     ///
-    /// The answer may be out of date at once. The source and other files are safe because the copy is a
-    /// new inode, and by the way it is published.
+    /// The name can change after this check. The source and other files are still safe: the copy is a
+    /// new inode, and publishing checks the name again.
     pub(crate) fn admit(&self, source: &Source, replace: bool) -> Result<(), CopyError> {
         let Some(entry) = self.found else {
             return Ok(());
@@ -105,7 +105,7 @@ fn not_a_name(path: &OsStr) -> CopyError {
     let kind = match path.is_empty() {
         true => CopyErrorKind::Os(io::ErrorKind::NotFound.into()),
         false => CopyErrorKind::Invalid(
-            "the destination must end in a file name, not in a separator, '.' or '..'",
+            "the destination's name must be a single file name, not '.' or '..', without separators",
         ),
     };
     CopyError::destination(CopyStep::Open, kind)

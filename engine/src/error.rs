@@ -8,8 +8,8 @@ use std::io;
 /// Unless [`is_published`](Self::is_published), nothing has changed: an old destination is as it was,
 /// and a new one does not exist. No error contains a path.
 ///
-/// It converts to [`io::Error`]: with the system's error number if there is one, else with the
-/// [`io::ErrorKind`] that [`CopyErrorKind`] names.
+/// It converts to [`io::Error`]: with the system's error number if there is one (step and file are lost
+/// then), else with the [`io::ErrorKind`] that [`CopyErrorKind`] names, and this error inside.
 #[derive(Debug)]
 pub struct CopyError {
     kind: CopyErrorKind,
@@ -50,7 +50,7 @@ pub enum CopyErrorKind {
     SourceChanged,
     /// The source is larger than the caller's limit or the process's (`RLIMIT_FSIZE`);
     /// [`io::ErrorKind::FileTooLarge`].
-    #[error("the source has {size} bytes, more than the limit of {limit}")]
+    #[error("the source has {size} bytes; the limit is {limit} bytes (max_size or RLIMIT_FSIZE)")]
     FileTooLarge {
         /// Apparent size of the source in bytes.
         size: u64,

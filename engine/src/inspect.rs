@@ -27,12 +27,12 @@ pub struct ExtentSummary {
     pub shared: u64,
 }
 
-/// Returns how much space a file uses, by one look at its inode (`fstat`).
+/// Returns how much space a file uses, by one `fstat`.
 ///
 /// # Errors
 ///
 /// [`NotRegularFile`](CopyErrorKind::NotRegularFile), [`IsDirectory`](CopyErrorKind::IsDirectory) and
-/// [`SymbolicLink`](CopyErrorKind::SymbolicLink) for a handle of another kind.
+/// [`SymbolicLink`](CopyErrorKind::SymbolicLink) for a handle of another kind; the system's errors.
 pub fn disk_usage(handle: &SourceHandle) -> Result<FileUsage, CopyError> {
     let status =
         platform::status(handle).map_err(|error| CopyError::source(CopyStep::Open, error))?;

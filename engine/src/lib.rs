@@ -20,16 +20,19 @@
 //!
 //! - **Regular files only.** A FIFO, a socket, a device or a directory is refused before anything is
 //!   created. So is a copy of a file onto itself, under any name.
-//! - **Atomic.** The copy is staged in a file without a name and published when it is complete. After
-//!   an error, a cancel or a kill, the destination is the old file or absent. One exception: if
+//! - **Atomic.** The copy is staged in a file without a name and published when it is complete. At every
+//!   moment, also after a kill, the destination is the old file (or absent) or the complete copy. After
+//!   an error or a cancel it is as before. One exception: if
 //!   synchronising the directory fails, the call returns an error although the complete copy is in
 //!   place ([`CopyStep::SyncDirectory`]).
 //! - **Durable.** A copy survives a power cut once the call has returned, unless
 //!   [`no_sync`](CopyOptions::no_sync) is set.
-//! - **Consistent.** If the source changes during the copy, the call fails.
+//! - **Consistent.** A clone is an atomic snapshot. If bytes are copied and the source changes meanwhile,
+//!   the call fails. Not detected are writes through a mapping that was dirty before, and, without
+//!   multigrain timestamps (Linux 6.13), changes within one tick of the file system's clock.
 //! - **Sparse.** Holes are preserved. Preallocated blocks that were never written become holes.
-//! - **Permissions.** The copy has the source's permission bits without set-user-ID, set-group-ID and
-//!   sticky. Owner, times, access control lists and extended attributes are not copied.
+//! - **Permissions.** The copy has at most the source's permission bits, without set-user-ID,
+//!   set-group-ID and sticky. Owner, times, access control lists and extended attributes are not copied.
 //!
 //! # Sources and destinations
 //!

@@ -36,7 +36,7 @@ pub enum Sharing {
     /// As `fast_copy`: the copy may be a reflink, and the kernel may move the bytes.
     Allowed,
     /// As `sparse_copy`: bytes are read and written only. `copy_file_range` is not used, because
-    /// nothing tells whether it shared blocks (on XFS and btrfs it clones silently).
+    /// the call does not report whether it shared blocks (on XFS and btrfs it clones silently).
     Forbidden,
 }
 
@@ -58,8 +58,8 @@ impl Default for CopyOptions {
 }
 
 impl CopyOptions {
-    /// The defaults: an existing destination is refused, a symbolic link as source is followed, bytes
-    /// are copied where blocks can't be shared, zeros are kept, the copy is durable, and there are no
+    /// Creates options with the defaults: an existing destination is refused, a symbolic link as source
+    /// is followed, bytes are copied where blocks can't be shared, the copy is durable, and there are no
     /// limits.
     pub fn new() -> Self {
         Self::default()
@@ -92,8 +92,11 @@ impl CopyOptions {
         self
     }
 
-    /// Sets whether copied blocks of zeros become holes. Default: false. It has no effect on a clone,
-    /// which shares the source's blocks as they are.
+    /// Sets whether all copied blocks of zeros become holes. Default: false.
+    ///
+    /// If false, blocks of zeros stay allocated where the block map reports them as written. Elsewhere
+    /// they become holes: in dirty pages, and on file systems without a block map (tmpfs, FUSE, NFS).
+    /// It has no effect on a clone, which shares the source's blocks as they are.
     pub fn dig_holes(mut self, dig: bool) -> Self {
         self.dig_holes = dig;
         self
@@ -110,12 +113,12 @@ impl CopyOptions {
     /// data or more uses two, unless the copies of this process already use as many threads as there
     /// are processors.
     ///
-    /// With 1, no thread is started. With 2 or more, two threads are used; if the second can't be
+    /// With 0 or 1, no thread is started. With 2 or more, two threads are used; if the second can't be
     /// started, one. A clone moves no bytes.
     ///
     /// Two threads always read and write. A single thread lets `fast_copy` use `copy_file_range` where
-    /// the block map can be trusted. That is better for large files on a network file system whose
-    /// server copies (SMB).
+    /// the block map can be trusted. Set 1 for large files on a network file system whose server copies
+    /// (SMB).
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
         self
@@ -148,7 +151,8 @@ impl CopyOptions {
         self
     }
 
-    /// Sets the handle that cancels the copy and shows its progress. Use a new handle for each copy.
+    /// Sets the handle that cancels the copy and shows its progress. Use a new handle for each copy; a
+    /// used one fails with [`Invalid`](CopyErrorKind::Invalid).
     pub fn control(mut self, control: CopyControl) -> Self {
         self.control = Some(control);
         self
@@ -165,7 +169,7 @@ impl CopyOptions {
                 "sparse_copy shares no blocks, so it can't require a reflink"
             }
             (true, _, true) => {
-                "a reflink keeps its source's blocks, so no holes can be dug; drop one option"
+                "require_reflink and dig_holes exclude each other: a clone keeps its source's blocks"
             }
             _ => return Ok(()),
         };

@@ -27,7 +27,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// Opens `path`, relative to the working directory. `symlink_follow` tells whether a symbolic link
+    /// Opens `path`, relative to the working directory. If `symlink_follow` is true, a symbolic link
     /// as its last component is followed.
     ///
     /// # Errors
@@ -39,9 +39,9 @@ impl Source {
         Self::from_handle(handle)
     }
 
-    /// Takes a handle on a file of any kind, checks that it is a regular file, and opens that for
-    /// reading. Opening a FIFO would block, and opening a device can have side effects; so on Linux the
-    /// handle should be one of `O_PATH`.
+    /// Takes a handle on a file of any kind, checks that it is a regular file, and opens it for
+    /// reading. Opening a FIFO would block, and opening a device can have side effects; so on Linux open the
+    /// handle with `O_PATH`.
     ///
     /// # Errors
     ///
@@ -50,6 +50,7 @@ impl Source {
     /// - [`Unsupported`](CopyErrorKind::Unsupported): the file reports size 0 and is not empty, as
     ///   files in `/proc` do.
     /// - [`Os`](CopyErrorKind::Os): it can't be opened for reading, or `/proc` is not mounted (Linux).
+    /// - [`SourceChanged`](CopyErrorKind::SourceChanged): `/proc` leads to another file.
     pub fn from_handle(handle: SourceHandle) -> Result<Self, CopyError> {
         let os = |error| CopyError::source(CopyStep::Open, CopyErrorKind::Os(error));
         let found = platform::status(&handle).map_err(os)?;
@@ -58,7 +59,8 @@ impl Source {
         Self::opened(file, Some(found.id))
     }
 
-    /// Takes a file that is open for reading. Its offset is neither used nor changed.
+    /// Takes a file that is open for reading. The copy does not use its offset, but changes it
+    /// (`SEEK_DATA`).
     ///
     /// # Errors
     ///
@@ -121,8 +123,8 @@ impl Source {
         self.opened_as.id
     }
 
-    /// Returns an upper bound on the bytes of data, by what is allocated. Where blocks are compressed
-    /// it is an estimate.
+    /// Returns an estimate of the bytes of data, by what is allocated: an upper bound where blocks are
+    /// not compressed.
     pub(crate) fn data_at_most(&self) -> u64 {
         self.opened_as.size.min(self.opened_as.allocated)
     }

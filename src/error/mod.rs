@@ -23,7 +23,7 @@ pub(crate) enum CallError {
     ReadOnlyDescriptor,
     /// The host's policy or its hooks refuse the call.
     Denied(&'static str),
-    /// The host's policy refuses what would be needed to share blocks.
+    /// The guest requires a reflink, but the host's policy forbids shared blocks.
     NotShareable(&'static str),
     /// A limit on waiting calls or jobs is reached, or the host lacks a thread.
     Busy(&'static str),

@@ -1,7 +1,8 @@
 //! From a guest's descriptor and path to an open file. No other module resolves a guest's path.
 //!
-//! The invariant: the file that is opened lies beneath the descriptor's directory. The kernel checks that
-//! in the same step that opens the file. After that, only descriptors are used.
+//! The invariant: the file that is opened lies beneath the descriptor's directory. With `openat2` the kernel
+//! checks that in the same step that opens the file; otherwise wasmtime's `open-at` opens the parent
+//! directory. After that, only descriptors are used.
 
 #[cfg(unix)]
 mod open_at;
@@ -32,8 +33,8 @@ pub(crate) struct PathAt {
 }
 
 impl PathAt {
-    /// Takes the file to read. A path longer than `max_path` bytes is refused, before it is kept or
-    /// looked at.
+    /// Describes the file to read. Fails if the path is longer than `max_path` bytes, before it is kept
+    /// or resolved.
     pub(crate) fn source(
         descriptor: &Descriptor,
         path: String,
@@ -42,7 +43,7 @@ impl PathAt {
         Self::new(descriptor, path, max_path, Operand::Source)
     }
 
-    /// Takes the file to create, likewise.
+    /// Describes the file to create. Fails as [`source`](Self::source) does.
     pub(crate) fn destination(
         descriptor: &Descriptor,
         path: String,

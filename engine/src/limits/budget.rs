@@ -89,7 +89,9 @@ impl<'a> Budget<'a> {
         }
         Err(CopyError::destination(
             step,
-            CopyErrorKind::InsufficientSpace("the copy would leave less free space than the floor"),
+            CopyErrorKind::InsufficientSpace(
+                "the copy would leave less free space than free_space_floor requires",
+            ),
         ))
     }
 

@@ -45,7 +45,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// No limits.
+    /// Creates limits that restrict nothing.
     pub fn new() -> Self {
         Self::default()
     }
@@ -57,35 +57,39 @@ impl Limits {
         self
     }
 
-    /// Sets the largest number of extents that are cloned. Default: [`u64::MAX`], no limit. The bytes
-    /// of a source with more extents are copied.
+    /// Sets how many extents a source may have to be cloned. Default: [`u64::MAX`], no limit. The bytes
+    /// of a source with more extents are copied; with `require_reflink` the copy fails with
+    /// [`Unsupported`](crate::CopyErrorKind::Unsupported).
     ///
     /// A clone is one system call. It cannot be interrupted, and it blocks writers of the source:
-    /// cloning 100,000 extents took 2.4 s on XFS (Linux 6.18, `benches/README.md`).
+    /// cloning 100,000 extents took 2.4 s on XFS (Linux 6.18, measured once by hand).
     ///
     /// `FIEMAP` (Linux) counts the extents, after the source's dirty pages are written; a clone waits
     /// for these pages too. On a file system without `FIEMAP`, and on other systems, every source is
-    /// cloned. btrfs counts extents that are adjacent on the disk as one: 19,400 of them counted as 2
-    /// there, and their clone took 0.2 s.
+    /// cloned. On btrfs, `FIEMAP` reports extents that are adjacent on the disk as one: in one
+    /// test, 19,400 extents counted as 2, and their clone took 0.2 s.
     pub fn max_clone_extents(mut self, extents: u64) -> Self {
         self.max_clone_extents = extents;
         self
     }
 
     /// Sets the free space that must remain on the destination's file system. Default:
-    /// [`FreeSpaceFloor::NONE`]. It has no effect on Windows.
+    /// [`FreeSpaceFloor::NONE`]. A copy that would leave less fails with
+    /// [`InsufficientSpace`](crate::CopyErrorKind::InsufficientSpace). The floor has no effect on Windows.
     pub fn free_space_floor(mut self, floor: FreeSpaceFloor) -> Self {
         self.free_space_floor = floor;
         self
     }
 
-    /// Sets the quota that copies are charged to. Default: none.
+    /// Sets the quota that copies are charged to. Default: none. A copy that exceeds it fails with
+    /// [`InsufficientSpace`](crate::CopyErrorKind::InsufficientSpace).
     pub fn quota(mut self, quota: CopyQuota) -> Self {
         self.quota = Some(quota);
         self
     }
 
-    /// Sets how many bytes per second all copies with this rate read together. Default: no limit.
+    /// Sets how many bytes per second are read from sources, in total over all copies with this rate.
+    /// Default: no limit. At the limit a copy waits.
     pub fn rate(mut self, rate: CopyRate) -> Self {
         self.rate = Some(rate);
         self

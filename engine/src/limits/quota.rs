@@ -11,7 +11,7 @@ use crate::lock::lock;
 ///   ([`CopyReport::allocated`](crate::CopyReport::allocated)), or the bytes moved if that is more,
 ///   because some file systems allocate late. (A file system that allocates late after a clone, as ZFS
 ///   can, makes the charge for the clone too small.) A clone is charged too, although it takes no space
-///   yet: rewriting it later takes the space, and no copy is involved then.
+///   yet: writing to it later allocates space, and the quota is not checked then.
 /// - **Reservation.** Before a copy begins, it reserves what its source has allocated; while it is made,
 ///   more if needed. A copy that finds no room fails with
 ///   [`InsufficientSpace`](crate::CopyErrorKind::InsufficientSpace), and nothing is published. What a

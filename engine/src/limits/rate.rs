@@ -8,7 +8,7 @@ use crate::lock::lock;
 
 /// A limit on how many bytes per second all copies made with it read together. Clones share the limit.
 ///
-/// It counts the bytes that are read of a source's data, in chunks of at most 256 KiB. One chunk may
+/// It counts the bytes that are read from sources, in chunks of at most 256 KiB. One chunk may
 /// pass at a time; the next, from any copy, waits until the rate allows it. A clone reads nothing.
 ///
 /// A copy that waits keeps its thread, and its deadline keeps running.

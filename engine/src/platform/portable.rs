@@ -18,7 +18,7 @@ pub(crate) fn start_writing_back(_: &File, _: Range<u64>) -> io::Result<()> {
 /// Does nothing: the system reads ahead by itself.
 pub(crate) fn read_ahead(_: &File, _: Range<u64>) {}
 
-/// Returns true: only an attempt tells.
+/// Returns true: this is known only after an attempt.
 pub(crate) fn may_clone(_: &File, _: &File) -> bool {
     true
 }

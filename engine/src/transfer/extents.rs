@@ -1,7 +1,7 @@
 //! Where the source has data.
 //!
-//! `SEEK_DATA` and `SEEK_HOLE` know dirty pages, which no block map does. From a position `p` before the
-//! end they can return
+//! `SEEK_DATA` and `SEEK_HOLE` report dirty pages, which no block map does. From a position `p` before
+//! the end they can return
 //!
 //! | `SEEK_DATA(p)` | means | `SEEK_HOLE(d)` | means | taken as |
 //! | --- | --- | --- | --- | --- |

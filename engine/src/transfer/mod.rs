@@ -1,10 +1,10 @@
-//! Tiers 2 and 3: move the source's data and preserve its holes.
+//! The second and third way to make a copy: move the source's data and preserve its holes.
 //!
 //! A large copy has two workers, which take batches from one plan in turn. While one looks up extents or
 //! waits, the other moves bytes. Two workers always read and write, because that is where a second one
 //! helps. A single worker lets the kernel move what it can, which is faster for one (`benches/README.md`
-//! has the figures). A worker that stays alone, because other copies have started, continues as a single
-//! one.
+//! has the figures). If the second worker leaves because other copies have started, the first continues as
+//! a single one.
 
 mod extents;
 mod plan;
@@ -87,7 +87,7 @@ fn run_alone(task: &Task<'_>) -> Result<(), CopyError> {
 }
 
 /// Runs a worker on the calling thread and one on a new thread. The latter may leave if it is `optional`.
-/// A third would not help: two keep a file's writes busy.
+/// A third would not help: two saturate the writes to one file.
 fn run_by_two(task: &Task<'_>, optional: bool) -> Result<(), CopyError> {
     let moving = MovingThread::begin();
     thread::scope(|scope| {

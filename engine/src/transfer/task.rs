@@ -32,7 +32,7 @@ pub(super) struct Task<'a> {
     pub(super) block: usize,
     /// Whether a single worker lets the kernel move bytes.
     offload_alone: bool,
-    /// Whether it does now. Once the kernel has refused, it is not asked again.
+    /// Whether `copy_file_range` is used now. Cleared at its first failure.
     may_offload: AtomicBool,
     offloaded: AtomicBool,
     /// Set by a worker that fails or panics, so that the other one stops.

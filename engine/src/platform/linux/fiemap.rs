@@ -2,8 +2,8 @@
 //!
 //! Blocks that were preallocated and never written read as zeros. `SEEK_DATA` skips them, but only until
 //! the page cache holds them: once the file was read, read-ahead included, they count as data. `FIEMAP`
-//! still reports them as unwritten. It does not know dirty pages, so it is never used to find holes. It
-//! only tells which data is known to be written, so that zeros in it are kept.
+//! still reports them as unwritten. It does not report dirty pages, so it is never used to find holes.
+//! It only tells which data is known to be written, so that zeros in it are kept.
 //!
 //! Kernel: Documentation/filesystems/fiemap.rst, include/uapi/linux/fiemap.h.
 

@@ -1,7 +1,7 @@
 //! Windows: ReFS and Dev Drives clone blocks. Elsewhere the bytes are copied without blocks of zeros.
 //!
 //! A directory is a path here. So a copy resolves its directory more than once, and the guarantees about
-//! exchanged directories do not hold.
+//! directories that are replaced during a copy do not hold.
 
 mod handle;
 
