@@ -213,11 +213,11 @@ impl Places {
     }
 
     pub(crate) fn take(&self) -> Result<Place, CallError> {
-        let before = self.taken.fetch_add(1, Ordering::Relaxed);
-        let place = Place(self.taken.clone());
-        match before < self.max {
-            true => Ok(place),
-            false => Err(CallError::Busy(self.none_left)),
+        let one_more = |taken| (taken < self.max).then_some(taken + 1);
+        let counter = &self.taken;
+        match counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more) {
+            Ok(_) => Ok(Place(counter.clone())),
+            Err(_) => Err(CallError::Busy(self.none_left)),
         }
     }
 }

@@ -13,7 +13,7 @@ use tracing::Span;
 use wasmtime_wasi::filesystem::Descriptor;
 
 use crate::ctx::FastCopyCtx;
-use crate::dispatch::{self, Admission, Outcome, Running, Ticket};
+use crate::dispatch::{self, Admission, Held, Outcome, Running, Ticket};
 use crate::error::CallError;
 use crate::hooks::{CopyRequest, CopyTimes};
 use crate::options::GuestOptions;
@@ -61,7 +61,7 @@ impl<T: Send + 'static> Call<T> {
     /// the future cancels the call.
     pub(crate) async fn run(self) -> Outcome<T> {
         if !self.may_block_executor {
-            let (running, begin) = self.prepare(());
+            let (running, begin) = self.prepare(Held::default());
             begin();
             return running.outcome().await;
         }
@@ -72,16 +72,11 @@ impl<T: Send + 'static> Call<T> {
     }
 
     /// Prepares the call for one of our threads. Nothing begins until the returned function is called.
-    /// The call holds `held` until its work has ended.
-    pub(crate) fn prepare(
-        self,
-        held: impl Send + 'static,
-    ) -> (Running<T>, Box<dyn FnOnce() + Send>) {
+    pub(crate) fn prepare(self, held: Held) -> (Running<T>, Box<dyn FnOnce() + Send>) {
         let Self { called, span, .. } = self;
         match self.decoded {
             Ok((ticket, work)) => {
-                let (running, begin) = dispatch::prepare(ticket, move |admission| {
-                    let _held = held;
+                let (running, begin) = dispatch::prepare(ticket, held, move |admission| {
                     perform(&span, called, work, admission)
                 });
                 (running, Box::new(begin))

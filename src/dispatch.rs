@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fast_copy_engine::CopyControl;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 
-use crate::admission::{Permit, Queue};
+use crate::admission::{Permit, Place, Queue};
 use crate::error::CallError;
 use crate::wait;
 
@@ -61,8 +61,8 @@ fn run_admitted<T>(
 
 /// Prepares `work` for one of our threads. Nothing begins until the returned function is called. Calling
 /// it never blocks. The work then runs once there is a permit. If it is not admitted, it is called with the
-/// reason instead.
-pub(crate) fn prepare<T, W>(ticket: Ticket, work: W) -> (Running<T>, impl FnOnce())
+/// reason instead. When it has ended, `held` is released.
+pub(crate) fn prepare<T, W>(ticket: Ticket, held: Held, work: W) -> (Running<T>, impl FnOnce())
 where
     T: Send + 'static,
     W: FnOnce(Admission) -> Outcome<T> + Send + 'static,
@@ -73,7 +73,7 @@ where
         control,
     } = ticket;
     let (sender, outcome) = oneshot::channel();
-    let task = Task { work, sender };
+    let task = Task { work, sender, held };
     let canceller = Canceller {
         control,
         stop: Arc::default(),
@@ -103,10 +103,20 @@ where
     (running, begin)
 }
 
+/// What a job holds until its work has ended.
+#[derive(Default)]
+pub(crate) struct Held {
+    /// Its place, which is free before its outcome is known.
+    pub(crate) place: Option<Arc<Place>>,
+    /// Dropping it announces the end, after the outcome is there.
+    pub(crate) not_ended: Option<watch::Sender<()>>,
+}
+
 /// Work, and where its outcome goes.
 struct Task<T, W> {
     work: W,
     sender: oneshot::Sender<Ended<T>>,
+    held: Held,
 }
 
 /// The outcome of work, or the payload of its panic.
@@ -120,12 +130,13 @@ where
     fn run_on_thread(self, permit: Permit) {
         match permit.thread() {
             Ok(thread) => thread.run(Box::new(move || {
+                let Self { work, sender, held } = self;
                 let granted = permit.granted;
-                let ended = catch_unwind(AssertUnwindSafe(|| (self.work)(Ok(granted))));
+                let ended = catch_unwind(AssertUnwindSafe(|| work(Ok(granted))));
                 Box::new(move || {
                     // The slot is free before the caller knows that its call has ended.
                     drop(permit);
-                    let _ = self.sender.send(ended);
+                    finish(held, sender, ended);
                 })
             })),
             Err(_) => {
@@ -138,8 +149,16 @@ where
     }
 
     fn refuse(self, refusal: CallError) {
-        let _ = self.sender.send(Ok((self.work)(Err(refusal))));
+        let Self { work, sender, held } = self;
+        finish(held, sender, Ok(work(Err(refusal))));
     }
+}
+
+/// Delivers the outcome of work: frees the place, sends the outcome, then announces the end.
+fn finish<T>(held: Held, sender: oneshot::Sender<Ended<T>>, ended: Ended<T>) {
+    drop(held.place);
+    let _ = sender.send(ended);
+    drop(held.not_ended);
 }
 
 /// Work that runs, or waits for its permit. Dropping it cancels the work.

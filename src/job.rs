@@ -9,7 +9,8 @@ use tokio::sync::watch;
 
 use crate::admission::Place;
 use crate::call::Call;
-use crate::dispatch::{Canceller, Outcome, Running};
+use crate::ctx::FastCopyCtx;
+use crate::dispatch::{Canceller, Held, Outcome, Running};
 use crate::wait;
 
 /// A copy in the background: the host's side of the resource `copy-job`.
@@ -38,11 +39,20 @@ impl fmt::Debug for CopyJob {
 }
 
 impl CopyJob {
-    /// Prepares a job. Nothing begins until the returned function is called.
-    pub(crate) fn prepare(call: Call<CopyReport>, place: Place) -> (Self, impl FnOnce()) {
+    /// Prepares a job in one of the context's places. Nothing begins until the returned function is called.
+    pub(crate) fn prepare(
+        ctx: &FastCopyCtx,
+        call: Call<CopyReport>,
+    ) -> Outcome<(Self, impl FnOnce() + use<>)> {
+        let place = match ctx.jobs.take() {
+            Ok(place) => Arc::new(place),
+            Err(busy) => return Err(call.refuse(busy)),
+        };
         let (not_ended, ended) = watch::channel(());
-        let place = Arc::new(place);
-        let (running, begin) = call.prepare((place.clone(), not_ended));
+        let (running, begin) = call.prepare(Held {
+            place: Some(place.clone()),
+            not_ended: Some(not_ended),
+        });
         let job = Self {
             end: JobEnd {
                 ended,
@@ -52,7 +62,7 @@ impl CopyJob {
             running,
             _place: place,
         };
-        (job, begin)
+        Ok((job, begin))
     }
 
     pub(crate) fn progress(&self) -> JobProgress {
@@ -94,6 +104,7 @@ pub(crate) struct JobEnd {
 }
 
 impl JobEnd {
+    /// Whether the end has come. Cancels a job whose deadline has passed.
     fn has_come(&self) -> bool {
         self.ended.has_changed().is_err()
             || self.patience.is_some_and(|until| Instant::now() >= until) && self.canceller.cancel()
@@ -103,10 +114,13 @@ impl JobEnd {
     pub(crate) async fn wait(&mut self) {
         // Nothing is ever sent, so the only change is that the channel closes.
         match wait::until(self.patience, self.ended.changed()).await {
-            Ok(Some(_)) => {}
-            Ok(None) if self.canceller.cancel() => {}
-            // It is being published, or there is no timer now.
-            _ => drop(self.ended.changed().await),
+            Ok(Some(_)) => return,
+            Ok(None) if self.canceller.cancel() => return,
+            // It is being published.
+            Ok(None) => {}
+            // There is no timer now. The work checks its deadline by itself.
+            Err(_) => {}
         }
+        let _ = self.ended.changed().await;
     }
 }

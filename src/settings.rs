@@ -44,7 +44,7 @@ pub enum Durability {
     GuestsChoice,
     /// All copies. `no-sync` has no effect.
     Always,
-    /// None. No call waits for the disk, and each report says so.
+    /// None. No copy is synchronised, and each report says so.
     Never,
 }
 
@@ -113,7 +113,6 @@ impl Settings {
         };
         let mut options = CopyOptions::new()
             .replace(wanted.replace)
-            .symlink_follow(wanted.symlink_follow)
             .require_reflink(wanted.require_reflink)
             .dig_holes(wanted.dig_holes)
             .no_sync(!durable)

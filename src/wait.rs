@@ -7,6 +7,7 @@
 
 use std::future::{Future, pending};
 use std::io;
+use std::panic::catch_unwind;
 use std::pin::pin;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -39,7 +40,8 @@ fn start() -> io::Result<Handle> {
         match Builder::new_current_thread().enable_time().build() {
             Ok(runtime) => {
                 let _ = sender.send(Ok(runtime.handle().clone()));
-                runtime.block_on(pending::<()>());
+                // A waker of a caller may panic. It must not end the thread.
+                while catch_unwind(|| runtime.block_on(pending::<()>())).is_err() {}
             }
             Err(error) => {
                 let _ = sender.send(Err(error));

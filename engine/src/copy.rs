@@ -129,9 +129,7 @@ impl CopyOptions {
         on_progress: &OnProgress<'_>,
     ) -> Result<CopyReport, CopyError> {
         self.check(sharing)?;
-        destination.admit(source, self.replace)?;
         let context = Context::new(self, sharing, on_progress);
-        refuse_too_large(source.size(), &context, CopyStep::Open)?;
         if !context.begin(source.data_at_most()) {
             context.check(CopyStep::Open)?;
             return Err(CopyError::new(
@@ -160,10 +158,12 @@ fn conclude(
 ) -> Result<CopyReport, CopyError> {
     match attempt {
         Ok(InPlace { takes, result }) => {
+            let result = result.map_err(|error| error.after(context.copied()));
             context.end(Some(takes));
             result
         }
         Err(error) => {
+            let error = error.after(context.copied());
             context.end(None);
             Err(error)
         }
@@ -178,15 +178,16 @@ fn attempt(
     context: &Context<'_>,
 ) -> Result<InPlace, CopyError> {
     let options = context.options;
+    destination.admit(source, options.replace)?;
+    refuse_too_large(source.size(), context, CopyStep::Open)?;
     context.check(CopyStep::Open)?;
-    // A clone takes no space yet, and is charged all the same.
+    // A clone takes no space yet, and is charged like a copy.
     context.reserve(source.allocated(), CopyStep::Open)?;
     let mut staged = Staged::create(destination, !options.no_sync)?;
     context.leave_room(0, &staged.file, CopyStep::Stage)?;
     let Filled { method, copied } = fill(source, &mut staged, context)?;
-    let after_copying = |error: CopyError| error.after(copied);
 
-    context.check(CopyStep::Finish).map_err(after_copying)?;
+    context.check(CopyStep::Finish)?;
     staged.finish(source.permissions()? & options.permissions_mask)?;
     let status = platform::status(&staged.file)
         .map_err(|error| CopyError::destination(CopyStep::Finish, error))?;
@@ -196,12 +197,11 @@ fn attempt(
     let takes = status.allocated.max(copied);
     context.reserve(takes, CopyStep::Finish)?;
 
-    context.check(CopyStep::Publish).map_err(after_copying)?;
+    context.check(CopyStep::Publish)?;
     if !context.begin_publishing() {
-        return Err(after_copying(CopyError::new(
-            CopyStep::Publish,
-            CopyErrorKind::Cancelled,
-        )));
+        // At its deadline, too, the caller may have cancelled the copy.
+        context.check(CopyStep::Publish)?;
+        return Err(CopyError::new(CopyStep::Publish, CopyErrorKind::Cancelled));
     }
     let result = match staged.publish(options.replace) {
         Ok(()) => Ok(context.report(method, status, copied)),

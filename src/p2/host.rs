@@ -49,11 +49,10 @@ impl FastCopyCtxView<'_> {
         flags: CopyFlags,
     ) -> Answer<Resource<CopyJob>> {
         let call = self.decode_copy(sharing, src, dst, flags)?;
-        let place = match self.ctx.jobs.take() {
-            Ok(place) => place,
-            Err(busy) => return Ok(Err(call.refuse(busy).into())),
+        let (job, begin) = match CopyJob::prepare(self.ctx, call) {
+            Ok(prepared) => prepared,
+            Err(busy) => return Ok(Err(busy.into())),
         };
-        let (job, begin) = CopyJob::prepare(call, place);
         let handle = self.table.push(job)?;
         begin();
         Ok(Ok(handle))

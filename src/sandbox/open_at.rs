@@ -83,6 +83,11 @@ async fn open_at_in_own_table(
 fn to_os_error(code: ErrorCode) -> io::Error {
     io::Error::from_raw_os_error(match code {
         ErrorCode::Access => libc::EACCES,
+        ErrorCode::BadDescriptor => libc::EBADF,
+        ErrorCode::Busy => libc::EBUSY,
+        ErrorCode::IllegalByteSequence => libc::EILSEQ,
+        ErrorCode::Overflow => libc::EOVERFLOW,
+        ErrorCode::Unsupported => libc::EOPNOTSUPP,
         ErrorCode::Invalid => libc::EINVAL,
         ErrorCode::Io => libc::EIO,
         ErrorCode::Loop => libc::ELOOP,

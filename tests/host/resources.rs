@@ -374,7 +374,7 @@ fn a_lack_of_threads_is_busy_until_it_ends() {
             assert_eq!(usage.unwrap_err().code, ErrorCode::Busy);
             // It needs no thread, but for the second worker, without which it goes on.
             let report = copy_sync(&mut state, "dst").unwrap();
-            assert_eq!(report.size, size as u64);
+            assert_eq!(report.size, size);
         }
         let slots = state.ctx.slots();
         assert_eq!(slots.free(), slots.total());

@@ -102,7 +102,7 @@ impl Reservation {
         let mut account = self.quota.account();
         let taken = account.used.saturating_add(account.reserved);
         if more > account.limit.saturating_sub(taken) {
-            return more == 0;
+            return false;
         }
         account.reserved += more;
         *bytes += more;

@@ -22,6 +22,7 @@ use crate::lock::lock;
 use crate::platform;
 use crate::source::Source;
 use crate::staging::Staged;
+use extents::Extent;
 use task::{BUFFER_SIZE, StopIfPanicking, Task};
 use threads::{MovingThread, thread_builder};
 use worker::Worker;
@@ -29,9 +30,8 @@ use worker::Worker;
 /// The least amount of data for two workers, in bytes. Below it, starting a thread does not pay.
 const WORTH_A_WORKER: u64 = 16 << 20;
 
-/// The least length of an extent that is announced to the kernel before it is read, in bytes: more than
-/// one read requests.
-const WORTH_READING_AHEAD: u64 = BUFFER_SIZE as u64 + 1;
+/// The most that one read requests, in bytes. A longer extent is announced to the kernel before it is read.
+const LONGEST_READ: u64 = BUFFER_SIZE as u64;
 
 /// What was moved.
 pub(crate) struct Transferred {
@@ -64,8 +64,8 @@ pub(crate) fn transfer(
         false => run_by_two(&task, workers.is_none()),
     };
     drop(moving);
-    run.and_then(|()| source.refuse_change())
-        .map_err(|error| error.after(context.copied()))?;
+    run?;
+    source.refuse_change()?;
 
     let result = platform::status(&staged.file).map_err(at_destination)?;
     if result.size != size {
@@ -105,7 +105,8 @@ fn run_by_two(task: &Task<'_>, optional: bool) -> Result<(), CopyError> {
                 }
                 task.result()
             }
-            // No thread can be started now, so this one does the work of both.
+            // No thread can be started now. This one still reads and writes, so that the method does not
+            // depend on it.
             Err(_) => move_batches(task, || false),
         }
     })
@@ -136,10 +137,11 @@ fn move_batches(task: &Task<'_>, leaves: impl Fn() -> bool) -> Result<(), CopyEr
         if batch.is_empty() || task.is_stopped() {
             return Ok(());
         }
-        for extent in batch.iter().filter(|_| !context.is_paced()) {
-            let range = extent.range();
-            if range.end - range.start >= WORTH_READING_AHEAD {
-                platform::read_ahead(&task.source.file, range);
+        if !context.is_paced() {
+            for range in batch.iter().map(Extent::range) {
+                if range.end - range.start > LONGEST_READ {
+                    platform::read_ahead(&task.source.file, range);
+                }
             }
         }
         for extent in batch.drain(..) {

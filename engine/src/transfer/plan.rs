@@ -27,7 +27,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Fills the batch with the next pieces: at least [`PIECE`] bytes and less than twice that, or fewer
-    /// if `stop` returns true. If the batch stays empty and `stop` returned false, nothing is left.
+    /// if there are [`BATCH`] pieces or `stop` returns true. If the batch stays empty and `stop` returned false, nothing is left.
     /// `stop` is called for each piece, because a look-up can be slow on a network file system.
     pub(super) fn take(&mut self, batch: &mut Vec<Extent>, stop: impl Fn() -> bool) {
         batch.clear();

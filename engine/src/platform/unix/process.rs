@@ -38,7 +38,8 @@ pub(crate) fn check_memory(bytes: usize) -> io::Result<()> {
     // mapping, so it can be removed.
     unsafe {
         let mapped = mmap_anonymous(ptr::null_mut(), bytes, access, kind)?;
-        munmap(mapped, bytes)?;
+        // If it fails, address space is lost, and no more.
+        let _ = munmap(mapped, bytes);
     }
     Ok(())
 }
@@ -50,6 +51,6 @@ mod tests {
     #[test]
     fn memory_that_cannot_be_mapped_is_an_error() {
         assert!(check_memory(4 << 20).is_ok());
-        assert!(check_memory(1 << 62).is_err());
+        assert!(check_memory(usize::MAX / 2).is_err());
     }
 }

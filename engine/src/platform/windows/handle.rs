@@ -1,6 +1,6 @@
 //! Calls on a handle that the standard library lacks.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::windows::fs::MetadataExt;
 use std::os::windows::io::AsRawHandle;
@@ -10,8 +10,19 @@ use windows::Win32::Storage::FileSystem::{BY_HANDLE_FILE_INFORMATION, GetFileInf
 use windows::Win32::System::IO::DeviceIoControl;
 use windows::Win32::System::Ioctl::FSCTL_SET_SPARSE;
 
-use super::kind_of;
-use crate::platform::status::{FileId, Status};
+use crate::platform::status::{FileId, Kind, Status};
+
+pub(super) fn kind_of(file_type: fs::FileType) -> Kind {
+    if file_type.is_symlink() {
+        Kind::Symlink
+    } else if file_type.is_dir() {
+        Kind::Directory
+    } else if file_type.is_file() {
+        Kind::Regular
+    } else {
+        Kind::Other
+    }
+}
 
 #[expect(unsafe_code, reason = "the standard library has no stable file index")]
 pub(crate) fn status(file: &File) -> io::Result<Status> {

@@ -16,6 +16,7 @@ pub(crate) use super::portable::{
     summarize_extents,
 };
 use super::status::{Entry, FileId, Kind, Space, Status};
+use handle::kind_of;
 pub(crate) use handle::{prepare_sparse, status};
 
 /// An open directory: a descriptor on Unix, a path on Windows.
@@ -23,18 +24,6 @@ pub type Directory = PathBuf;
 
 /// A handle on a file of any kind: a descriptor on Unix, an open file on Windows.
 pub type SourceHandle = File;
-
-fn kind_of(file_type: fs::FileType) -> Kind {
-    if file_type.is_symlink() {
-        Kind::Symlink
-    } else if file_type.is_dir() {
-        Kind::Directory
-    } else if file_type.is_file() {
-        Kind::Regular
-    } else {
-        Kind::Other
-    }
-}
 
 pub(crate) fn open_source_handle(path: &Path, symlink_follow: bool) -> io::Result<SourceHandle> {
     if !symlink_follow && fs::symlink_metadata(path)?.is_symlink() {
