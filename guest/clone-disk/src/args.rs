@@ -17,7 +17,7 @@ Options of clone:
   --require-reflink  fail if the copy can't share blocks with BASE
   --dig-holes        turn copied blocks that hold only zeros into holes
   --no-sync          return before the copies are on the disk
-  --symlink-follow   follow BASE if it is a symbolic link
+  --symlink-follow   follow BASE if it is a symbolic link (default: fail)
 
   -h, --help         print this help
 ";

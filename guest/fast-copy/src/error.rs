@@ -47,8 +47,8 @@ impl fmt::Display for Error {
             ErrorCode::Access => "permission denied by the host's file system",
             ErrorCode::BadDescriptor => "bad descriptor",
             ErrorCode::Busy => {
-                "busy: the file is in use, or this guest has too many jobs or waiting calls; try again \
-                 later"
+                "busy: the file is in use, this guest has too many jobs or waiting calls, or the host \
+                 lacks threads or descriptors; try again later"
             }
             ErrorCode::Cancelled => "the copy was cancelled",
             ErrorCode::Quota => "disk quota exceeded",

@@ -13,8 +13,8 @@ use crate::{CopyProgress, CopyReport, Error};
 /// [`CopyOptions::start_fast_copy`] and [`CopyOptions::start_sparse_copy`] start one. Dropping a job
 /// cancels the copy.
 ///
-/// The host limits the number of jobs. A job counts until [`finish`](Self::finish) has returned or the
-/// job is dropped, even if the copy has ended.
+/// The host limits the number of jobs. A job counts until [`finish`](Self::finish) has returned, or until
+/// it is dropped and its copy has stopped.
 ///
 /// ```no_run
 /// use std::time::Duration;

@@ -7,7 +7,8 @@ use crate::{Error, ExtentSummary, FileUsage, Operand, inspect};
 
 /// Returns the apparent size of a file and the space allocated for it, in bytes.
 ///
-/// Does not follow a symbolic link in the last component of the path. The file must be a regular file.
+/// The call waits for a slot as a copy does. Does not follow a symbolic link in the last component of the
+/// path. The file must be a regular file.
 ///
 /// # Errors
 ///
