@@ -287,6 +287,30 @@ mod tests {
             .fast_copy(&path, dir.path().join("copy"));
         assert_eq!(error.unwrap_err().step(), CopyStep::Open);
         assert!(!control.cancel() && !control.is_cancelled());
+
+        // A copy that is refused at once uses up its control too.
+        let control = CopyControl::new();
+        let options = CopyOptions::new().control(control.clone());
+        let error = options.fast_copy(&path, &path).unwrap_err();
+        assert!(matches!(error.kind(), CopyErrorKind::SameFile));
+        assert!(!control.cancel() && !control.is_cancelled());
+    }
+
+    #[test]
+    fn a_copy_that_fails_when_it_is_published_reports_the_bytes_moved() {
+        let dir = tempfile::tempdir().unwrap();
+        let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+        std::fs::write(&src, [1; 10_000]).unwrap();
+        let source = Source::open(&src, true).unwrap();
+        let destination = Destination::open(&dst).unwrap();
+        let options = CopyOptions::new().no_sync(true);
+        let error = options.copy(&source, &destination, Sharing::Forbidden, &|_| {
+            std::fs::write(&dst, "another file").unwrap();
+        });
+        let error = error.unwrap_err();
+        assert!(matches!(error.kind(), CopyErrorKind::AlreadyExists));
+        assert_eq!((error.step(), error.copied()), (CopyStep::Publish, 10_000));
+        assert_eq!(std::fs::read(&dst).unwrap(), b"another file");
     }
 
     /// A clone may fail and leave anything in the staged file. None of it may show where the source

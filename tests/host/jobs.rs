@@ -346,3 +346,22 @@ async fn a_guest_has_no_more_jobs_than_it_may() {
     }
     assert!(start(&mut state, "src", "last").await.is_ok());
 }
+
+/// The host lets no call wait, so a slot that is not free yet makes the next job fail.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_has_ended_has_freed_its_slot_and_place() {
+    let ctx = FastCopyCtx::builder().slots(CopySlots::new(1));
+    let mut state = State::new().with(ctx.max_waiting(0).max_jobs(1));
+    fs::write(state.path("src"), "text").unwrap();
+    for i in 0..500 {
+        let job = start(&mut state, "src", &i.to_string()).await.unwrap();
+        let pollable = HostCopyJob::subscribe(&mut state.view(), again(&job)).unwrap();
+        HostPollable::block(&mut state.table, Resource::new_borrow(pollable.rep()))
+            .await
+            .unwrap();
+        assert_eq!(state.ctx.slots().free(), 1);
+        HostPollable::drop(&mut state.table, pollable).unwrap();
+        assert!(finish(&mut state, job).await.is_ok());
+        assert_eq!(state.ctx.jobs(), 0);
+    }
+}
