@@ -1,10 +1,10 @@
-//! The components in `prebuilt` are those that were made from the sources in this tree.
+//! The components in `prebuilt` match the sources in this tree.
 
 use std::path::Path;
 use std::process::Command;
 
 #[test]
-fn the_bundled_guests_are_made_from_these_sources() {
+fn the_bundled_guests_match_their_sources() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let output = Command::new(root.join("guest/digest.sh"))
         .output()

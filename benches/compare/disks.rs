@@ -1,8 +1,7 @@
-//! File systems on files that were written before, so that they behave like disks.
+//! File systems on fully written files, which behave like disks.
 //!
-//! The file's blocks are all there, and the loop device goes around the page cache of the file
-//! system below: what a copy takes doesn't depend on what the file has grown by, nor on how much
-//! memory is left for a second cache.
+//! All blocks of the file are allocated, and the loop device uses direct I/O: the time of a copy doesn't
+//! depend on whether the file has to grow, nor on how much memory a second page cache has.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -12,22 +11,22 @@ use std::process::Command;
 use anyhow::{Result, anyhow};
 use fast_copy_test_support::files::{GIB, MIB};
 use fast_copy_test_support::filesystems::{
-    FileSystem, let_go, make_file_system, mount_image, mount_tmpfs, unmount,
+    FileSystem, detach, make_file_system, mount_image, mount_tmpfs, unmount,
 };
-use fast_copy_test_support::program::administrators;
+use fast_copy_test_support::program::administrative;
 use tempfile::TempDir;
 
-/// Room for what densifies an image of 8 GiB.
+/// Enough for copies of the image of 8 GiB without its holes.
 const FIRST_SIZE: u64 = 14 * GIB;
-/// For copies from one file system to another.
+/// The size of the second file system, for copies from one to another.
 const SECOND_SIZE: u64 = 4 * GIB;
 
-/// Two files to make file systems in, one after another.
+/// Two files, which hold one file system after another.
 pub struct Disks {
     dir: TempDir,
 }
 
-/// A mounted file system, gone when this is dropped.
+/// A mounted file system, unmounted when this is dropped.
 pub struct Disk {
     pub fs: FileSystem,
 }
@@ -59,7 +58,7 @@ impl Disks {
         };
         mounted.map_err(|reason| anyhow!("{name}: {reason}"))?;
         if name != "tmpfs" {
-            go_around_the_cache(&root)?;
+            use_direct_io(&root)?;
         }
         Ok(Disk {
             fs: FileSystem { name, root },
@@ -80,14 +79,14 @@ impl Disks {
     }
 }
 
-fn go_around_the_cache(root: &Path) -> Result<()> {
+fn use_direct_io(root: &Path) -> Result<()> {
     let device = Command::new("findmnt")
         .args(["--noheadings", "--output", "SOURCE"])
         .arg(root)
         .output()?;
     let device = String::from_utf8(device.stdout)?;
-    // Not everywhere: then there are two caches, for everybody.
-    let result = administrators("losetup")
+    // If direct I/O isn't supported, all contenders have two page caches.
+    let result = administrative("losetup")
         .args(["--direct-io=on", device.trim()])
         .output()?;
     if !result.status.success() {
@@ -99,7 +98,7 @@ fn go_around_the_cache(root: &Path) -> Result<()> {
 impl Drop for Disk {
     fn drop(&mut self) {
         if unmount(&self.fs.root).is_err() {
-            let_go(&self.fs.root);
+            detach(&self.fs.root);
         }
     }
 }

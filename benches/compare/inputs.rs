@@ -1,4 +1,4 @@
-//! The files that are copied.
+//! The source files.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -8,10 +8,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use fast_copy_test_support::files::{GIB, KIB, MIB};
-use fast_copy_test_support::program::{administrators, try_run};
+use fast_copy_test_support::program::{administrative, try_run};
 use rustix::fs::{Advice, FallocateFlags, FsWord, fadvise, fallocate, fstatfs, syncfs};
 
-/// Bytes that don't compress and of which no block is zero.
+/// Writes bytes that don't compress, without a block of zeros.
 pub fn write_noise(file: &File, range: Range<u64>) -> Result<()> {
     let mut state = range.start.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut bytes = vec![0; MIB.min(range.end - range.start) as usize];
@@ -31,7 +31,7 @@ pub fn write_noise(file: &File, range: Range<u64>) -> Result<()> {
     Ok(())
 }
 
-/// A file of `size` bytes with noise in the given ranges.
+/// Makes a file of `size` bytes with noise in the given ranges.
 pub fn sparse(path: &Path, size: u64, data: impl Iterator<Item = Range<u64>>) -> Result<()> {
     let file = File::create(path)?;
     file.set_len(size)?;
@@ -42,21 +42,20 @@ pub fn sparse(path: &Path, size: u64, data: impl Iterator<Item = Range<u64>>) ->
     Ok(())
 }
 
-/// `count` extents of `length` bytes, with as much hole as data.
+/// Makes a file of `count` extents of `length` bytes, with holes of the same length between them.
 pub fn extents(path: &Path, count: u64, length: u64) -> Result<()> {
     let data = (0..count).map(|i| 2 * i * length..(2 * i + 1) * length);
     sparse(path, 2 * count * length, data)
 }
 
-/// `count` extents of `length` bytes, spread evenly over `size` bytes.
+/// Makes a file of `size` bytes with `count` extents of `length` bytes, spread evenly.
 pub fn spread(path: &Path, size: u64, count: u64, length: u64) -> Result<()> {
     let step = size / count;
     let data = (0..count).map(|i| i * step..i * step + length);
     sparse(path, size, data)
 }
 
-/// A file system image as mkfs.ext4 makes it, of 8 GiB, with files of 1 KiB to 64 MiB in it, about
-/// 700 MiB in all.
+/// Makes a file system image of 8 GiB by mkfs.ext4, with files of 1 KiB to 64 MiB, about 700 MiB in all.
 pub fn image(path: &Path) -> Result<()> {
     let tree = tempfile::tempdir_in(path.parent().unwrap())?;
     let mut number = 0;
@@ -76,7 +75,7 @@ pub fn image(path: &Path) -> Result<()> {
         }
     }
     try_run(
-        administrators("mkfs.ext4")
+        administrative("mkfs.ext4")
             .args(["-q", "-F", "-d"])
             .arg(tree.path())
             .arg(path)
@@ -87,7 +86,7 @@ pub fn image(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// 2 GiB preallocated, 64 of them 1 MiB written.
+/// Makes a file of 2 GiB preallocated, with 64 written extents of 1 MiB.
 pub fn preallocated(path: &Path) -> Result<()> {
     let file = File::create(path)?;
     fallocate(&file, FallocateFlags::empty(), 0, 2 * GIB)?;
@@ -98,7 +97,7 @@ pub fn preallocated(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Leaves nothing of a file in the page cache.
+/// Removes a file from the page cache.
 pub fn cool(path: &Path) -> Result<()> {
     let file = File::open(path)?;
     file.sync_all()?;
@@ -126,37 +125,40 @@ pub fn warm(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Reads all of a file once, through a mapping: on tmpfs, preallocated blocks count as data after
-/// that, and not after `cat`.
-#[expect(unsafe_code, reason = "a mapping of a file that others could change")]
+/// Reads all of a file once through a mapping. tmpfs reports preallocated blocks as data after that, and
+/// not after `cat`.
+#[expect(
+    unsafe_code,
+    reason = "a mapping of a file, which other processes could change"
+)]
 pub fn warm_by_mapping(path: &Path) -> Result<()> {
-    // SAFETY: nobody changes the file while it is mapped.
+    // SAFETY: no process writes to the file while it is mapped.
     let mapping = unsafe { memmap2::Mmap::map(&File::open(path)?)? };
     let first_bytes = mapping.iter().step_by(4096);
     std::hint::black_box(first_bytes.map(|&byte| u64::from(byte)).sum::<u64>());
     Ok(())
 }
 
-/// Waits until nothing of a file system is left to be done.
+/// Waits until a file system has finished its work.
 ///
-/// XFS gives the blocks of a removed file back later, by threads of its own: for a file with 50,000
-/// shared extents they take a second, from whoever comes next. Freezing the file system waits for
-/// them, which `syncfs` doesn't.
+/// XFS frees the blocks of a removed file in the background. For a file with 50,000 shared extents this
+/// takes a second, which the next contender would lose. `syncfs` doesn't wait for it; freezing the file
+/// system does.
 pub fn settle(dir: &Path) -> Result<()> {
     let opened = File::open(dir)?;
     syncfs(&opened)?;
     if fstatfs(&opened)?.f_type == XFS_SUPER_MAGIC {
         for flag in ["--freeze", "--unfreeze"] {
-            try_run(administrators("fsfreeze").arg(flag).arg(dir)).map_err(anyhow::Error::msg)?;
+            try_run(administrative("fsfreeze").arg(flag).arg(dir)).map_err(anyhow::Error::msg)?;
         }
     }
     Ok(())
 }
 
-/// `statfs(2)`.
+/// From statfs(2).
 const XFS_SUPER_MAGIC: FsWord = 0x5846_5342;
 
-/// A small file of 4 KiB, for each number.
+/// Makes `count` files of 4 KiB.
 pub fn small_files(dir: &Path, count: usize) -> Result<()> {
     for i in 0..count {
         let mut file = File::create(dir.join(format!("src-{i}")))?;

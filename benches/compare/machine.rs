@@ -1,11 +1,11 @@
-//! What was measured with.
+//! The machine and the programs of a measurement.
 
 use std::fs;
 use std::process::Command;
 
-use fast_copy_test_support::program::administrators;
+use fast_copy_test_support::program::administrative;
 
-/// A line for each thing that a figure depends on.
+/// Returns a line for each property that the figures depend on.
 pub fn describe() -> Vec<String> {
     let processor = line_of("/proc/cpuinfo", "model name").unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
@@ -23,14 +23,14 @@ pub fn describe() -> Vec<String> {
             env!("CARGO_PKG_VERSION")
         ),
     ];
-    // What it takes to wake a thread depends on this, where the kernel runs in a virtual machine.
+    // In a virtual machine, the time to wake a thread depends on this.
     if let Ok(nanos) = fs::read_to_string("/sys/module/haltpoll/parameters/guest_halt_poll_ns") {
         lines.push(format!(
             "an idle processor halts after {} ns (guest_halt_poll_ns)",
             nanos.trim()
         ));
     }
-    if gives_memory_back() {
+    if reports_free_pages() {
         lines.push(
             "free memory is given back to the host (free page reporting), but for a reserve"
                 .to_owned(),
@@ -52,7 +52,7 @@ pub fn describe() -> Vec<String> {
 }
 
 /// Whether the balloon device of this virtual machine has `VIRTIO_BALLOON_F_REPORTING`, bit 5.
-pub fn gives_memory_back() -> bool {
+pub fn reports_free_pages() -> bool {
     let Ok(devices) = fs::read_dir("/sys/bus/virtio/drivers/virtio_balloon") else {
         return false;
     };
@@ -61,12 +61,12 @@ pub fn gives_memory_back() -> bool {
         .any(|features| features.as_bytes().get(5) == Some(&b'1'))
 }
 
-/// The day, and what was measured: `2026-01-31, commit 0123abc`.
+/// Returns the day and the commit: `2026-01-31, commit 0123abc`.
 pub fn run() -> String {
     let day = output("date", &["-u", "+%F"]).unwrap_or_default();
     let commit = output("git", &["rev-parse", "--short", "HEAD"]);
     let commit = commit.unwrap_or_else(|| "unknown".to_owned());
-    // The run itself changes its results and what is made of them.
+    // The run itself changes its results and the files made from them.
     let others = ["--", ".", ":!benches/results", ":!README.md"];
     let changes = output("git", &[&["status", "--porcelain"], &others[..]].concat());
     let with = match changes.is_none_or(|changes| changes.is_empty()) {
@@ -84,7 +84,7 @@ fn output(program: &str, args: &[&str]) -> Option<String> {
     output.status.success().then(|| text.trim().to_owned())
 }
 
-/// What `/proc/meminfo` says of `key`, in bytes.
+/// Returns the value of a line of `/proc/meminfo`, in bytes.
 pub fn memory(key: &str) -> Option<u64> {
     let text = line_of("/proc/meminfo", key)?;
     let kib: u64 = text.strip_suffix(" kB")?.parse().ok()?;
@@ -98,7 +98,7 @@ fn line_of(file: &str, key: &str) -> Option<String> {
 }
 
 fn version(program: &str, flag: &str) -> Option<String> {
-    let output = administrators(program).arg(flag).output().ok()?;
+    let output = administrative(program).arg(flag).output().ok()?;
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text).into_owned();
     Some(text.lines().next()?.trim().to_owned())

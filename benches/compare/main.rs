@@ -4,17 +4,18 @@
 //! cargo bench --bench compare                   # everything: 70 minutes, as root
 //! cargo bench --bench compare -- dense/ext4     # one group; or one work, or one file system
 //! cargo bench --bench compare -- --list         # the groups
-//! cargo bench --bench compare -- --report       # only writes the report of the last results anew
+//! cargo bench --bench compare -- --report       # the report alone, from the last samples
 //! ```
 //!
-//! A group is one piece of work on one file system. In it all contenders take turns, round by
-//! round, so that what a noisy machine does to one it does to all; only figures of one group are
-//! ever compared. The first round is for warming up, and isn't counted, but for those who take so
-//! long that they have no other. After each copy, outside the measured time, its bytes are compared
-//! with the source's (of clones that take microseconds, one of each turn) and its allocation is noted;
-//! ours fails the run if it is denser than its source's data.
+//! A group is one piece of work on one file system. Its contenders take turns, round by round, so that
+//! noise of the machine affects all of them. Only figures of the same group are compared. The first round
+//! is a warm-up and isn't counted, except for slow contenders, which have no other. After each copy,
+//! outside the measured time, its bytes are compared with the source's (for clones that take
+//! microseconds, one copy of each turn), and its allocated bytes are recorded. A copy by this crate that
+//! allocates more than its source's data fails the run.
 //!
-//! The samples go to `benches/results/samples.tsv`; the report and the charts are made from that.
+//! The samples are written to `benches/results/samples.tsv`. The report and the charts are made from
+//! that file.
 
 mod bars;
 mod charts;
@@ -107,14 +108,14 @@ fn run() -> Result<()> {
     };
     results.describe_machine(machine::describe());
     let this_run = machine::run();
-    let _reserve = machine::gives_memory_back()
+    let _reserve = machine::reports_free_pages()
         .then(Reserve::new)
         .transpose()?;
     let disks = Disks::new()?;
     let mut failed = Vec::new();
     for group in chosen {
         println!("\n{}", group.name());
-        // A new file system for each group: nothing is left from the one before.
+        // Each group gets a new file system, without effects of the group before.
         let disk = disks.first(group.on.split('-').next().unwrap())?;
         results.start(group.work, group.on, &this_run);
         if let Err(error) = (group.run)(group, &disks, &disk.fs, &mut results) {

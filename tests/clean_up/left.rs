@@ -1,4 +1,4 @@
-//! What is there of the programs that have their temporary files in a directory.
+//! What test programs have left behind. They are known by the directory of their temporary files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,13 @@ pub struct Process {
     pub is_stopped: bool,
 }
 
-/// All processes with the directory in their environment.
+/// Returns the processes that have the directory in their environment.
 pub fn processes(dir: &Path) -> Vec<Process> {
     let dir = dir.to_str().unwrap();
     let all = fs::read_dir("/proc").unwrap();
     all.filter_map(|entry| {
         let process = entry.ok()?.path();
-        // One that has ended has none.
+        // A process that has ended has no environment.
         let environment = fs::read(process.join("environ")).ok()?;
         if !String::from_utf8_lossy(&environment).contains(dir) {
             return None;
@@ -31,7 +31,7 @@ pub fn processes(dir: &Path) -> Vec<Process> {
     .collect()
 }
 
-/// The files in a directory, or the file itself, that loop devices are attached to, of all namespaces.
+/// Returns the files below a path, or the file itself, that loop devices are attached to in any namespace.
 pub fn loop_devices(of: &Path) -> Vec<PathBuf> {
     let devices = fs::read_dir("/sys/block").unwrap();
     devices
@@ -49,7 +49,7 @@ pub fn is_mounted(root: &Path) -> bool {
     mounts.lines().any(|line| line.contains(root))
 }
 
-/// Waits for what the kernel does after a process has ended.
+/// Waits until the kernel has done what it does after the end of a process, or fails after a minute.
 #[track_caller]
 pub fn wait_until(otherwise: &str, done: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -63,6 +63,8 @@ pub fn wait_until(otherwise: &str, done: impl Fn() -> bool) {
 pub fn assert_nothing_left(dir: &Path) {
     assert_eq!(processes(dir).len(), 0);
     assert!(!is_mounted(dir));
-    wait_until("a loop device is left", || loop_devices(dir).is_empty());
+    wait_until("a loop device is still attached", || {
+        loop_devices(dir).is_empty()
+    });
     assert!(names(dir).is_empty());
 }

@@ -1,5 +1,5 @@
-//! What a failing or killed test program leaves behind: no process, stopped ones neither, no mount, no
-//! loop device, no file.
+//! Clean-up after failed and killed test programs: no process, also no stopped one, no mount, no loop
+//! device and no file is left.
 
 mod left;
 mod programs;
@@ -45,8 +45,8 @@ fn main() -> ExitCode {
     suite.main()
 }
 
-/// Starts this program as one of [`programs`], outside all namespaces of tests, with its files in a
-/// directory.
+/// Starts this program as one of [`programs`], with its temporary files in a directory. It makes
+/// namespaces of its own.
 fn start(program: &str, dir: &Path) -> ProcessGroup {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
@@ -59,7 +59,7 @@ fn start(program: &str, dir: &Path) -> ProcessGroup {
     ProcessGroup::spawn(&mut command).unwrap()
 }
 
-/// Starts a program that holds a stopped copy on a disk of its own, and waits until it does.
+/// Starts a program that stops a copy on a small file system, and waits until it has.
 fn start_holding(dir: &Path) -> ProcessGroup {
     let mut program = start(HOLDING, dir);
     let mut line = String::new();
@@ -76,14 +76,14 @@ fn send(pid: u32, signal: Signal) {
     kill_process(pid, signal).unwrap();
 }
 
-const PATIENCE: Duration = Duration::from_secs(600);
+const LIMIT: Duration = Duration::from_secs(600);
 
 fn a_panic_kills_a_stopped_copy_and_unmounts_its_disk(_fs: &FileSystem) {
     let mut held = None;
     let test = AssertUnwindSafe(|| {
         let (disk, copy) = stopped_copy();
         held = Some((copy.pid(), disk.root.clone(), disk.image.clone()));
-        // As a panic does, but without its message.
+        // A panic without its message.
         resume_unwind(Box::new("a failing test"));
     });
     assert!(catch_unwind(test).is_err());
@@ -91,27 +91,29 @@ fn a_panic_kills_a_stopped_copy_and_unmounts_its_disk(_fs: &FileSystem) {
     assert!(!Path::new(&format!("/proc/{pid}")).exists());
     assert!(!is_mounted(&root));
     assert!(!image.exists());
-    wait_until("a loop device is left", || loop_devices(&image).is_empty());
+    wait_until("a loop device is still attached", || {
+        loop_devices(&image).is_empty()
+    });
 }
 
 fn a_program_with_a_failing_test_leaves_nothing(_fs: &FileSystem) {
     let dir = tempfile::tempdir().unwrap();
-    let output = start(FAILING, dir.path()).output_within(PATIENCE);
+    let output = start(FAILING, dir.path()).output_within(LIMIT);
     let output = output.expect("the program's end");
-    // libtest's exit status for failed tests.
+    // The exit status of libtest-mimic after failed tests.
     assert_eq!(output.status.code(), Some(101), "{output:?}");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("0 passed; 1 failed"), "{text}");
     assert_nothing_left(dir.path());
 }
 
-/// By a signal to it, as `timeout` and a terminal send one, or to its process 1.
+/// The signal goes to the program, as from `timeout` or a terminal, or to its process 1.
 fn a_program_ended_by_a_signal_leaves_nothing(_fs: &FileSystem) {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
         let dir = tempfile::tempdir().unwrap();
         let program = start_holding(dir.path());
         send(program.id(), signal);
-        let output = program.output_within(PATIENCE).expect("the program's end");
+        let output = program.output_within(LIMIT).expect("the program's end");
         assert_eq!(output.status.signal(), Some(signal.as_raw()), "{output:?}");
         assert_nothing_left(dir.path());
     }
@@ -119,22 +121,24 @@ fn a_program_ended_by_a_signal_leaves_nothing(_fs: &FileSystem) {
         let dir = tempfile::tempdir().unwrap();
         let program = start_holding(dir.path());
         send(child_of(program.id()).expect("process 1"), signal);
-        let output = program.output_within(PATIENCE).expect("the program's end");
+        let output = program.output_within(LIMIT).expect("the program's end");
         let code = 128 + signal.as_raw();
         assert_eq!(output.status.code(), Some(code), "{output:?}");
         assert_nothing_left(dir.path());
     }
 }
 
-/// It can't remove its files itself then.
+/// SIGKILL doesn't let it remove its files.
 fn a_killed_program_leaves_no_process_and_no_loop_device(_fs: &FileSystem) {
     let dir = tempfile::tempdir().unwrap();
     let program = start_holding(dir.path());
     send(program.id(), Signal::KILL);
-    let output = program.output_within(PATIENCE).expect("the program's end");
+    let output = program.output_within(LIMIT).expect("the program's end");
     assert_eq!(output.status.signal(), Some(libc::SIGKILL), "{output:?}");
-    wait_until("a process is left", || processes(dir.path()).is_empty());
-    wait_until("a loop device is left", || {
+    wait_until("a process is still there", || {
+        processes(dir.path()).is_empty()
+    });
+    wait_until("a loop device is still attached", || {
         loop_devices(dir.path()).is_empty()
     });
 }
@@ -146,7 +150,7 @@ fn a_program_that_does_not_end_is_killed_with_its_children(_fs: &FileSystem) {
         .args(["-c", "sleep 1000 & sleep 1000"])
         .env("TMPDIR", dir.path());
     let program = ProcessGroup::spawn(&mut command).unwrap();
-    wait_until("the program has no two children", || {
+    wait_until("the program has not started its children", || {
         processes(dir.path()).len() == 3
     });
     assert!(program.output_within(Duration::from_millis(1)).is_none());

@@ -1,4 +1,4 @@
-//! Test programs that end badly, which this program is if [`PROGRAM`] says so.
+//! Test programs that fail or are killed. This program is one of them if [`PROGRAM`] names it.
 
 use std::process::ExitCode;
 use std::thread;
@@ -9,18 +9,18 @@ use fast_copy_test_support::function::Function;
 use fast_copy_test_support::namespace;
 use fast_copy_test_support::traced::{Copy, Stopped};
 
-/// The variable that names the program.
+/// The environment variable that names the program.
 pub const PROGRAM: &str = "FAST_COPY_CLEAN_UP";
 
-/// Stops a copy, prints a line, and waits for its end.
+/// Stops a copy, prints its own name, and waits to be killed.
 pub const HOLDING: &str = "holding";
 
-/// Has one test, which fails while a copy is stopped.
+/// Runs one test, which fails while a copy is stopped.
 pub const FAILING: &str = "failing";
 
 fast_copy_test_support::tests![fails_while_a_copy_is_stopped];
 
-/// Stops a copy on a disk of its own.
+/// Stops a copy on a small file system.
 pub fn stopped_copy() -> (Small, Stopped) {
     let disk = Small::new("ext4", smallest("ext4"));
     let (src, dst) = (disk.root.join("src"), disk.root.join("dst"));

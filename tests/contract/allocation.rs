@@ -1,4 +1,4 @@
-//! Contract line 8: holes stay holes, and so do blocks that nobody ever wrote.
+//! Contract line 8: holes are kept, and preallocated blocks become holes.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -17,26 +17,25 @@ use fast_copy_test_support::traced::Copy;
 use wasmtime_fast_copy::{CopyMethod, CopyOptions, CopyReport};
 
 fast_copy_test_support::tests![
-    holes_and_data_are_kept,
-    data_at_odd_offsets_in_8_gib,
-    a_file_that_is_all_hole,
-    a_hole_at_the_end_with_data_before,
-    many_patterns_of_data_and_holes,
-    a_copy_of_a_copy_is_the_same,
-    data_that_is_not_on_the_disk_yet_is_copied,
-    preallocated_blocks_in_the_page_cache_stay_holes,
-    preallocated_blocks_beyond_the_end_are_left_out,
-    written_data_in_preallocated_blocks_is_copied,
-    mapped_preallocated_blocks_stay_holes,
-    without_fiemap_preallocated_blocks_stay_holes,
-    zeros_become_holes_where_asked_for,
-    a_clone_shares_its_sources_blocks,
-    a_sparse_copy_shares_nothing,
-    one_tib_is_copied_by_its_data,
+    a_copy_has_data_and_holes_where_its_source_has_them,
+    data_at_unaligned_offsets_is_copied,
+    a_copy_of_a_hole_allocates_nothing,
+    a_hole_at_the_end_is_kept,
+    many_patterns_of_data_and_holes_are_copied,
+    a_copy_of_a_copy_equals_the_first_source,
+    dirty_pages_are_copied,
+    cached_preallocated_blocks_become_holes,
+    preallocated_blocks_beyond_the_end_are_not_copied,
+    dirty_pages_on_preallocated_blocks_are_copied,
+    preallocated_blocks_read_through_a_mapping_become_holes,
+    preallocated_blocks_become_holes_without_fiemap,
+    dig_holes_turns_written_zeros_into_holes,
+    require_reflink_shares_blocks_or_fails,
+    sparse_copy_shares_no_blocks,
+    a_sparse_tebibyte_is_copied_by_its_data,
 ];
 
-/// Copies what is on the disk, checks that it was by the way that is meant, and then as
-/// [`copy_dirty_and_check`].
+/// Synchronises the source, copies it, and checks the method and what [`copy_dirty_and_check`] does.
 fn copy_and_check(
     fs: &FileSystem,
     function: Function,
@@ -49,9 +48,9 @@ fn copy_and_check(
     let to_move = allocated(src).min(report.size);
     let offloads = fs.has_fiemap() && to_move >= 256 * KIB;
     let expected = match function {
-        Function::Sparse | Function::SparseByTwo => CopyMethod::Copy,
+        Function::Sparse | Function::SparseTwoThreads => CopyMethod::Copy,
         Function::Fast if fs.reflinks() => CopyMethod::Reflink,
-        // Without a block it has no extents, so none too many.
+        // A source without blocks has no extents, so it doesn't exceed the limit of 0.
         Function::FastWithoutClone if fs.reflinks() && allocated(src) == 0 => CopyMethod::Reflink,
         _ if offloads => CopyMethod::Offload,
         _ => CopyMethod::Copy,
@@ -60,8 +59,8 @@ fn copy_and_check(
     report
 }
 
-/// Copies, checks the content, and that no more than `data` bytes are allocated where bytes were
-/// copied.
+/// Copies, and checks the content and the report. Unless the copy is a clone, at most `data` bytes may be
+/// allocated.
 fn copy_dirty_and_check(function: Function, src: &Path, dst: &Path, data: u64) -> CopyReport {
     let options = CopyOptions::new().replace(true).workers(1);
     let report = function.call(&options, src, dst).unwrap();
@@ -75,7 +74,7 @@ fn copy_dirty_and_check(function: Function, src: &Path, dst: &Path, data: u64) -
     report
 }
 
-fn holes_and_data_are_kept(fs: &FileSystem) {
+fn a_copy_has_data_and_holes_where_its_source_has_them(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     four_extents(&src);
@@ -89,7 +88,7 @@ fn holes_and_data_are_kept(fs: &FileSystem) {
     }
 }
 
-fn data_at_odd_offsets_in_8_gib(fs: &FileSystem) {
+fn data_at_unaligned_offsets_is_copied(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     let data = [
@@ -108,7 +107,7 @@ fn data_at_odd_offsets_in_8_gib(fs: &FileSystem) {
     }
 }
 
-fn a_file_that_is_all_hole(fs: &FileSystem) {
+fn a_copy_of_a_hole_allocates_nothing(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     for size in [1, 4096, 128 * KIB + 1, GIB] {
@@ -120,7 +119,7 @@ fn a_file_that_is_all_hole(fs: &FileSystem) {
     }
 }
 
-fn a_hole_at_the_end_with_data_before(fs: &FileSystem) {
+fn a_hole_at_the_end_is_kept(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     sparse_file(&src, MIB + 1, &[0..1]);
@@ -129,7 +128,7 @@ fn a_hole_at_the_end_with_data_before(fs: &FileSystem) {
     }
 }
 
-fn many_patterns_of_data_and_holes(fs: &FileSystem) {
+fn many_patterns_of_data_and_holes_are_copied(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     for unit in [1, 3, 7, 21, 64, 300].map(|n| n * KIB) {
@@ -151,7 +150,7 @@ fn many_patterns_of_data_and_holes(fs: &FileSystem) {
     }
 }
 
-fn a_copy_of_a_copy_is_the_same(fs: &FileSystem) {
+fn a_copy_of_a_copy_equals_the_first_source(fs: &FileSystem) {
     let dir = fs.dir();
     let at = |name: &str| dir.path().join(name);
     four_extents(&at("src"));
@@ -162,7 +161,7 @@ fn a_copy_of_a_copy_is_the_same(fs: &FileSystem) {
     }
 }
 
-fn data_that_is_not_on_the_disk_yet_is_copied(fs: &FileSystem) {
+fn dirty_pages_are_copied(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     for function in ALL {
@@ -174,7 +173,7 @@ fn data_that_is_not_on_the_disk_yet_is_copied(fs: &FileSystem) {
     }
 }
 
-/// Preallocates `size` bytes, of which `data` are then written and synchronised.
+/// Makes a file of `size` preallocated bytes, and writes and synchronises the ranges `data`.
 fn preallocated(path: &Path, size: u64, data: &[Range<u64>]) {
     run(Command::new("fallocate")
         .args(["-l", &size.to_string()])
@@ -186,21 +185,21 @@ fn preallocated(path: &Path, size: u64, data: &[Range<u64>]) {
     file.sync_all().unwrap();
 }
 
-/// Reads a file through, so that the page cache holds all of it.
+/// Reads a file, which brings all of it into the page cache.
 fn warm(path: &Path) {
     let mut file = File::open(path).unwrap();
     let mut buffer = vec![0; MIB as usize];
     while file.read(&mut buffer).unwrap() > 0 {}
 }
 
-/// Every 16 MiB, one MiB.
+/// Returns ranges of one MiB, one in every 16 MiB.
 fn one_in_sixteen(size: u64) -> Vec<Range<u64>> {
     (0..size / (16 * MIB))
         .map(|i| i * 16 * MIB + 5 * MIB..i * 16 * MIB + 6 * MIB)
         .collect()
 }
 
-fn preallocated_blocks_in_the_page_cache_stay_holes(fs: &FileSystem) {
+fn cached_preallocated_blocks_become_holes(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     preallocated(&src, 256 * MIB, &one_in_sixteen(256 * MIB));
@@ -210,7 +209,7 @@ fn preallocated_blocks_in_the_page_cache_stay_holes(fs: &FileSystem) {
     }
 }
 
-fn preallocated_blocks_beyond_the_end_are_left_out(fs: &FileSystem) {
+fn preallocated_blocks_beyond_the_end_are_not_copied(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     dense_file(&src, 2 * MIB);
@@ -220,26 +219,29 @@ fn preallocated_blocks_beyond_the_end_are_left_out(fs: &FileSystem) {
     copy_and_check(fs, Function::Sparse, &src, &dst, 2 * MIB);
 }
 
-fn written_data_in_preallocated_blocks_is_copied(fs: &FileSystem) {
+fn dirty_pages_on_preallocated_blocks_are_copied(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     preallocated(&src, 8 * MIB, &[]);
     let file = File::options().write(true).open(&src).unwrap();
     for function in ALL {
-        // Dirty pages on blocks that count as unwritten.
+        // Until writeback, FIEMAP reports their blocks as unwritten.
         write_data(&file, 100..200);
         write_data(&file, 5 * MIB + 1..5 * MIB + 40_000);
         copy_dirty_and_check(function, &src, &dst, 128 * KIB);
     }
 }
 
-/// On tmpfs a preallocated file counts as data once it was read through a mapping.
-#[expect(unsafe_code, reason = "a mapping of a file that others could change")]
-fn mapped_preallocated_blocks_stay_holes(fs: &FileSystem) {
+/// tmpfs reports preallocated blocks as data once they were read through a mapping.
+#[expect(
+    unsafe_code,
+    reason = "a mapping of a file, which other processes could change"
+)]
+fn preallocated_blocks_read_through_a_mapping_become_holes(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     preallocated(&src, 64 * MIB, &one_in_sixteen(64 * MIB));
-    // SAFETY: nobody else knows the file.
+    // SAFETY: no other process writes to the file.
     let mapping = unsafe { memmap2::Mmap::map(&File::open(&src).unwrap()) }.unwrap();
     let sum: u64 = mapping
         .iter()
@@ -253,7 +255,7 @@ fn mapped_preallocated_blocks_stay_holes(fs: &FileSystem) {
     }
 }
 
-fn without_fiemap_preallocated_blocks_stay_holes(fs: &FileSystem) {
+fn preallocated_blocks_become_holes_without_fiemap(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     preallocated(&src, 64 * MIB, &one_in_sixteen(64 * MIB));
@@ -267,7 +269,7 @@ fn without_fiemap_preallocated_blocks_stay_holes(fs: &FileSystem) {
     }
 }
 
-fn zeros_become_holes_where_asked_for(fs: &FileSystem) {
+fn dig_holes_turns_written_zeros_into_holes(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     fs::write(&src, vec![0; 8 * MIB as usize]).unwrap();
@@ -282,7 +284,7 @@ fn zeros_become_holes_where_asked_for(fs: &FileSystem) {
             assert_allocated_at_most(&dst, 4096);
         }
     }
-    // Without the option, what was written stays written where the file system can tell.
+    // Without the option, written zeros stay allocated where FIEMAP tells them from unwritten blocks.
     if fs.has_fiemap() {
         let options = CopyOptions::new().replace(true);
         options.sparse_copy(&src, &dst).unwrap();
@@ -290,7 +292,7 @@ fn zeros_become_holes_where_asked_for(fs: &FileSystem) {
     }
 }
 
-fn a_clone_shares_its_sources_blocks(fs: &FileSystem) {
+fn require_reflink_shares_blocks_or_fails(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     dense_file(&src, 64 * MIB);
@@ -310,7 +312,7 @@ fn a_clone_shares_its_sources_blocks(fs: &FileSystem) {
     assert!(shares_blocks(&dst));
 }
 
-fn a_sparse_copy_shares_nothing(fs: &FileSystem) {
+fn sparse_copy_shares_no_blocks(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     dense_file(&src, 8 * MIB);
@@ -324,7 +326,7 @@ fn a_sparse_copy_shares_nothing(fs: &FileSystem) {
     }
 }
 
-/// Whether any extent of a file is shared with another file.
+/// Whether a file shares an extent with another file.
 fn shares_blocks(path: &Path) -> bool {
     let output = Command::new("filefrag")
         .arg("-v")
@@ -335,7 +337,7 @@ fn shares_blocks(path: &Path) -> bool {
     String::from_utf8_lossy(&output.stdout).contains("shared")
 }
 
-fn one_tib_is_copied_by_its_data(fs: &FileSystem) {
+fn a_sparse_tebibyte_is_copied_by_its_data(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     let size = 1024 * GIB;

@@ -1,4 +1,5 @@
-//! What a caller bounds: quota, free space, time, speed, the extents of a clone, permission bits.
+//! Contract line 15, and the limits of a caller: quota, free space, time, rate, the extents of a clone,
+//! permission bits.
 
 use std::fs;
 use std::num::NonZero;
@@ -18,21 +19,21 @@ use wasmtime_fast_copy::{
 };
 
 fast_copy_test_support::tests![
-    a_quota_is_charged_what_complete_copies_allocate,
-    a_quota_has_room_up_to_its_edge_and_not_beyond,
-    a_copy_that_takes_more_than_its_source_is_charged_for_it where is_ext4,
-    what_fails_is_not_charged,
-    copies_at_the_same_time_never_take_more_than_the_quota,
-    a_floor_of_free_space_stays_free,
-    a_floor_is_looked_at_while_bytes_move,
-    a_copy_that_comes_too_late_is_not_published,
-    a_rate_holds_for_all_its_copies_together,
-    a_clone_of_too_many_extents_is_a_copy where reflinks,
-    extents_that_are_not_on_the_disk_yet_count where reflinks,
-    a_mask_takes_permission_bits_away,
+    a_quota_is_charged_what_each_complete_copy_allocates,
+    a_source_larger_than_the_quota_fails_before_anything_is_written,
+    blocks_that_only_the_copy_needs_are_charged where is_ext4,
+    a_failed_copy_is_not_charged,
+    concurrent_copies_never_exceed_the_quota,
+    a_copy_that_would_go_below_the_free_space_floor_fails,
+    the_free_space_floor_is_checked_while_bytes_move,
+    a_copy_past_its_deadline_is_not_published,
+    a_rate_limits_the_sum_of_its_copies,
+    a_source_with_too_many_extents_is_not_cloned where reflinks,
+    extents_of_dirty_pages_count_for_the_clone_limit where reflinks,
+    the_permissions_mask_removes_permission_bits,
 ];
 
-/// Data of which no two file systems make less than is written, and a hole.
+/// Makes a source with data and a hole, of which each file system allocates at least what is written.
 fn source(dir: &Path) -> std::path::PathBuf {
     let src = dir.join("src");
     sparse_file(&src, 4 * MIB, &[0..MIB, 2 * MIB..2 * MIB + 64 * KIB]);
@@ -40,7 +41,7 @@ fn source(dir: &Path) -> std::path::PathBuf {
     src
 }
 
-fn a_quota_is_charged_what_complete_copies_allocate(fs: &FileSystem) {
+fn a_quota_is_charged_what_each_complete_copy_allocates(fs: &FileSystem) {
     let dir = fs.dir();
     let src = source(dir.path());
     let quota = CopyQuota::new(u64::MAX);
@@ -49,11 +50,14 @@ fn a_quota_is_charged_what_complete_copies_allocate(fs: &FileSystem) {
         .replace(true);
     let mut charged = 0;
     for function in ALL {
-        // The second one replaces the first, which gives nothing back.
+        // The second copy replaces the first, whose charge isn't refunded.
         for _ in 0..2 {
             let dst = dir.path().join(format!("{function:?}"));
             let report = function.call(&options, &src, &dst).unwrap();
-            assert!(report.allocated >= MIB, "a clone is charged too");
+            assert!(
+                report.allocated >= MIB,
+                "the copy has less allocated than its data"
+            );
             charged += report.allocated;
             assert_eq!((quota.used(), quota.reserved()), (charged, 0));
         }
@@ -62,7 +66,7 @@ fn a_quota_is_charged_what_complete_copies_allocate(fs: &FileSystem) {
     assert_eq!(quota.used(), 0);
 }
 
-fn a_quota_has_room_up_to_its_edge_and_not_beyond(fs: &FileSystem) {
+fn a_source_larger_than_the_quota_fails_before_anything_is_written(fs: &FileSystem) {
     let dir = fs.dir();
     let src = source(dir.path());
     let needed = allocated(&src);
@@ -83,10 +87,10 @@ fn a_quota_has_room_up_to_its_edge_and_not_beyond(fs: &FileSystem) {
     }
 }
 
-/// ext4 has one block more for a map of more than four extents, and tmpfs has none.
-fn a_copy_that_takes_more_than_its_source_is_charged_for_it(fs: &FileSystem) {
-    let elsewhere = Small::new("tmpfs", 16 * MIB);
-    let (dir, src) = (fs.dir(), elsewhere.root.join("src"));
+/// ext4 allocates a block for the extent tree of more than four extents; tmpfs doesn't.
+fn blocks_that_only_the_copy_needs_are_charged(fs: &FileSystem) {
+    let tmpfs = Small::new("tmpfs", 16 * MIB);
+    let (dir, src) = (fs.dir(), tmpfs.root.join("src"));
     let dst = dir.path().join("dst");
     let extents: Vec<_> = (0..10).map(|i| i * MIB..i * MIB + 4 * KIB).collect();
     sparse_file(&src, 10 * MIB, &extents);
@@ -107,7 +111,7 @@ fn a_copy_that_takes_more_than_its_source_is_charged_for_it(fs: &FileSystem) {
     }
 }
 
-fn what_fails_is_not_charged(fs: &FileSystem) {
+fn a_failed_copy_is_not_charged(fs: &FileSystem) {
     let dir = fs.dir();
     let src = source(dir.path());
     let dst = text_file(dir.path(), "dst", "old");
@@ -132,7 +136,7 @@ fn what_fails_is_not_charged(fs: &FileSystem) {
     }
 }
 
-fn copies_at_the_same_time_never_take_more_than_the_quota(fs: &FileSystem) {
+fn concurrent_copies_never_exceed_the_quota(fs: &FileSystem) {
     let dir = fs.dir();
     let src = source(dir.path());
     let needed = allocated(&src);
@@ -166,8 +170,8 @@ fn copies_at_the_same_time_never_take_more_than_the_quota(fs: &FileSystem) {
     }
 }
 
-/// Somebody else fills the file system while a copy is made.
-fn a_floor_is_looked_at_while_bytes_move(fs: &FileSystem) {
+/// Another process fills the file system during the copy.
+fn the_free_space_floor_is_checked_while_bytes_move(fs: &FileSystem) {
     for workers in [1, 2] {
         let small = Small::new(fs.name, smallest(fs.name) + 400 * MIB);
         let (src, dst) = (small.root.join("src"), small.root.join("dst"));
@@ -196,7 +200,7 @@ fn a_floor_is_looked_at_while_bytes_move(fs: &FileSystem) {
             let filler = fs::File::create(small.root.join("filler")).unwrap();
             let flags = rustix::fs::FallocateFlags::empty();
             rustix::fs::fallocate(&filler, flags, 0, 200 * MIB).unwrap();
-            // btrfs tells of it when it is committed.
+            // btrfs counts the allocation once it is committed.
             rustix::fs::syncfs(&filler).unwrap();
             copying.join().unwrap()
         });
@@ -206,7 +210,7 @@ fn a_floor_is_looked_at_while_bytes_move(fs: &FileSystem) {
     }
 }
 
-fn a_floor_of_free_space_stays_free(fs: &FileSystem) {
+fn a_copy_that_would_go_below_the_free_space_floor_fails(fs: &FileSystem) {
     let small = Small::new(fs.name, smallest(fs.name) + 128 * MIB);
     let (src, dst) = (small.root.join("src"), small.root.join("dst"));
     dense_file(&src, 48 * MIB);
@@ -219,7 +223,7 @@ fn a_floor_of_free_space_stays_free(fs: &FileSystem) {
     };
     for function in ALL {
         let clones = function == Function::Fast && fs.reflinks();
-        // Room for half of the bytes; a clone takes none.
+        // Half of the bytes fit above the floor; a clone needs none.
         let options = CopyOptions::new()
             .limits(Limits::new().free_space_floor(floor(free - 24 * MIB)))
             .workers(1);
@@ -230,7 +234,7 @@ fn a_floor_of_free_space_stays_free(fs: &FileSystem) {
         } else {
             let error = result.unwrap_err();
             assert!(matches!(error.kind(), CopyErrorKind::InsufficientSpace(_)));
-            assert_eq!(error.copied(), 0, "it was known before");
+            assert_eq!(error.copied(), 0, "bytes were copied before the check");
         }
         assert_eq!(
             names(&small.root)
@@ -240,24 +244,24 @@ fn a_floor_of_free_space_stays_free(fs: &FileSystem) {
             1
         );
 
-        // Less than the floor is free already.
+        // The free space is below the floor already.
         let options =
             CopyOptions::new().limits(Limits::new().free_space_floor(floor(free + 64 * MIB)));
         let error = function.call(&options, &src, &dst).unwrap_err();
         assert!(matches!(error.kind(), CopyErrorKind::InsufficientSpace(_)));
         assert!(!exists(&dst));
     }
-    // Room for all of them.
+    // All bytes fit above the floor.
     let options = CopyOptions::new().limits(Limits::new().free_space_floor(floor(free - 64 * MIB)));
     Function::Sparse.call(&options, &src, &dst).unwrap();
 }
 
-fn a_copy_that_comes_too_late_is_not_published(fs: &FileSystem) {
+fn a_copy_past_its_deadline_is_not_published(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     dense_file(&src, 64 * MIB);
     fs::File::open(&src).unwrap().sync_all().unwrap();
-    // Too slow by far for its deadline; it ends there all the same.
+    // 64 s at this rate, and the deadline comes after 200 ms.
     let rate = CopyRate::new(NonZero::new(MIB).unwrap());
     for function in ALL {
         if function == Function::Fast && fs.reflinks() {
@@ -280,8 +284,8 @@ fn a_copy_that_comes_too_late_is_not_published(fs: &FileSystem) {
     }
 }
 
-/// Slower than the rate is no fault, faster is one.
-fn a_rate_holds_for_all_its_copies_together(fs: &FileSystem) {
+/// Checks the least time only: a copy may be slower than its rate.
+fn a_rate_limits_the_sum_of_its_copies(fs: &FileSystem) {
     let dir = fs.dir();
     let src = dir.path().join("src");
     dense_file(&src, 4 * MIB);
@@ -298,12 +302,12 @@ fn a_rate_holds_for_all_its_copies_together(fs: &FileSystem) {
             scope.spawn(move || Function::Sparse.call(options, src, &dst).unwrap());
         }
     });
-    // All but the last chunk had to wait for the one before.
+    // The rate delays all chunks but the first.
     let least = Duration::from_secs_f64((8.0 - 0.25) / 16.0);
     assert!(start.elapsed() >= least, "{:?}", start.elapsed());
 }
 
-fn a_clone_of_too_many_extents_is_a_copy(fs: &FileSystem) {
+fn a_source_with_too_many_extents_is_not_cloned(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     let extents: Vec<_> = (0..10)
@@ -329,9 +333,9 @@ fn a_clone_of_too_many_extents_is_a_copy(fs: &FileSystem) {
     ));
 }
 
-/// Small writes to blocks that are shared, which are in the page cache alone: to clone the file is to
-/// write them first, and then each of them is an extent.
-fn extents_that_are_not_on_the_disk_yet_count(fs: &FileSystem) {
+/// Writes to shared blocks that are in the page cache only. A clone writes them to the disk first, and
+/// each becomes an extent.
+fn extents_of_dirty_pages_count_for_the_clone_limit(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     dense_file(&src, 16 * MIB);
@@ -352,7 +356,7 @@ fn extents_that_are_not_on_the_disk_yet_count(fs: &FileSystem) {
     assert_same(&src, &dst);
 }
 
-fn a_mask_takes_permission_bits_away(fs: &FileSystem) {
+fn the_permissions_mask_removes_permission_bits(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "text");
     fs::set_permissions(&src, PermissionsExt::from_mode(0o6755)).unwrap();

@@ -1,4 +1,4 @@
-//! Contract line 12: a cancel is heard at the next chunk, and publishes nothing.
+//! Contract line 12: a cancel ends the copy at the next chunk, and nothing is published.
 
 use std::fs;
 use std::path::Path;
@@ -9,22 +9,22 @@ use fast_copy_test_support::files::{
 use fast_copy_test_support::filesystems::{FileSystem, has_disk};
 use fast_copy_test_support::function::{ALL, Function};
 use fast_copy_test_support::traced::Copy;
-use fast_copy_test_support::waiting::without_waiting;
+use fast_copy_test_support::waiting::must_not_block;
 use wasmtime_fast_copy::{CopyControl, CopyErrorKind, CopyMethod, CopyOptions};
 
 fast_copy_test_support::tests![
-    a_cancelled_copy_moves_at_most_one_chunk_more_and_publishes_nothing,
-    a_copy_cancelled_behind_its_last_byte_is_not_published where has_disk,
-    a_copy_cancelled_before_it_began_moves_nothing,
-    a_cancel_after_the_end_is_ignored,
-    an_interrupted_clone_is_not_tried_for_ever,
-    a_control_serves_one_copy_and_options_serve_many,
+    a_cancelled_copy_moves_at_most_one_more_chunk_and_publishes_nothing,
+    a_copy_cancelled_after_its_last_byte_is_not_published where has_disk,
+    a_copy_cancelled_before_its_start_moves_nothing,
+    a_cancel_after_the_copy_has_ended_is_ignored,
+    a_clone_that_is_always_interrupted_ends_at_a_deadline_or_a_cancel,
+    a_control_is_used_once_and_options_are_reusable,
 ];
 
 const CHUNK: u64 = 16 * MIB;
 
-/// Starts a copy, cancels it as soon as this many bytes have moved, and returns how many moved after
-/// that. None: the copy was faster.
+/// Starts a copy, and cancels it as soon as `bytes` have moved. Returns how many more moved, or `None` if
+/// the copy ended before the cancel.
 fn cancel_after(
     bytes: u64,
     function: Function,
@@ -53,14 +53,14 @@ fn cancel_after(
     })
 }
 
-fn a_cancelled_copy_moves_at_most_one_chunk_more_and_publishes_nothing(fs: &FileSystem) {
+fn a_cancelled_copy_moves_at_most_one_more_chunk_and_publishes_nothing(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     dense_file(&src, 192 * MIB);
     fs::File::open(&src).unwrap().sync_all().unwrap();
     for (function, workers) in movers() {
         let options = CopyOptions::new().replace(true).workers(workers);
-        // That it is the mover that is meant.
+        // Checks that this function and this number of threads select the method.
         let report = function.call(&options, &src, &dst).unwrap();
         let offloads = function == Function::FastWithoutClone && workers == 1 && fs.has_fiemap();
         let method = if offloads {
@@ -78,7 +78,7 @@ fn a_cancelled_copy_moves_at_most_one_chunk_more_and_publishes_nothing(fs: &File
             }
             moved
         });
-        let moved = moved.expect("one of 20 copies to be slower than a cancel");
+        let moved = moved.expect("all of 20 copies ended before the cancel");
         assert!(
             moved <= CHUNK,
             "{function:?}, {workers}: {moved} bytes after the cancel"
@@ -88,7 +88,7 @@ fn a_cancelled_copy_moves_at_most_one_chunk_more_and_publishes_nothing(fs: &File
     }
 }
 
-/// Whatever moves bytes: how many threads a copy chooses is a matter of how many others there are.
+/// What moves bytes, each with a fixed number of threads: the default depends on other copies.
 fn movers() -> [(Function, usize); 4] {
     [
         (Function::FastWithoutClone, 1),
@@ -98,8 +98,8 @@ fn movers() -> [(Function, usize); 4] {
     ]
 }
 
-/// While the file is synchronised: that takes a disk some time.
-fn a_copy_cancelled_behind_its_last_byte_is_not_published(fs: &FileSystem) {
+/// The cancel comes while the file is synchronised, which takes a disk some time.
+fn a_copy_cancelled_after_its_last_byte_is_not_published(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     dense_file(&src, 64 * MIB);
@@ -113,12 +113,16 @@ fn a_copy_cancelled_behind_its_last_byte_is_not_published(fs: &FileSystem) {
             }
             cancelled
         });
-        assert_eq!(cancelled, Some(0), "one of 20 to be slower than a cancel");
+        assert_eq!(
+            cancelled,
+            Some(0),
+            "all of 20 copies ended before the cancel"
+        );
         assert_eq!(names(dir.path()), ["src"]);
     }
 }
 
-fn a_copy_cancelled_before_it_began_moves_nothing(fs: &FileSystem) {
+fn a_copy_cancelled_before_its_start_moves_nothing(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     dense_file(&src, MIB);
@@ -133,7 +137,7 @@ fn a_copy_cancelled_before_it_began_moves_nothing(fs: &FileSystem) {
     }
 }
 
-fn a_cancel_after_the_end_is_ignored(fs: &FileSystem) {
+fn a_cancel_after_the_copy_has_ended_is_ignored(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     dense_file(&src, MIB);
@@ -146,8 +150,8 @@ fn a_cancel_after_the_end_is_ignored(fs: &FileSystem) {
     }
 }
 
-/// A file system that answers nothing but that it was interrupted.
-fn an_interrupted_clone_is_not_tried_for_ever(fs: &FileSystem) {
+/// The clone always fails with EINTR.
+fn a_clone_that_is_always_interrupted_ends_at_a_deadline_or_a_cancel(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     four_extents(&src);
@@ -160,7 +164,7 @@ fn an_interrupted_clone_is_not_tried_for_ever(fs: &FileSystem) {
         ),
     ] {
         let (src, dst) = (src.clone(), dst.clone());
-        let outcome = without_waiting(move || {
+        let outcome = must_not_block(move || {
             let copy = Copy::new(Function::Fast, &src, &dst);
             copy.options(&[option]).run_injected(&[injection])
         });
@@ -169,7 +173,7 @@ fn an_interrupted_clone_is_not_tried_for_ever(fs: &FileSystem) {
     }
 }
 
-fn a_control_serves_one_copy_and_options_serve_many(fs: &FileSystem) {
+fn a_control_is_used_once_and_options_are_reusable(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "text");
     let dst = dir.path().join("dst");

@@ -1,4 +1,4 @@
-//! The guest `clone-disk`, as its users see it.
+//! The command line of the guest `clone-disk`.
 
 use std::fs;
 use std::num::NonZero;
@@ -13,21 +13,21 @@ use fast_copy_test_support::guest_host::{FORMS, Guest, Preopen, run, run_on_term
 use wasmtime_fast_copy::{CopyRate, FastCopyCtx};
 
 fast_copy_test_support::tests![
-    it_clones_and_verifies,
-    it_makes_independent_copies,
-    it_shows_what_files_take,
-    it_tells_what_is_wrong,
-    it_shows_how_far_it_is where is_tmpfs,
+    clone_prints_the_method_and_verify_compares_the_bytes,
+    clone_independent_copies_without_sharing,
+    usage_prints_allocated_and_shared_bytes,
+    errors_name_the_operand_and_the_cause,
+    progress_is_a_bar_on_a_terminal_and_lines_elsewhere where is_tmpfs,
 ];
 
 fn is_tmpfs(name: &str) -> bool {
     name == "tmpfs"
 }
 
-fn it_clones_and_verifies(fs: &FileSystem) {
+fn clone_prints_the_method_and_verify_compares_the_bytes(fs: &FileSystem) {
     let dir = fs.dir();
     four_extents(&dir.path().join("base.img"));
-    // What is not on the disk yet can't be told from preallocation, and is not offloaded.
+    // Dirty pages can't be told from preallocated blocks, and are not offloaded.
     let base = fs::File::open(dir.path().join("base.img")).unwrap();
     base.sync_all().unwrap();
     for form in FORMS {
@@ -69,7 +69,7 @@ fn it_clones_and_verifies(fs: &FileSystem) {
     }
 }
 
-fn it_makes_independent_copies(fs: &FileSystem) {
+fn clone_independent_copies_without_sharing(fs: &FileSystem) {
     let dir = fs.dir();
     four_extents(&dir.path().join("base.img"));
     for form in FORMS {
@@ -90,7 +90,7 @@ fn it_makes_independent_copies(fs: &FileSystem) {
     }
 }
 
-fn it_shows_what_files_take(fs: &FileSystem) {
+fn usage_prints_allocated_and_shared_bytes(fs: &FileSystem) {
     let dir = fs.dir();
     let base = dir.path().join("base.img");
     four_extents(&base);
@@ -110,7 +110,7 @@ fn it_shows_what_files_take(fs: &FileSystem) {
             match (fs.has_fiemap(), fs.reflinks()) {
                 (false, _) => assert_eq!(words[5..], ["-", "-"], "{line}"),
                 (true, false) => assert_eq!(words[5..], ["0", "B", "4"], "{line}"),
-                // Shared is all that is allocated.
+                // All allocated bytes are shared.
                 (true, true) => {
                     assert_eq!(words[3..5], words[5..7], "{line}");
                     assert_eq!(words[7], "4", "{line}");
@@ -120,7 +120,7 @@ fn it_shows_what_files_take(fs: &FileSystem) {
     }
 }
 
-fn it_tells_what_is_wrong(fs: &FileSystem) {
+fn errors_name_the_operand_and_the_cause(fs: &FileSystem) {
     let dir = fs.dir();
     text_file(dir.path(), "a", "same, but");
     text_file(dir.path(), "b", "same, and");
@@ -152,9 +152,8 @@ fn it_tells_what_is_wrong(fs: &FileSystem) {
     }
 }
 
-/// A bar on a terminal, and plain lines elsewhere; of a copy that its host slows down, so that there is
-/// something to be seen.
-fn it_shows_how_far_it_is(fs: &FileSystem) {
+/// The host limits the rate, so that the copy takes long enough for several updates.
+fn progress_is_a_bar_on_a_terminal_and_lines_elsewhere(fs: &FileSystem) {
     let dir = fs.dir();
     dense_file(&dir.path().join("base.img"), 3 * MIB);
     let dirs = [Preopen::writable(dir.path(), ".")];
@@ -170,11 +169,15 @@ fn it_shows_how_far_it_is(fs: &FileSystem) {
     assert_eq!(output.status, 0, "{output:?}");
     let frames: Vec<_> = output.stderr.split('\r').collect();
     assert!(frames.len() > 5, "{output:?}");
-    let amid = frames.iter().filter(|frame| {
+    let partial = frames.iter().filter(|frame| {
         frame.starts_with("a.img [#") && frame.contains("#-") && frame.contains(" %  ")
     });
-    assert!(amid.count() > 2, "{output:?}");
-    assert_eq!(frames.last(), Some(&"\u{1b}[K"), "the bar is taken away");
+    assert!(partial.count() > 2, "{output:?}");
+    assert_eq!(
+        frames.last(),
+        Some(&"\u{1b}[K"),
+        "the bar is not erased at the end"
+    );
 
     let ctx = copies(26);
     let output = run_with(Guest::CloneDisk, Form::Sync, &dirs, &args_of("b.img"), ctx);

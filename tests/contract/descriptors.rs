@@ -1,20 +1,18 @@
-//! How many files a copy has open: the source, the destination's directory, that directory again to
-//! synchronise it, the staged file, and for an instant that file's second descriptor. Each child also
-//! looks whether its copy has closed all of them, in every test, however the copy ended.
+//! How many descriptors a copy needs: the source, the directory of the destination, that directory
+//! again to synchronise it, the staged file, and for a short time a duplicate of that. In all tests,
+//! children also check that their copy has closed its descriptors, however it ended.
 
 use fast_copy_test_support::filesystems::FileSystem;
 use fast_copy_test_support::outcome::Outcome;
 use fast_copy_test_support::prepared::prepared;
 
-fast_copy_test_support::tests![
-    five_descriptors_are_enough_and_with_fewer_a_copy_fails_and_leaves_nothing
-];
+fast_copy_test_support::tests![a_copy_needs_five_free_descriptors_and_fails_cleanly_with_fewer];
 
 const ENOUGH: u64 = 5;
 
-fn five_descriptors_are_enough_and_with_fewer_a_copy_fails_and_leaves_nothing(fs: &FileSystem) {
+fn a_copy_needs_five_free_descriptors_and_fails_cleanly_with_fewer(fs: &FileSystem) {
     for prepared in prepared(fs) {
-        let name = prepared.way.name;
+        let name = prepared.strategy.name;
         for free in 0..=ENOUGH {
             let outcome = prepared.run(&[&format!("descriptors={free}")], &[]);
             let what = format!("{free} descriptors");

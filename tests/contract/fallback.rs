@@ -1,4 +1,4 @@
-//! Contract line 9: where a tier fails, the next one goes on at the exact next byte.
+//! Contract line 9: when a tier fails, the next one continues at the exact next byte.
 
 use fast_copy_test_support::files::{
     KIB, MIB, assert_allocated_at_most, assert_same, dense_file, four_extents, names, write_data,
@@ -10,25 +10,25 @@ use fast_copy_test_support::traced::Copy;
 use wasmtime_fast_copy::CopyOptions;
 
 fast_copy_test_support::tests![
-    a_report_tells_why_a_clone_was_refused,
-    a_refused_clone_becomes_a_copy,
-    a_refused_clone_that_left_nothing_is_not_emptied,
-    a_clone_that_fails_for_good_is_an_error,
-    an_offload_refused_at_its_first_byte_becomes_reading_and_writing,
-    an_offload_refused_after_other_bytes_were_written_is_refused_too,
-    an_offload_without_room_is_an_error where has_fiemap,
-    an_offload_that_fails_half_way_goes_on_at_the_next_byte,
-    an_offload_that_fails_for_good_half_way_is_an_error where has_fiemap,
-    an_offload_of_nothing_is_not_the_end_of_the_file,
+    the_report_has_the_error_number_of_a_refused_clone,
+    a_refused_clone_falls_back_to_copying,
+    an_empty_staged_file_is_not_truncated_after_a_refused_clone,
+    a_clone_error_that_copying_would_repeat_ends_the_copy,
+    an_offload_refused_at_its_first_byte_falls_back_to_reading_and_writing,
+    an_offload_refused_after_other_bytes_were_written_falls_back,
+    an_offload_that_lacks_space_or_memory_ends_the_copy where has_fiemap,
+    an_offload_that_fails_midway_falls_back_at_the_next_byte,
+    an_offload_error_midway_that_copying_would_repeat_ends_the_copy where has_fiemap,
+    an_offload_that_returns_zero_is_not_the_end_of_the_file,
 ];
 
-/// Makes a clone fail, where one would succeed.
+/// Makes a clone fail on file systems that support it.
 const NO_CLONE: &str = "ioctl:error=EOPNOTSUPP:when=1";
 
-/// One worker offloads; two always read and write.
-const ALONE: &str = "workers=1";
+/// One thread offloads; two always read and write.
+const ONE_THREAD: &str = "workers=1";
 
-/// A source of 40 MiB of written data: five calls of 8 MiB to offload.
+/// Makes a source of 40 MiB on the disk, which five calls of 8 MiB offload.
 fn offloadable(dir: &std::path::Path) -> std::path::PathBuf {
     let src = dir.join("src");
     dense_file(&src, 40 * MIB);
@@ -36,7 +36,7 @@ fn offloadable(dir: &std::path::Path) -> std::path::PathBuf {
     src
 }
 
-fn a_report_tells_why_a_clone_was_refused(fs: &FileSystem) {
+fn the_report_has_the_error_number_of_a_refused_clone(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     four_extents(&src);
@@ -44,11 +44,11 @@ fn a_report_tells_why_a_clone_was_refused(fs: &FileSystem) {
     let report = options.fast_copy(&src, &dst).unwrap();
     let expected = (!fs.reflinks()).then_some(libc::EOPNOTSUPP);
     assert_eq!(report.clone_error, expected);
-    // Nobody has tried one.
+    // sparse_copy tries no clone.
     assert_eq!(options.sparse_copy(&src, &dst).unwrap().clone_error, None);
 }
 
-fn a_refused_clone_becomes_a_copy(fs: &FileSystem) {
+fn a_refused_clone_falls_back_to_copying(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     four_extents(&src);
@@ -76,9 +76,9 @@ fn a_refused_clone_becomes_a_copy(fs: &FileSystem) {
     }
 }
 
-/// To empty a file that is empty would make ext4 write the whole copy out at its end, also where
-/// nobody waits for the disk.
-fn a_refused_clone_that_left_nothing_is_not_emptied(fs: &FileSystem) {
+/// ext4 writes a file that was truncated to 0 to the disk when it is closed (`auto_da_alloc`), which
+/// would delay copies with no_sync.
+fn an_empty_staged_file_is_not_truncated_after_a_refused_clone(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     four_extents(&src);
@@ -92,7 +92,7 @@ fn a_refused_clone_that_left_nothing_is_not_emptied(fs: &FileSystem) {
     assert!(truncations[0].contains(", 16777216)"), "{truncations:#?}");
 }
 
-fn a_clone_that_fails_for_good_is_an_error(fs: &FileSystem) {
+fn a_clone_error_that_copying_would_repeat_ends_the_copy(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     four_extents(&src);
@@ -111,7 +111,7 @@ fn a_clone_that_fails_for_good_is_an_error(fs: &FileSystem) {
     }
 }
 
-fn an_offload_refused_at_its_first_byte_becomes_reading_and_writing(fs: &FileSystem) {
+fn an_offload_refused_at_its_first_byte_falls_back_to_reading_and_writing(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (offloadable(dir.path()), dir.path().join("dst"));
     for errno in [
@@ -123,7 +123,7 @@ fn an_offload_refused_at_its_first_byte_becomes_reading_and_writing(fs: &FileSys
         "EBADF",
         "EROFS",
     ] {
-        let copy = Copy::new(Function::Fast, &src, &dst).options(&["replace", ALONE]);
+        let copy = Copy::new(Function::Fast, &src, &dst).options(&["replace", ONE_THREAD]);
         let injection = format!("copy_file_range:error={errno}");
         let outcome = copy.run_injected(&[NO_CLONE, &injection]);
         assert_eq!(outcome, Outcome::Ok("Copy".into(), 40 * MIB), "{errno}");
@@ -131,23 +131,24 @@ fn an_offload_refused_at_its_first_byte_becomes_reading_and_writing(fs: &FileSys
     }
 }
 
-/// Before *its* first byte: CIFS answers EIO where it can't.
-fn an_offload_refused_after_other_bytes_were_written_is_refused_too(fs: &FileSystem) {
+/// The rule is about the first byte of the offload, not of the copy. CIFS fails with EIO where it can't
+/// offload.
+fn an_offload_refused_after_other_bytes_were_written_falls_back(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (offloadable(dir.path()), dir.path().join("dst"));
-    // Not on the disk yet, so it is read and written.
+    // The first MiB is a dirty range, which is read and written.
     let file = std::fs::File::options().write(true).open(&src).unwrap();
     file.set_len(0).unwrap();
     write_data(&file, 8 * MIB..16 * MIB);
     file.sync_all().unwrap();
     write_data(&file, 0..MIB);
-    let copy = Copy::new(Function::Fast, &src, &dst).options(&[ALONE]);
+    let copy = Copy::new(Function::Fast, &src, &dst).options(&[ONE_THREAD]);
     let outcome = copy.run_injected(&[NO_CLONE, "copy_file_range:error=EIO"]);
     assert_eq!(outcome, Outcome::Ok("Copy".into(), 9 * MIB));
     assert_same(&src, &dst);
 }
 
-fn an_offload_without_room_is_an_error(fs: &FileSystem) {
+fn an_offload_that_lacks_space_or_memory_ends_the_copy(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (offloadable(dir.path()), dir.path().join("dst"));
     for (errno, number) in [
@@ -157,24 +158,23 @@ fn an_offload_without_room_is_an_error(fs: &FileSystem) {
         ("EFBIG", libc::EFBIG),
     ] {
         let injection = format!("copy_file_range:error={errno}");
-        let copy = Copy::new(Function::Fast, &src, &dst).options(&[ALONE]);
+        let copy = Copy::new(Function::Fast, &src, &dst).options(&[ONE_THREAD]);
         let outcome = copy.run_injected(&[NO_CLONE, &injection]);
         outcome.assert_errno(number);
         assert_eq!(names(dir.path()), ["src"]);
     }
 }
 
-/// What a copy that began with an offload is called at its end; where the file system has no
-/// FIEMAP none is tried.
+/// Returns the method of a copy that began with an offload. Without FIEMAP none is tried.
 fn method(fs: &FileSystem) -> &'static str {
     if fs.has_fiemap() { "Offload" } else { "Copy" }
 }
 
-fn an_offload_that_fails_half_way_goes_on_at_the_next_byte(fs: &FileSystem) {
+fn an_offload_that_fails_midway_falls_back_at_the_next_byte(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (offloadable(dir.path()), dir.path().join("dst"));
     for errno in ["EXDEV", "EINVAL", "EPERM", "EAGAIN"] {
-        let copy = Copy::new(Function::Fast, &src, &dst).options(&["replace", ALONE]);
+        let copy = Copy::new(Function::Fast, &src, &dst).options(&["replace", ONE_THREAD]);
         let injection = format!("copy_file_range:error={errno}:when=2");
         let outcome = copy.run_injected(&[NO_CLONE, &injection]);
         assert_eq!(outcome, Outcome::Ok(method(fs).into(), 40 * MIB), "{errno}");
@@ -182,7 +182,7 @@ fn an_offload_that_fails_half_way_goes_on_at_the_next_byte(fs: &FileSystem) {
     }
 }
 
-fn an_offload_that_fails_for_good_half_way_is_an_error(fs: &FileSystem) {
+fn an_offload_error_midway_that_copying_would_repeat_ends_the_copy(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (offloadable(dir.path()), dir.path().join("dst"));
     for (errno, number) in [
@@ -191,18 +191,18 @@ fn an_offload_that_fails_for_good_half_way_is_an_error(fs: &FileSystem) {
         ("EROFS", libc::EROFS),
     ] {
         let injection = format!("copy_file_range:error={errno}:when=2");
-        let copy = Copy::new(Function::Fast, &src, &dst).options(&[ALONE]);
+        let copy = Copy::new(Function::Fast, &src, &dst).options(&[ONE_THREAD]);
         let outcome = copy.run_injected(&[NO_CLONE, &injection]);
         outcome.assert_errno(number);
         assert_eq!(names(dir.path()), ["src"]);
     }
 }
 
-fn an_offload_of_nothing_is_not_the_end_of_the_file(fs: &FileSystem) {
+fn an_offload_that_returns_zero_is_not_the_end_of_the_file(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (offloadable(dir.path()), dir.path().join("dst"));
     for (when, expected) in [("", "Copy"), (":when=2", method(fs))] {
-        let copy = Copy::new(Function::Fast, &src, &dst).options(&["replace", ALONE]);
+        let copy = Copy::new(Function::Fast, &src, &dst).options(&["replace", ONE_THREAD]);
         let injection = format!("copy_file_range:retval=0{when}");
         let outcome = copy.run_injected(&[NO_CLONE, &injection]);
         assert_eq!(outcome, Outcome::Ok(expected.into(), 40 * MIB));

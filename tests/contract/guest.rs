@@ -1,4 +1,4 @@
-//! The contract as a guest meets it: through a component, in both linker forms.
+//! The contract for guests: calls of a component, in both linker forms.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -13,33 +13,33 @@ use fast_copy_test_support::files::{
 use fast_copy_test_support::filesystems::{FileSystem, Small, smallest};
 use fast_copy_test_support::guest_host::{FORMS, Guest, Preopen, run, run_with};
 use fast_copy_test_support::program;
-use fast_copy_test_support::waiting::without_waiting;
+use fast_copy_test_support::waiting::must_not_block;
 use wasmtime_fast_copy::FastCopyCtx;
 
 use crate::same_file;
 
 fast_copy_test_support::tests![
-    a_guest_copies_within_its_directory_and_between_two,
-    every_flag_reaches_the_engine,
-    flags_that_contradict_each_other_are_invalid,
-    a_path_that_leads_out_is_not_permitted,
-    a_symbolic_link_that_leads_out_is_not_permitted,
-    a_symbolic_link_inside_is_followed_as_asked,
-    bad_names_have_their_own_errors,
-    a_read_only_directory_can_be_read_but_not_written,
-    a_file_is_no_directory,
-    an_existing_destination_is_kept,
-    the_same_file_is_refused_by_any_spelling,
-    what_is_no_regular_file_is_refused_without_waiting,
-    a_file_made_up_by_the_kernel_is_unsupported,
-    a_hosts_limit_reaches_the_guest,
-    a_full_disk_reaches_the_guest,
-    no_error_shows_a_host_path,
+    a_guest_copies_within_a_directory_and_between_two,
+    each_flag_has_its_effect,
+    contradictory_flags_are_invalid,
+    a_path_that_leaves_the_directory_is_not_permitted,
+    a_symbolic_link_that_leaves_the_directory_is_not_permitted,
+    a_symbolic_link_inside_the_directory_is_followed_with_symlink_follow,
+    each_malformed_path_has_its_error_code,
+    a_read_only_directory_is_a_source_and_no_destination,
+    a_file_in_place_of_a_directory_is_not_directory,
+    an_existing_destination_is_kept_without_replace,
+    a_file_is_never_copied_onto_itself,
+    a_source_that_is_no_regular_file_is_refused_without_blocking,
+    a_procfs_file_is_unsupported,
+    a_source_above_the_size_limit_is_file_too_large,
+    a_full_disk_is_insufficient_space,
+    no_error_contains_a_host_path,
 ];
 
 const FUNCTIONS: [&str; 2] = ["fast-copy", "sparse-copy"];
 
-/// What the probe prints for an error.
+/// Returns what the guest `probe` prints for an error.
 fn error(code: &str, operand: &str) -> String {
     let code: String = code
         .split('-')
@@ -52,7 +52,7 @@ fn error(code: &str, operand: &str) -> String {
     format!("err ErrorCode::{code} {operand}\n")
 }
 
-/// Makes one call in one directory, seen as `.`, in one form.
+/// Makes one call in a directory, which the guest sees as `.`. Returns what it prints.
 #[track_caller]
 fn probe(form: Form, dir: &Path, function: &str, src: &str, dst: &str, flags: &str) -> String {
     let dirs = [Preopen::writable(dir, ".")];
@@ -66,7 +66,7 @@ fn probe(form: Form, dir: &Path, function: &str, src: &str, dst: &str, flags: &s
     output.stdout
 }
 
-/// That both functions, in both forms, fail in one way, and make nothing.
+/// Asserts that both functions fail with the same error in both forms, and create no file.
 #[track_caller]
 fn assert_fails(dir: &Path, src: &str, dst: &str, flags: &str, expected: &str) {
     let before = names(dir);
@@ -79,7 +79,7 @@ fn assert_fails(dir: &Path, src: &str, dst: &str, flags: &str, expected: &str) {
     assert_eq!(names(dir), before);
 }
 
-fn a_guest_copies_within_its_directory_and_between_two(fs: &FileSystem) {
+fn a_guest_copies_within_a_directory_and_between_two(fs: &FileSystem) {
     let (one, two) = (fs.dir(), fs.dir());
     fs::create_dir(one.path().join("sub")).unwrap();
     four_extents(&one.path().join("sub/src"));
@@ -104,7 +104,7 @@ fn a_guest_copies_within_its_directory_and_between_two(fs: &FileSystem) {
     }
 }
 
-fn every_flag_reaches_the_engine(fs: &FileSystem) {
+fn each_flag_has_its_effect(fs: &FileSystem) {
     let dir = fs.dir();
     text_file(dir.path(), "src", "new");
     symlink("src", dir.path().join("link")).unwrap();
@@ -124,7 +124,7 @@ fn every_flag_reaches_the_engine(fs: &FileSystem) {
             let answer = probe(form, dir.path(), function, "src", "dst", "replace,no-sync");
             assert!(answer.ends_with(" false\n"), "{answer}");
         }
-        // Zeros that were written, dug out by a copy that can't be a clone.
+        // sparse-copy makes no clone, so dig-holes turns the written zeros into a hole.
         fs::write(dir.path().join("zeros"), vec![0; MIB as usize]).unwrap();
         let answer = probe(
             form,
@@ -152,7 +152,7 @@ fn every_flag_reaches_the_engine(fs: &FileSystem) {
     }
 }
 
-fn flags_that_contradict_each_other_are_invalid(fs: &FileSystem) {
+fn contradictory_flags_are_invalid(fs: &FileSystem) {
     let dir = fs.dir();
     text_file(dir.path(), "src", "text");
     assert_fails(
@@ -175,7 +175,7 @@ fn flags_that_contradict_each_other_are_invalid(fs: &FileSystem) {
     }
 }
 
-fn a_path_that_leads_out_is_not_permitted(fs: &FileSystem) {
+fn a_path_that_leaves_the_directory_is_not_permitted(fs: &FileSystem) {
     let outer = fs.dir();
     let dir = outer.path().join("inner");
     fs::create_dir(&dir).unwrap();
@@ -209,7 +209,7 @@ fn a_path_that_leads_out_is_not_permitted(fs: &FileSystem) {
     assert_eq!(names(outer.path()), ["inner", "outside"]);
 }
 
-fn a_symbolic_link_that_leads_out_is_not_permitted(fs: &FileSystem) {
+fn a_symbolic_link_that_leaves_the_directory_is_not_permitted(fs: &FileSystem) {
     let outer = fs.dir();
     let dir = outer.path().join("inner");
     fs::create_dir(&dir).unwrap();
@@ -231,7 +231,7 @@ fn a_symbolic_link_that_leads_out_is_not_permitted(fs: &FileSystem) {
     for path in ["dir-link/new", "dir-link/outside", "magic/tmp/new"] {
         assert_fails(&dir, "src", path, "replace", &destination);
     }
-    // A link as the destination's last component is itself replaced.
+    // A symbolic link as the last component of the destination is replaced itself.
     for form in FORMS {
         for function in FUNCTIONS {
             let link = dir.join("dst-link");
@@ -246,7 +246,7 @@ fn a_symbolic_link_that_leads_out_is_not_permitted(fs: &FileSystem) {
     assert_eq!(names(outer.path()), ["inner", "outside"]);
 }
 
-fn a_symbolic_link_inside_is_followed_as_asked(fs: &FileSystem) {
+fn a_symbolic_link_inside_the_directory_is_followed_with_symlink_follow(fs: &FileSystem) {
     let dir = fs.dir();
     fs::create_dir_all(dir.path().join("a/b")).unwrap();
     text_file(&dir.path().join("a/b"), "src", "text");
@@ -276,7 +276,7 @@ fn a_symbolic_link_inside_is_followed_as_asked(fs: &FileSystem) {
     }
 }
 
-fn bad_names_have_their_own_errors(fs: &FileSystem) {
+fn each_malformed_path_has_its_error_code(fs: &FileSystem) {
     let dir = fs.dir();
     text_file(dir.path(), "src", "text");
     let long = "x".repeat(256);
@@ -312,7 +312,7 @@ fn bad_names_have_their_own_errors(fs: &FileSystem) {
     }
 }
 
-fn a_read_only_directory_can_be_read_but_not_written(fs: &FileSystem) {
+fn a_read_only_directory_is_a_source_and_no_destination(fs: &FileSystem) {
     let (ro, rw) = (fs.dir(), fs.dir());
     text_file(ro.path(), "src", "text");
     text_file(rw.path(), "src", "text");
@@ -339,7 +339,7 @@ fn a_read_only_directory_can_be_read_but_not_written(fs: &FileSystem) {
     }
 }
 
-fn a_file_is_no_directory(fs: &FileSystem) {
+fn a_file_in_place_of_a_directory_is_not_directory(fs: &FileSystem) {
     let dir = fs.dir();
     text_file(dir.path(), "src", "text");
     for form in FORMS {
@@ -356,7 +356,7 @@ fn a_file_is_no_directory(fs: &FileSystem) {
     assert_eq!(names(dir.path()), ["src"]);
 }
 
-fn an_existing_destination_is_kept(fs: &FileSystem) {
+fn an_existing_destination_is_kept_without_replace(fs: &FileSystem) {
     let dir = fs.dir();
     let at = |name: &str| dir.path().join(name);
     text_file(dir.path(), "src", "new");
@@ -387,9 +387,9 @@ fn an_existing_destination_is_kept(fs: &FileSystem) {
     assert!(fs::read_link(at("dangling")).is_ok());
 }
 
-fn the_same_file_is_refused_by_any_spelling(fs: &FileSystem) {
+fn a_file_is_never_copied_onto_itself(fs: &FileSystem) {
     let dir = fs.dir();
-    for (_, src, dst) in same_file::spellings(dir.path()) {
+    for (_, src, dst) in same_file::two_names(dir.path()) {
         let relative = |path: &Path| {
             let path = path.strip_prefix(dir.path()).unwrap();
             path.to_str().unwrap().to_owned()
@@ -401,7 +401,7 @@ fn the_same_file_is_refused_by_any_spelling(fs: &FileSystem) {
     }
 }
 
-fn what_is_no_regular_file_is_refused_without_waiting(fs: &FileSystem) {
+fn a_source_that_is_no_regular_file_is_refused_without_blocking(fs: &FileSystem) {
     let dir = fs.dir();
     let at = |name: &str| dir.path().join(name);
     program::run(Command::new("mkfifo").arg(at("fifo")));
@@ -410,7 +410,7 @@ fn what_is_no_regular_file_is_refused_without_waiting(fs: &FileSystem) {
     fs::create_dir(at("directory")).unwrap();
     symlink("fifo", at("link-to-fifo")).unwrap();
     let dir = dir.path().to_owned();
-    without_waiting(move || {
+    must_not_block(move || {
         for (path, code) in [
             ("fifo", "invalid"),
             ("link-to-fifo", "invalid"),
@@ -421,13 +421,13 @@ fn what_is_no_regular_file_is_refused_without_waiting(fs: &FileSystem) {
             let expected = error(code, "Source");
             assert_fails(&dir, path, "dst", "symlink-follow", &expected);
         }
-        // A FIFO where a directory should be.
+        // A FIFO in place of a directory.
         let expected = error("not-directory", "Source");
         assert_fails(&dir, "fifo/src", "dst", "", &expected);
     });
 }
 
-fn a_file_made_up_by_the_kernel_is_unsupported(fs: &FileSystem) {
+fn a_procfs_file_is_unsupported(fs: &FileSystem) {
     let dir = fs.dir();
     for form in FORMS {
         for function in FUNCTIONS {
@@ -443,7 +443,7 @@ fn a_file_made_up_by_the_kernel_is_unsupported(fs: &FileSystem) {
     assert!(names(dir.path()).is_empty());
 }
 
-fn a_hosts_limit_reaches_the_guest(fs: &FileSystem) {
+fn a_source_above_the_size_limit_is_file_too_large(fs: &FileSystem) {
     let dir = fs.dir();
     sparse_file(&dir.path().join("src"), 5000, &[]);
     for form in FORMS {
@@ -455,7 +455,7 @@ fn a_hosts_limit_reaches_the_guest(fs: &FileSystem) {
             assert_eq!(output.stdout, error("file-too-large", "Source"));
         }
     }
-    // The default, where the file system can hold more at all.
+    // The default limit, on file systems with larger files.
     let bomb = fs::File::create(dir.path().join("bomb")).unwrap();
     if bomb.set_len((16 << 40) + 1).is_ok() {
         let expected = error("file-too-large", "Source");
@@ -463,7 +463,7 @@ fn a_hosts_limit_reaches_the_guest(fs: &FileSystem) {
     }
 }
 
-fn a_full_disk_reaches_the_guest(fs: &FileSystem) {
+fn a_full_disk_is_insufficient_space(fs: &FileSystem) {
     let size = smallest(fs.name);
     let small = Small::new(fs.name, size);
     let src = fs.dir();
@@ -487,7 +487,7 @@ fn a_full_disk_reaches_the_guest(fs: &FileSystem) {
     }
 }
 
-fn no_error_shows_a_host_path(fs: &FileSystem) {
+fn no_error_contains_a_host_path(fs: &FileSystem) {
     let dir = fs.dir();
     text_file(dir.path(), "src", "text");
     fs::set_permissions(dir.path().join("src"), PermissionsExt::from_mode(0o000)).unwrap();

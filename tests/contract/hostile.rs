@@ -1,5 +1,5 @@
-//! A component that attacks its host: `guest/hostile`. What is tried here through a guest is tried in
-//! numbers, and raced, by the test `storm`.
+//! A component that attacks its host: `guest/hostile`. The test `storm` repeats the attacks in large
+//! numbers and with races.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -14,17 +14,17 @@ use fast_copy_test_support::guest_host::{FORMS, Guest, Preopen, run_with, try_ru
 use wasmtime_fast_copy::{CopySlots, FastCopyCtx, FastCopyCtxBuilder};
 
 fast_copy_test_support::tests![
-    a_forged_handle_traps_and_touches_nothing,
-    the_longest_paths_are_too_long,
-    jobs_that_are_never_finished_are_bounded_and_end_with_the_guest,
-    of_many_copies_to_one_name_one_wins,
-    many_replacements_of_one_name_leave_a_whole_file,
-    a_file_of_the_largest_size_is_too_large,
-    a_storm_of_jobs_leaves_nothing,
-    a_full_disk_and_a_full_quota_leave_nothing,
+    a_forged_handle_traps_and_creates_no_file,
+    very_long_paths_are_name_too_long_or_trap,
+    unfinished_jobs_are_limited_and_end_with_the_guest,
+    one_of_many_copies_to_one_name_succeeds,
+    concurrent_replacements_of_one_name_leave_a_complete_file,
+    a_source_of_the_largest_possible_size_is_file_too_large,
+    random_jobs_leave_only_complete_files,
+    a_full_disk_and_a_full_quota_leave_no_file_and_no_reservation,
 ];
 
-/// Runs an attack, in slots of its own, and returns how often there was which answer.
+/// Runs an attack with slots of its own. Returns how often each answer came.
 #[track_caller]
 fn attack(form: Form, dir: &Path, ctx: FastCopyCtxBuilder, args: &[&str]) -> BTreeMap<String, u64> {
     let slots = CopySlots::new(8);
@@ -40,13 +40,13 @@ fn attack(form: Form, dir: &Path, ctx: FastCopyCtxBuilder, args: &[&str]) -> BTr
     answers.collect()
 }
 
-/// What may still be written there, in bytes.
+/// Returns the free space of a file system, in bytes.
 fn free(root: &Path) -> u64 {
     let stat = rustix::fs::statvfs(root).unwrap();
     stat.f_bavail * stat.f_frsize
 }
 
-/// Abandoned work ends soon, and then its slot is free.
+/// Asserts that all slots become free: the work of dropped calls ends soon.
 #[track_caller]
 fn assert_all_free(slots: &CopySlots) {
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -60,7 +60,7 @@ fn count(answers: &BTreeMap<String, u64>, answer: &str) -> u64 {
     answers.get(answer).copied().unwrap_or(0)
 }
 
-fn a_forged_handle_traps_and_touches_nothing(fs: &FileSystem) {
+fn a_forged_handle_traps_and_creates_no_file(fs: &FileSystem) {
     let dir = fs.dir();
     text_file(dir.path(), "src", "text");
     let dirs = [Preopen::writable(dir.path(), ".")];
@@ -68,14 +68,14 @@ fn a_forged_handle_traps_and_touches_nothing(fs: &FileSystem) {
         for handle in ["0", "77", "4294967295", "closed", "pollable"] {
             let ctx = FastCopyCtx::new();
             let trap = try_run(Guest::Hostile, form, &dirs, &["handle", handle], ctx);
-            let trap = format!("{:#}", trap.expect_err("a forged handle was taken"));
+            let trap = format!("{:#}", trap.expect_err("a forged handle was accepted"));
             assert!(trap.contains("handle"), "{handle}: {trap}");
             assert_eq!(names(dir.path()), ["src"]);
         }
     }
 }
 
-fn the_longest_paths_are_too_long(fs: &FileSystem) {
+fn very_long_paths_are_name_too_long_or_trap(fs: &FileSystem) {
     let dir = fs.dir();
     text_file(dir.path(), "src", "text");
     for form in FORMS {
@@ -83,7 +83,7 @@ fn the_longest_paths_are_too_long(fs: &FileSystem) {
             let answers = attack(form, dir.path(), FastCopyCtx::builder(), &["string", bytes]);
             assert_eq!(count(&answers, "NameTooLong"), 4, "{bytes}");
         }
-        // wasmtime itself lets no more through than a guest's fuel for calls of the host.
+        // wasmtime traps on arguments beyond its limit for calls of the host (hostcall fuel).
         let dirs = [Preopen::writable(dir.path(), ".")];
         let ctx = FastCopyCtx::new();
         let trap = try_run(Guest::Hostile, form, &dirs, &["string", "200000000"], ctx);
@@ -92,13 +92,13 @@ fn the_longest_paths_are_too_long(fs: &FileSystem) {
     assert_eq!(names(dir.path()), ["src"]);
 }
 
-fn jobs_that_are_never_finished_are_bounded_and_end_with_the_guest(fs: &FileSystem) {
+fn unfinished_jobs_are_limited_and_end_with_the_guest(fs: &FileSystem) {
     for form in FORMS {
         let dir = fs.dir();
         dense_file(&dir.path().join("src"), 64 * MIB);
         let ctx = FastCopyCtx::builder();
         let answers = attack(form, dir.path(), ctx, &["hoard", "10000"]);
-        // 2 run at once, 62 wait.
+        // Two run and 62 wait.
         assert_eq!(count(&answers, "started"), 64);
         assert_eq!(count(&answers, "Busy"), 10_000 - 64);
         for name in names(dir.path()) {
@@ -107,7 +107,7 @@ fn jobs_that_are_never_finished_are_bounded_and_end_with_the_guest(fs: &FileSyst
     }
 }
 
-fn of_many_copies_to_one_name_one_wins(fs: &FileSystem) {
+fn one_of_many_copies_to_one_name_succeeds(fs: &FileSystem) {
     for form in FORMS {
         let dir = fs.dir();
         dense_file(&dir.path().join("src"), MIB);
@@ -119,7 +119,7 @@ fn of_many_copies_to_one_name_one_wins(fs: &FileSystem) {
     }
 }
 
-fn many_replacements_of_one_name_leave_a_whole_file(fs: &FileSystem) {
+fn concurrent_replacements_of_one_name_leave_a_complete_file(fs: &FileSystem) {
     for form in FORMS {
         let dir = fs.dir();
         dense_file(&dir.path().join("src"), MIB);
@@ -131,10 +131,10 @@ fn many_replacements_of_one_name_leave_a_whole_file(fs: &FileSystem) {
     }
 }
 
-fn a_file_of_the_largest_size_is_too_large(fs: &FileSystem) {
+fn a_source_of_the_largest_possible_size_is_file_too_large(fs: &FileSystem) {
     let dir = fs.dir();
     let file = File::create(dir.path().join("src")).unwrap();
-    // As large as the file system takes it.
+    // The largest size that the file system accepts.
     let mut size = i64::MAX as u64;
     while file.set_len(size).is_err() {
         size -= size / 1024;
@@ -144,13 +144,13 @@ fn a_file_of_the_largest_size_is_too_large(fs: &FileSystem) {
     for form in FORMS {
         let ctx = FastCopyCtx::builder();
         let answers = attack(form, dir.path(), ctx, &["spam", "3", "src"]);
-        // Otherwise it is a hole, and its copy is one.
+        // Below the limit the source is a hole, and so is its copy.
         let expected = if too_large { "FileTooLarge" } else { "ok" };
         assert_eq!(count(&answers, expected), 3, "{answers:?}");
     }
 }
 
-fn a_storm_of_jobs_leaves_nothing(fs: &FileSystem) {
+fn random_jobs_leave_only_complete_files(fs: &FileSystem) {
     for (seed, form) in [("1", Form::Async), ("2", Form::Sync), ("3", Form::Async)] {
         let dir = fs.dir();
         let src = dir.path().join("src");
@@ -168,14 +168,14 @@ fn a_storm_of_jobs_leaves_nothing(fs: &FileSystem) {
     }
 }
 
-fn a_full_disk_and_a_full_quota_leave_nothing(fs: &FileSystem) {
+fn a_full_disk_and_a_full_quota_leave_no_file_and_no_reservation(fs: &FileSystem) {
     let small = Small::new(fs.name, smallest(fs.name) + 64 * MIB);
     let src = small.root.join("src");
     dense_file(&src, 8 * MIB);
     File::open(&src).unwrap().sync_all().unwrap();
     let quota = wasmtime_fast_copy::CopyQuota::new(20 * MIB);
     let bounded = FastCopyCtx::builder().quota(quota.clone());
-    // Each replaces the one before, and is charged all the same.
+    // Each copy replaces the one before, and is charged in full.
     let answers = attack(Form::Async, &small.root, bounded, &["spam", "10", "src"]);
     assert_eq!(count(&answers, "ok"), 2, "{answers:?}");
     assert_eq!(count(&answers, "InsufficientSpace"), 8);
@@ -185,7 +185,8 @@ fn a_full_disk_and_a_full_quota_leave_nothing(fs: &FileSystem) {
 
     let none = wasmtime_fast_copy::FreeSpaceFloor::NONE;
     let unbounded = FastCopyCtx::builder().free_space_floor(none);
-    // Synchronised, so that nothing is free only for as long as it isn't written.
+    // The fillers are synchronised: free space counts dirty pages on some file systems only once they
+    // are written.
     for i in 0..1000 {
         let dst = small.root.join(format!("filler-{i}"));
         let written = File::create(&dst).and_then(|file| {
@@ -203,10 +204,13 @@ fn a_full_disk_and_a_full_quota_leave_nothing(fs: &FileSystem) {
         let answers = attack(form, &small.root, unbounded.clone(), &args);
         assert!(count(&answers, "InsufficientSpace") > 0, "{answers:?}");
         assert!(!exists(&small.root.join("dst")));
-        // What was staged is free again, as soon as the file system has let go of it.
+        // The blocks of the staged files become free once the file system has committed.
         let deadline = Instant::now() + Duration::from_secs(60);
         while free(&small.root) < before {
-            assert!(Instant::now() < deadline, "room is lost");
+            assert!(
+                Instant::now() < deadline,
+                "blocks of staged files are still allocated"
+            );
             File::open(&small.root).unwrap().sync_all().unwrap();
             std::thread::sleep(Duration::from_millis(10));
         }

@@ -1,4 +1,4 @@
-//! Contract lines 10, 11 and 13: permission bits, the size of files, and memory.
+//! Contract lines 10, 11 and 13: permission bits, file sizes, and memory.
 
 use std::fs;
 use std::ops::Range;
@@ -14,23 +14,23 @@ use fast_copy_test_support::traced::Copy;
 use wasmtime_fast_copy::{CopyErrorKind, CopyOptions, Limits};
 
 fast_copy_test_support::tests![
-    permission_bits_are_copied_without_the_dangerous_ones,
+    permission_bits_are_copied_without_setuid_setgid_and_sticky,
     the_umask_is_not_applied,
-    an_access_control_list_gives_the_group_nothing_more,
-    a_file_system_that_sets_no_permissions_is_taken_as_it_is,
+    the_mask_of_an_access_control_list_does_not_widen_the_groups_permissions,
+    a_refused_fchmod_is_ignored_unless_the_mode_is_wider_than_the_sources,
     owner_and_times_are_not_copied,
     extended_attributes_are_not_copied,
-    a_copy_under_way_is_its_owners_alone,
-    a_limit_on_file_sizes_is_an_error_and_no_signal,
+    the_staged_file_has_mode_0600,
+    a_copy_beyond_rlimit_fsize_fails_without_sigxfsz,
     a_refused_query_does_not_fail_a_copy,
-    a_callers_limit_is_an_error,
-    a_copy_too_large_for_the_file_system_is_an_error where is_ext4,
+    a_source_above_max_size_is_file_too_large,
+    a_copy_too_large_for_the_file_system_fails_with_efbig where is_ext4,
     a_copy_without_memory_for_its_buffer_is_an_error,
     memory_does_not_grow_with_the_number_of_extents,
     memory_does_not_grow_with_the_size,
 ];
 
-fn permission_bits_are_copied_without_the_dangerous_ones(fs: &FileSystem) {
+fn permission_bits_are_copied_without_setuid_setgid_and_sticky(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "text");
     for mode in [0o6755, 0o7777, 0o1600, 0o444, 0o000, 0o640] {
@@ -49,7 +49,7 @@ fn the_umask_is_not_applied(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "text");
     fs::set_permissions(&src, PermissionsExt::from_mode(0o666)).unwrap();
-    // The tests' own umask takes some of these away from any new file.
+    // Shows that the umask of the tests removes some of these bits.
     let plain = text_file(dir.path(), "plain", "text");
     assert_ne!(fs::metadata(plain).unwrap().mode() & 0o777, 0o666);
     for function in ALL {
@@ -60,8 +60,9 @@ fn the_umask_is_not_applied(fs: &FileSystem) {
     }
 }
 
-/// With a list, the group's bits in the mode are the mask: what named users may have at most.
-fn an_access_control_list_gives_the_group_nothing_more(fs: &FileSystem) {
+/// With an access control list, the group bits of the mode are the mask, not the group's permissions
+/// (acl(5)).
+fn the_mask_of_an_access_control_list_does_not_widen_the_groups_permissions(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "text");
     // user::rw-, user:2000:rw-, group::---, mask::rw-, other::---
@@ -88,8 +89,8 @@ fn an_access_control_list_gives_the_group_nothing_more(fs: &FileSystem) {
     }
 }
 
-/// As long as what it shows allows no more than the source does.
-fn a_file_system_that_sets_no_permissions_is_taken_as_it_is(fs: &FileSystem) {
+/// Some file systems refuse to set permissions.
+fn a_refused_fchmod_is_ignored_unless_the_mode_is_wider_than_the_sources(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "text");
     for function in ALL {
@@ -102,7 +103,7 @@ fn a_file_system_that_sets_no_permissions_is_taken_as_it_is(fs: &FileSystem) {
             assert_eq!(fs::metadata(&dst).unwrap().mode() & 0o777, 0o600);
             fs::remove_file(&dst).unwrap();
 
-            // Its 0600 is more than this source's 0400.
+            // The staged file's 0600 is wider than 0400.
             fs::set_permissions(&src, PermissionsExt::from_mode(0o400)).unwrap();
             let outcome = copy.run_injected(&[&injection]);
             assert!(matches!(outcome, Outcome::Err(..)), "{outcome:?}");
@@ -127,7 +128,7 @@ fn owner_and_times_are_not_copied(fs: &FileSystem) {
     }
 }
 
-/// Above all no capability: with one, a program that anybody may run has a part of root's rights.
+/// In particular no file capability, which would give its privileges to any user that runs the copy.
 fn extended_attributes_are_not_copied(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "text");
@@ -158,14 +159,14 @@ fn extended_attributes_are_not_copied(fs: &FileSystem) {
     }
 }
 
-fn a_copy_under_way_is_its_owners_alone(fs: &FileSystem) {
+fn the_staged_file_has_mode_0600(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     dense_file(&src, MIB);
     fs::set_permissions(&src, PermissionsExt::from_mode(0o777)).unwrap();
     for function in ALL {
         let copy = Copy::new(function, &src, &dst).options(&["replace"]);
-        // The last call before the permission bits are set is the last write.
+        // The fourth write is the last call before the permission bits are set.
         let without_kernel = ["ioctl:error=EOPNOTSUPP", "copy_file_range:error=EXDEV"];
         let stopped = copy.start_and_stop_at("pwrite64:when=4", &without_kernel);
         let staged = staged_file(stopped.pid());
@@ -175,7 +176,7 @@ fn a_copy_under_way_is_its_owners_alone(fs: &FileSystem) {
     }
 }
 
-/// The file without a name that a process has open.
+/// Returns the metadata of the unnamed file that a process has open.
 fn staged_file(pid: u32) -> fs::Metadata {
     fs::read_dir(format!("/proc/{pid}/fd"))
         .unwrap()
@@ -184,7 +185,7 @@ fn staged_file(pid: u32) -> fs::Metadata {
         .expect("the staged file")
 }
 
-fn a_limit_on_file_sizes_is_an_error_and_no_signal(fs: &FileSystem) {
+fn a_copy_beyond_rlimit_fsize_fails_without_sigxfsz(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     sparse_file(&src, 8 * MIB, &[0..4096, 5 * MIB..5 * MIB + 4096]);
@@ -229,7 +230,7 @@ fn a_refused_query_does_not_fail_a_copy(fs: &FileSystem) {
     }
 }
 
-fn a_callers_limit_is_an_error(fs: &FileSystem) {
+fn a_source_above_max_size_is_file_too_large(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "12345");
     let dst = dir.path().join("dst");
@@ -254,9 +255,9 @@ fn a_callers_limit_is_an_error(fs: &FileSystem) {
     }
 }
 
-/// ext4 holds files of 16 TiB at most.
-fn a_copy_too_large_for_the_file_system_is_an_error(fs: &FileSystem) {
-    // Across file systems: a source that only another one can hold.
+/// The largest file of ext4 has 16 TiB.
+fn a_copy_too_large_for_the_file_system_fails_with_efbig(fs: &FileSystem) {
+    // The source is on a file system with larger files.
     let dir = fs.dir();
     let dst = dir.path().join("dst");
     let shm = tempfile::tempdir_in("/dev/shm").unwrap();
@@ -282,7 +283,7 @@ fn copy_within(
     sparse_file(&src, size, extents);
     let memory = format!("memory={memory}");
     let mut options = vec![memory.as_str()];
-    if function != Function::SparseByTwo {
+    if function != Function::SparseTwoThreads {
         options.push("workers=1");
     }
     Copy::new(function, &src, &dst).options(&options).run()
@@ -292,7 +293,7 @@ fn copy_within(
 /// its buffer and its thread too.
 const ENOUGH: [(Function, u64); 2] = [
     (Function::Sparse, 640 * KIB),
-    (Function::SparseByTwo, 4 * MIB),
+    (Function::SparseTwoThreads, 4 * MIB),
 ];
 
 /// Without this, the other two tests would not show that memory is limited at all.

@@ -1,36 +1,36 @@
-//! The contract, line by line, on ext4, XFS, btrfs and tmpfs: natively, and through a real
+//! The contract (CONTRACT.md), line by line, on ext4, XFS, btrfs and tmpfs: natively, and through a
 //! component in both linker forms.
 //!
-//! Needs root (to mount), mkfs for the file systems, and strace (to make system calls fail, to stop
-//! a copy at one of them, and to kill it there). Where something is missing the tests are ignored,
-//! with the reason; with `CI` set that is a failure.
+//! Needs root to mount file systems, mkfs to make them, and strace to make system calls fail and to
+//! stop or kill copies at them. Tests that lack something are ignored with the reason; if `CI` is set,
+//! the program fails then.
 
 #![allow(
     clippy::single_range_in_vec_init,
-    reason = "lists of extents, some of one"
+    reason = "lists of extents, some of which have one"
 )]
 
 mod allocation;
 mod bounds;
 mod cancel;
 mod clone_disk;
-mod crowded;
+mod contention;
 mod descriptors;
 mod fallback;
 mod guest;
-mod host_choices;
+mod host_policy;
 mod hostile;
 mod limits;
-mod maps;
 mod opening;
 mod power_cut;
 mod preopens;
 mod publishing;
 mod quota;
 mod same_file;
+mod seek_answers;
 mod source_changes;
 mod staged_names;
-mod ways;
+mod strategies;
 mod without_openat2;
 mod workers;
 
@@ -47,9 +47,9 @@ const MODULES: &[(&str, &[Test])] = &[
     ("power_cut", power_cut::TESTS),
     ("source_changes", source_changes::TESTS),
     ("allocation", allocation::TESTS),
-    ("maps", maps::TESTS),
+    ("seek_answers", seek_answers::TESTS),
     ("fallback", fallback::TESTS),
-    ("ways", ways::TESTS),
+    ("strategies", strategies::TESTS),
     ("limits", limits::TESTS),
     ("descriptors", descriptors::TESTS),
     ("bounds", bounds::TESTS),
@@ -58,11 +58,11 @@ const MODULES: &[(&str, &[Test])] = &[
     ("guest", guest::TESTS),
     ("clone_disk", clone_disk::TESTS),
     ("preopens", preopens::TESTS),
-    ("host_choices", host_choices::TESTS),
+    ("host_policy", host_policy::TESTS),
     ("hostile", hostile::TESTS),
     ("without_openat2", without_openat2::TESTS),
     ("workers", workers::TESTS),
-    ("crowded", crowded::TESTS),
+    ("contention", contention::TESTS),
 ];
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! Contract lines 1 and 2: what is opened, how often, and what is refused.
+//! Contract lines 1 and 2: what a copy opens, how often, and what it refuses.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -15,29 +15,29 @@ use fast_copy_test_support::function::{BOTH, Function};
 use fast_copy_test_support::outcome::Outcome;
 use fast_copy_test_support::program::run;
 use fast_copy_test_support::traced::Copy;
-use fast_copy_test_support::waiting::without_waiting;
+use fast_copy_test_support::waiting::must_not_block;
 use wasmtime_fast_copy::{CopyErrorKind, CopyOptions, fast_copy, sparse_copy};
 
 fast_copy_test_support::tests![
-    a_small_file_comes_back_whole,
+    a_small_file_is_copied,
     the_apparent_size_is_returned,
     an_empty_file_is_copied,
     a_missing_source_is_not_found,
     a_missing_destination_directory_is_not_found,
-    a_directory_is_refused,
-    a_fifo_is_refused_without_waiting_for_a_writer,
-    a_device_is_refused,
-    a_socket_is_refused,
-    a_symbolic_link_is_followed_only_where_asked_for,
-    an_unreadable_source_is_refused,
-    an_unwritable_directory_is_refused,
-    a_file_made_up_by_the_kernel_is_unsupported,
+    a_directory_as_source_is_refused,
+    a_fifo_as_source_is_refused_without_blocking,
+    a_device_as_source_is_refused,
+    a_socket_as_source_is_refused,
+    a_symbolic_link_as_source_is_followed_unless_symlink_follow_is_off,
+    an_unreadable_source_is_permission_denied,
+    an_unwritable_directory_is_permission_denied,
+    a_procfs_or_sysfs_file_is_unsupported,
     no_path_is_resolved_twice,
-    exchanged_directories_do_not_divert_a_copy,
-    bad_names_are_refused,
+    a_copy_stays_in_the_opened_directory_when_that_is_renamed,
+    malformed_destination_paths_are_refused,
 ];
 
-fn a_small_file_comes_back_whole(fs: &FileSystem) {
+fn a_small_file_is_copied(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "a small file");
     let (fast, sparse) = (dir.path().join("fast"), dir.path().join("sparse"));
@@ -85,44 +85,44 @@ fn a_missing_destination_directory_is_not_found(fs: &FileSystem) {
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
-/// That a source is refused with `InvalidInput`, and nothing is made.
+/// Asserts that a source is refused with `InvalidInput`, and no file is created.
 fn assert_refused(dir: &Path, name: &str) {
     let (src, dst) = (dir.join(name), dir.join("dst"));
     for function in BOTH {
         let (src, dst) = (src.clone(), dst.clone());
         let error =
-            without_waiting(move || function.call(&CopyOptions::new(), &src, &dst)).unwrap_err();
+            must_not_block(move || function.call(&CopyOptions::new(), &src, &dst)).unwrap_err();
         assert_eq!(io::Error::from(error).kind(), ErrorKind::InvalidInput);
     }
     assert_eq!(names(dir), [name]);
 }
 
-fn a_directory_is_refused(fs: &FileSystem) {
+fn a_directory_as_source_is_refused(fs: &FileSystem) {
     let dir = fs.dir();
     fs::create_dir(dir.path().join("source")).unwrap();
     assert_refused(dir.path(), "source");
 }
 
-fn a_fifo_is_refused_without_waiting_for_a_writer(fs: &FileSystem) {
+fn a_fifo_as_source_is_refused_without_blocking(fs: &FileSystem) {
     let dir = fs.dir();
     run(Command::new("mkfifo").arg(dir.path().join("fifo")));
     assert_refused(dir.path(), "fifo");
 }
 
-fn a_device_is_refused(fs: &FileSystem) {
+fn a_device_as_source_is_refused(fs: &FileSystem) {
     let dir = fs.dir();
     let zero = dir.path().join("zero");
     run(Command::new("mknod").arg(&zero).args(["c", "1", "5"]));
     assert_refused(dir.path(), "zero");
 }
 
-fn a_socket_is_refused(fs: &FileSystem) {
+fn a_socket_as_source_is_refused(fs: &FileSystem) {
     let dir = fs.dir();
     let _listener = UnixListener::bind(dir.path().join("socket")).unwrap();
     assert_refused(dir.path(), "socket");
 }
 
-fn a_symbolic_link_is_followed_only_where_asked_for(fs: &FileSystem) {
+fn a_symbolic_link_as_source_is_followed_unless_symlink_follow_is_off(fs: &FileSystem) {
     let dir = fs.dir();
     text_file(dir.path(), "target", "target");
     let (link, dst) = (dir.path().join("link"), dir.path().join("dst"));
@@ -137,7 +137,7 @@ fn a_symbolic_link_is_followed_only_where_asked_for(fs: &FileSystem) {
     }
 }
 
-fn an_unreadable_source_is_refused(fs: &FileSystem) {
+fn an_unreadable_source_is_permission_denied(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "secret");
     fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o777)).unwrap();
@@ -150,7 +150,7 @@ fn an_unreadable_source_is_refused(fs: &FileSystem) {
     assert_eq!(names(dir.path()), ["src"]);
 }
 
-fn an_unwritable_directory_is_refused(fs: &FileSystem) {
+fn an_unwritable_directory_is_permission_denied(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "text");
     fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
@@ -163,9 +163,9 @@ fn an_unwritable_directory_is_refused(fs: &FileSystem) {
     assert_eq!(names(dir.path()), ["src"]);
 }
 
-fn a_file_made_up_by_the_kernel_is_unsupported(fs: &FileSystem) {
+fn a_procfs_or_sysfs_file_is_unsupported(fs: &FileSystem) {
     let dir = fs.dir();
-    // Empty by their size (procfs); 4096 bytes by its size and fewer when read (sysfs).
+    // Files of procfs have size 0; the one of sysfs has size 4096 and less content.
     for src in [
         "/proc/version",
         "/proc/self/status",
@@ -174,7 +174,7 @@ fn a_file_made_up_by_the_kernel_is_unsupported(fs: &FileSystem) {
         for function in BOTH {
             let dst = dir.path().join("dst");
             let error =
-                without_waiting(move || function.call(&CopyOptions::new(), src.as_ref(), &dst))
+                must_not_block(move || function.call(&CopyOptions::new(), src.as_ref(), &dst))
                     .unwrap_err();
             assert!(
                 matches!(error.kind(), CopyErrorKind::Unsupported(_)),
@@ -185,7 +185,7 @@ fn a_file_made_up_by_the_kernel_is_unsupported(fs: &FileSystem) {
     assert!(names(dir.path()).is_empty());
 }
 
-/// Line 1: in all calls of a copy, each path is named once.
+/// Line 1: each path is in one of the system calls of a copy.
 fn no_path_is_resolved_twice(fs: &FileSystem) {
     let dir = fs.dir();
     fs::create_dir(dir.path().join("parent-of-dst")).unwrap();
@@ -193,7 +193,7 @@ fn no_path_is_resolved_twice(fs: &FileSystem) {
     let dst = dir.path().join("parent-of-dst/dst");
     four_extents(&src);
     for function in BOTH {
-        // A link as destination is looked through, to tell whether it leads to the source.
+        // A symbolic link as destination is followed to find out whether it leads to the source.
         let _ = fs::remove_file(&dst);
         std::os::unix::fs::symlink("elsewhere", &dst).unwrap();
         let copy = Copy::new(function, &src, &dst).options(&["replace"]);
@@ -207,8 +207,8 @@ fn no_path_is_resolved_twice(fs: &FileSystem) {
     }
 }
 
-/// Line 1: a copy goes on in the directory that it has opened, wherever that is by then.
-fn exchanged_directories_do_not_divert_a_copy(fs: &FileSystem) {
+/// Line 1: a copy uses the descriptor of the directory, not its path.
+fn a_copy_stays_in_the_opened_directory_when_that_is_renamed(fs: &FileSystem) {
     let dir = fs.dir();
     let at = |name: &str| dir.path().join(name);
     fs::create_dir(at("here")).unwrap();
@@ -224,7 +224,7 @@ fn exchanged_directories_do_not_divert_a_copy(fs: &FileSystem) {
     assert!(names(&at("here")).is_empty());
 }
 
-fn bad_names_are_refused(fs: &FileSystem) {
+fn malformed_destination_paths_are_refused(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "text");
     let long = "x".repeat(256);

@@ -1,6 +1,6 @@
 //! Contract line 6: a copy that has returned survives a power cut.
 //!
-//! The plug is pulled by taking what the disk holds at that moment, and mounting that.
+//! A power cut is simulated by mounting a copy of what is on the disk at that moment.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -10,39 +10,39 @@ use fast_copy_test_support::filesystems::{FileSystem, Small, has_disk, smallest}
 use fast_copy_test_support::function::{BOTH, Function};
 use fast_copy_test_support::outcome::Outcome;
 use fast_copy_test_support::prepared::Prepared;
+use fast_copy_test_support::strategies::strategies_on;
 use fast_copy_test_support::traced::Copy;
-use fast_copy_test_support::ways::ways_on;
 use wasmtime_fast_copy::CopyOptions;
 
 fast_copy_test_support::tests![
-    a_copy_by_any_way_survives where has_disk,
-    a_copy_says_whether_it_is_durable,
-    without_synchronisation_nothing_is_synchronised,
-    file_then_name_then_directory,
-    a_file_that_cannot_be_synchronised_is_not_published,
-    a_directory_that_cannot_be_synchronised_is_said,
-    a_directory_without_anything_to_synchronise_is_no_error,
+    a_copy_that_has_returned_survives_a_power_cut where has_disk,
+    the_report_says_whether_the_copy_is_durable,
+    no_sync_makes_no_sync_call,
+    the_file_is_synchronised_before_it_is_named_and_the_directory_after,
+    a_copy_whose_file_fails_to_sync_is_not_published,
+    a_directory_that_fails_to_sync_is_an_error_with_the_copy_in_place,
+    a_directory_sync_that_fails_with_einval_is_ignored,
 ];
 
 fn sync(path: &Path) {
     File::open(path).unwrap().sync_all().unwrap();
 }
 
-/// New ones and replacements, by one thread and by two that tell the disk early, with a name from the
-/// beginning and without one: each is there, whole and alone, after a power cut right after its call.
-fn a_copy_by_any_way_survives(fs: &FileSystem) {
-    for way in ways_on(fs) {
+/// By each strategy: the copy is complete after a power cut right after its call, and no other name is
+/// there.
+fn a_copy_that_has_returned_survives_a_power_cut(fs: &FileSystem) {
+    for strategy in strategies_on(fs) {
         let disk = Small::new(fs.name, smallest(fs.name));
         let dir = tempfile::tempdir_in(&disk.root).unwrap();
-        let prepared = Prepared::new(way, fs, dir);
-        // What the copy is made of has survived already.
+        let prepared = Prepared::new(strategy, fs, dir);
+        // The source must survive too.
         sync(prepared.dir());
         sync(&disk.root);
         let outcome = prepared.run(&[], &[]);
         assert!(
             matches!(outcome, Outcome::Ok(..)),
             "{}: {outcome:?}",
-            way.name
+            strategy.name
         );
         disk.cut_power();
         prepared.assert_complete("after a power cut");
@@ -50,7 +50,7 @@ fn a_copy_by_any_way_survives(fs: &FileSystem) {
     }
 }
 
-fn a_copy_says_whether_it_is_durable(fs: &FileSystem) {
+fn the_report_says_whether_the_copy_is_durable(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "text");
     for function in BOTH {
@@ -64,7 +64,7 @@ fn a_copy_says_whether_it_is_durable(fs: &FileSystem) {
     }
 }
 
-fn without_synchronisation_nothing_is_synchronised(fs: &FileSystem) {
+fn no_sync_makes_no_sync_call(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     four_extents(&src);
@@ -81,8 +81,8 @@ fn without_synchronisation_nothing_is_synchronised(fs: &FileSystem) {
     }
 }
 
-/// Lines 6 and 10: the order that makes each step as durable as the next one needs it.
-fn file_then_name_then_directory(fs: &FileSystem) {
+/// Lines 6 and 10: permissions, then the file's fsync, then the name, then the directory's fsync.
+fn the_file_is_synchronised_before_it_is_named_and_the_directory_after(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     four_extents(&src);
@@ -109,7 +109,7 @@ fn file_then_name_then_directory(fs: &FileSystem) {
                 .filter_map(|call| steps.iter().find(|step| call.contains(**step)))
                 .collect();
             let expected: Vec<_> = match replaces {
-                // The name is taken, so the copy gets another, and is renamed.
+                // The name exists, so the copy gets a temporary link, which is renamed.
                 true => steps.iter().collect(),
                 false => [0, 1, 2, 5].iter().map(|&i| &steps[i]).collect(),
             };
@@ -118,7 +118,7 @@ fn file_then_name_then_directory(fs: &FileSystem) {
     }
 }
 
-fn a_file_that_cannot_be_synchronised_is_not_published(fs: &FileSystem) {
+fn a_copy_whose_file_fails_to_sync_is_not_published(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "new");
     let dst = text_file(dir.path(), "dst", "old");
@@ -131,7 +131,7 @@ fn a_file_that_cannot_be_synchronised_is_not_published(fs: &FileSystem) {
     }
 }
 
-fn a_directory_that_cannot_be_synchronised_is_said(fs: &FileSystem) {
+fn a_directory_that_fails_to_sync_is_an_error_with_the_copy_in_place(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "new");
     for function in BOTH {
@@ -143,7 +143,7 @@ fn a_directory_that_cannot_be_synchronised_is_said(fs: &FileSystem) {
     }
 }
 
-fn a_directory_without_anything_to_synchronise_is_no_error(fs: &FileSystem) {
+fn a_directory_sync_that_fails_with_einval_is_ignored(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "new");
     let dst = dir.path().join("dst");

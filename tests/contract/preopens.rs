@@ -1,5 +1,5 @@
-//! What lies behind a guest's descriptors: other file systems, the same directory twice, procfs, a directory
-//! that is gone; and how they were opened.
+//! Directories that a guest gets: with mount points, the same one twice, procfs, a removed one; and the
+//! permissions with which they were opened.
 
 use std::fs;
 use std::os::unix::net::UnixListener;
@@ -11,17 +11,17 @@ use fast_copy_test_support::guest_host::{FORMS, Guest, Preopen, run};
 use fast_copy_test_support::program;
 
 fast_copy_test_support::tests![
-    a_directory_opened_for_reading_is_as_writable_as_its_preopen,
-    a_mount_point_inside_is_inside,
-    the_same_directory_twice_hides_no_file_from_itself,
-    links_of_procfs_that_lead_anywhere_are_not_followed,
-    a_directory_that_was_removed_takes_no_copy,
-    what_is_no_file_is_not_replaced,
+    write_permission_is_that_of_the_preopen,
+    a_path_may_cross_a_mount_point_inside_the_directory,
+    the_same_file_through_two_preopens_is_refused,
+    magic_links_of_procfs_are_not_followed,
+    a_copy_into_a_removed_directory_fails,
+    a_socket_a_device_or_a_fifo_is_not_replaced,
 ];
 
 const FUNCTIONS: [&str; 2] = ["fast-copy", "sparse-copy"];
 
-/// What the probe prints, which must be the same for both functions in both forms.
+/// Makes a call by both functions in both forms. Returns what the guest prints, which must be the same.
 #[track_caller]
 fn probe(dirs: &[Preopen<'_>], args: [&str; 5]) -> String {
     let [src_dir, src, dst_dir, dst, flags] = args;
@@ -42,8 +42,8 @@ fn probe(dirs: &[Preopen<'_>], args: [&str; 5]) -> String {
     answers.remove(0)
 }
 
-/// As for wasmtime's own calls: what counts is what the host allows in the preopen.
-fn a_directory_opened_for_reading_is_as_writable_as_its_preopen(fs: &FileSystem) {
+/// As for the calls of `wasi:filesystem`, the flags of the descriptor don't matter.
+fn write_permission_is_that_of_the_preopen(fs: &FileSystem) {
     let dir = fs.dir();
     fs::create_dir(dir.path().join("sub")).unwrap();
     text_file(&dir.path().join("sub"), "src", "text");
@@ -60,8 +60,8 @@ fn a_directory_opened_for_reading_is_as_writable_as_its_preopen(fs: &FileSystem)
     assert_eq!(names(&dir.path().join("sub")), ["src"]);
 }
 
-/// The host has mounted it there. A copy across is one of the bytes.
-fn a_mount_point_inside_is_inside(fs: &FileSystem) {
+/// The bytes are copied, since no clone crosses file systems.
+fn a_path_may_cross_a_mount_point_inside_the_directory(fs: &FileSystem) {
     let dir = fs.dir();
     let inside = dir.path().join("mounted");
     fs::create_dir(&inside).unwrap();
@@ -73,7 +73,7 @@ fn a_mount_point_inside_is_inside(fs: &FileSystem) {
     assert_eq!((there.as_str(), back.as_str()), ("ok", "ok"));
     assert_same(&dir.path().join("src"), &inside.join("dst"));
     assert_same(&dir.path().join("src"), &dir.path().join("back"));
-    // It leads out of the mount, not out of the directory.
+    // `..` leaves the mount, and not the directory.
     let out = probe(
         &dirs,
         [".", "mounted/../src", ".", "mounted/../dst", "replace"],
@@ -81,7 +81,7 @@ fn a_mount_point_inside_is_inside(fs: &FileSystem) {
     assert_eq!(out, "ok");
 }
 
-fn the_same_directory_twice_hides_no_file_from_itself(fs: &FileSystem) {
+fn the_same_file_through_two_preopens_is_refused(fs: &FileSystem) {
     let dir = fs.dir();
     text_file(dir.path(), "src", "text");
     let dirs = [
@@ -95,8 +95,8 @@ fn the_same_directory_twice_hides_no_file_from_itself(fs: &FileSystem) {
     assert_text(&dir.path().join("src"), "text");
 }
 
-/// Of another kind than symbolic links: they lead to what the kernel has open, wherever that is.
-fn links_of_procfs_that_lead_anywhere_are_not_followed(fs: &FileSystem) {
+/// They lead to objects of the kernel and not along a path (`RESOLVE_NO_MAGICLINKS`, openat2(2)).
+fn magic_links_of_procfs_are_not_followed(fs: &FileSystem) {
     let dir = fs.dir();
     let dirs = [
         Preopen::writable(dir.path(), "."),
@@ -116,11 +116,11 @@ fn links_of_procfs_that_lead_anywhere_are_not_followed(fs: &FileSystem) {
     assert!(names(dir.path()).is_empty());
 }
 
-fn a_directory_that_was_removed_takes_no_copy(fs: &FileSystem) {
+fn a_copy_into_a_removed_directory_fails(fs: &FileSystem) {
     let (from, to) = (fs.dir(), fs.dir());
     text_file(from.path(), "src", "text");
     fs::create_dir(to.path().join("gone")).unwrap();
-    // Its descriptor outlives the directory: a working directory does.
+    // The descriptor stays open after the removal.
     let gone = to.path().join("gone");
     let held = fs::File::open(&gone).unwrap();
     fs::remove_dir(&gone).unwrap();
@@ -130,7 +130,7 @@ fn a_directory_that_was_removed_takes_no_copy(fs: &FileSystem) {
         Preopen::writable(held.as_ref(), "gone"),
     ];
     let answer = probe(&dirs, ["from", "src", "gone", "dst", ""]);
-    // ext4 makes no file in such a directory, even one without a name, and says EPERM.
+    // On ext4 even O_TMPFILE fails there, with EPERM.
     let code = match is_ext4(fs.name) {
         true => "NotPermitted",
         false => "NoEntry",
@@ -139,7 +139,7 @@ fn a_directory_that_was_removed_takes_no_copy(fs: &FileSystem) {
     assert_eq!(answer, expected);
 }
 
-fn what_is_no_file_is_not_replaced(fs: &FileSystem) {
+fn a_socket_a_device_or_a_fifo_is_not_replaced(fs: &FileSystem) {
     let dir = fs.dir();
     let at = |name: &str| dir.path().join(name);
     text_file(dir.path(), "src", "text");

@@ -1,4 +1,5 @@
-//! Contract lines 4 and 5: a copy is there whole or not at all, and replaces only what it may.
+//! Contract lines 4 and 5: a copy is published complete or not at all, and replaces only regular files
+//! and symbolic links, if asked to.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -18,22 +19,22 @@ use fast_copy_test_support::traced::Copy;
 use wasmtime_fast_copy::{CopyErrorKind, CopyOptions};
 
 fast_copy_test_support::tests![
-    an_existing_file_is_refused_and_unchanged,
-    a_replaced_file_is_a_new_inode,
-    a_symbolic_link_at_the_destination_is_never_followed,
+    an_existing_destination_is_refused_and_unchanged,
+    a_replacement_is_a_new_inode,
+    a_symbolic_link_at_the_destination_is_replaced_and_never_followed,
     a_directory_is_never_replaced,
     a_fifo_a_socket_or_a_device_is_never_replaced,
-    a_reader_never_sees_a_part_of_a_copy,
-    of_two_copies_to_one_name_one_is_refused,
-    a_failed_publication_leaves_nothing,
+    a_reader_never_sees_a_partial_copy,
+    one_of_two_copies_to_one_name_is_refused,
+    a_failed_publication_leaves_no_staged_file,
     a_copy_is_published_without_privileges,
-    a_copy_is_published_where_linking_a_descriptor_is_denied,
-    a_full_disk_leaves_nothing,
-    writes_that_fail_when_the_file_is_closed_are_not_published,
-    what_is_no_file_is_not_replaced_though_it_came_later,
+    a_copy_is_published_through_procfs_where_linking_a_descriptor_is_denied,
+    a_copy_that_fills_the_disk_leaves_no_file_and_frees_its_blocks,
+    a_copy_whose_close_fails_is_not_published,
+    a_directory_or_fifo_created_during_the_copy_is_not_replaced,
 ];
 
-fn an_existing_file_is_refused_and_unchanged(fs: &FileSystem) {
+fn an_existing_destination_is_refused_and_unchanged(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "new");
     let dst = text_file(dir.path(), "dst", "old");
@@ -47,7 +48,7 @@ fn an_existing_file_is_refused_and_unchanged(fs: &FileSystem) {
     assert_eq!(names(dir.path()), ["dst", "src"]);
 }
 
-fn a_replaced_file_is_a_new_inode(fs: &FileSystem) {
+fn a_replacement_is_a_new_inode(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "new");
     for function in BOTH {
@@ -64,7 +65,7 @@ fn a_replaced_file_is_a_new_inode(fs: &FileSystem) {
     }
 }
 
-fn a_symbolic_link_at_the_destination_is_never_followed(fs: &FileSystem) {
+fn a_symbolic_link_at_the_destination_is_replaced_and_never_followed(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "new");
     let target = text_file(dir.path(), "target", "old");
@@ -132,7 +133,7 @@ fn a_fifo_a_socket_or_a_device_is_never_replaced(fs: &FileSystem) {
     }
 }
 
-fn a_reader_never_sees_a_part_of_a_copy(fs: &FileSystem) {
+fn a_reader_never_sees_a_partial_copy(fs: &FileSystem) {
     let dir = fs.dir();
     let at = |name: &str| dir.path().join(name);
     dense_file(&at("old"), 3 * MIB);
@@ -150,7 +151,7 @@ fn a_reader_never_sees_a_part_of_a_copy(fs: &FileSystem) {
             while !copying.is_finished() {
                 let bytes = fs::read(at("dst")).unwrap();
                 assert!([3 * MIB, 5 * MIB].contains(&(bytes.len() as u64)));
-                assert!(bytes.iter().all(|&byte| byte != 0), "a hole in the copy");
+                assert!(bytes.iter().all(|&byte| byte != 0), "the copy has zeros");
                 let mode = fs::metadata(at("dst")).unwrap().permissions().mode();
                 assert_eq!(mode & 0o777, 0o644);
             }
@@ -160,7 +161,7 @@ fn a_reader_never_sees_a_part_of_a_copy(fs: &FileSystem) {
     }
 }
 
-fn of_two_copies_to_one_name_one_is_refused(fs: &FileSystem) {
+fn one_of_two_copies_to_one_name_is_refused(fs: &FileSystem) {
     let dir = fs.dir();
     let src = dir.path().join("src");
     dense_file(&src, MIB);
@@ -183,7 +184,7 @@ fn of_two_copies_to_one_name_one_is_refused(fs: &FileSystem) {
     }
 }
 
-fn a_failed_publication_leaves_nothing(fs: &FileSystem) {
+fn a_failed_publication_leaves_no_staged_file(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "new");
     let dst = dir.path().join("dst");
@@ -214,8 +215,8 @@ fn a_copy_is_published_without_privileges(fs: &FileSystem) {
     }
 }
 
-/// Before Linux 6.10 that took a capability, and the way is through `/proc/self/fd`.
-fn a_copy_is_published_where_linking_a_descriptor_is_denied(fs: &FileSystem) {
+/// Before Linux 6.10 `linkat` with `AT_EMPTY_PATH` took a capability; `/proc/self/fd` needs none.
+fn a_copy_is_published_through_procfs_where_linking_a_descriptor_is_denied(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "text");
     for function in BOTH {
@@ -227,7 +228,7 @@ fn a_copy_is_published_where_linking_a_descriptor_is_denied(fs: &FileSystem) {
     }
 }
 
-fn a_full_disk_leaves_nothing(fs: &FileSystem) {
+fn a_copy_that_fills_the_disk_leaves_no_file_and_frees_its_blocks(fs: &FileSystem) {
     let small = Small::new(fs.name, smallest(fs.name));
     let src_dir = fs.dir();
     let src = src_dir.path().join("src");
@@ -257,7 +258,7 @@ fn a_full_disk_leaves_nothing(fs: &FileSystem) {
     }
 }
 
-/// That the room is given back. btrfs does that when it has the time.
+/// Asserts that the blocks become free again. btrfs frees them in the background.
 fn assert_free_again(root: &Path, free: &dyn Fn() -> u64, before: u64) {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
@@ -266,12 +267,15 @@ fn assert_free_again(root: &Path, free: &dyn Fn() -> u64, before: u64) {
         if lost <= 4 * MIB {
             return;
         }
-        assert!(Instant::now() < deadline, "{lost} bytes are lost");
+        assert!(
+            Instant::now() < deadline,
+            "{lost} bytes are still allocated"
+        );
         std::thread::sleep(Duration::from_millis(100));
     }
 }
 
-/// Takes room until at most `rest` bytes are free.
+/// Fills the file system until at most `rest` bytes are free.
 fn fill_up(root: &Path, free: &dyn Fn() -> u64, rest: u64) {
     let mut number = 0;
     loop {
@@ -292,13 +296,13 @@ fn names_but_filler(dir: &Path) -> Vec<String> {
     names
 }
 
-/// FUSE and network file systems may say only then that there was no room.
-fn writes_that_fail_when_the_file_is_closed_are_not_published(fs: &FileSystem) {
+/// FUSE and network file systems may report a lack of space at `close` only.
+fn a_copy_whose_close_fails_is_not_published(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "new");
     let dst = dir.path().join("dst");
     for function in BOTH {
-        // A close that is made to fail isn't made.
+        // A close with an injected error doesn't close the descriptor.
         for options in [&["may-leak"] as &[&str], &["may-leak", "no-sync"]] {
             let copy = Copy::new(function, &src, &dst).options(options);
             let first = copy.calls_before("close") + 1;
@@ -310,8 +314,8 @@ fn writes_that_fail_when_the_file_is_closed_are_not_published(fs: &FileSystem) {
     }
 }
 
-/// Nobody looked at it when the copy began: it wasn't there.
-fn what_is_no_file_is_not_replaced_though_it_came_later(fs: &FileSystem) {
+/// The check at the start of the copy can't see it.
+fn a_directory_or_fifo_created_during_the_copy_is_not_replaced(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "text");
     let dst = dir.path().join("dst");

@@ -1,4 +1,4 @@
-//! Whatever is copied, in whatever order and at the same time: a quota has been charged what the
+//! Random copies, some at the same time and some that fail: afterwards a quota is charged what the
 //! complete copies have allocated, and nothing is reserved.
 
 use std::cell::Cell;
@@ -10,9 +10,9 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use wasmtime_fast_copy::{CopyControl, CopyMethod, CopyOptions, CopyQuota, CopyReport, Limits};
 
-fast_copy_test_support::tests![what_is_charged_is_what_complete_copies_allocated];
+fast_copy_test_support::tests![a_quota_is_charged_what_complete_copies_allocated];
 
-/// One copy, well or ill.
+/// One copy, which may fail.
 #[derive(Clone, Debug)]
 struct Attempt {
     source: usize,
@@ -26,7 +26,7 @@ struct Attempt {
 enum End {
     Free,
     CancelledBefore,
-    CancelledAmid,
+    CancelledDuring,
     TooLate,
     TooLarge,
 }
@@ -38,7 +38,7 @@ fn attempt() -> impl Strategy<Value = Attempt> {
     let end = prop_oneof![
         4 => Just(End::Free),
         1 => Just(End::CancelledBefore),
-        1 => Just(End::CancelledAmid),
+        1 => Just(End::CancelledDuring),
         1 => Just(End::TooLate),
         1 => Just(End::TooLarge),
     ];
@@ -60,7 +60,7 @@ fn make(attempt: &Attempt, dir: &std::path::Path, quota: &CopyQuota) -> Option<C
         .limits(Limits::new().quota(quota.clone()))
         .control(control.clone());
     match attempt.end {
-        End::Free | End::CancelledAmid => {}
+        End::Free | End::CancelledDuring => {}
         End::CancelledBefore => assert!(control.cancel()),
         End::TooLate => options = options.deadline(Instant::now()),
         End::TooLarge => {
@@ -71,7 +71,7 @@ fn make(attempt: &Attempt, dir: &std::path::Path, quota: &CopyQuota) -> Option<C
     let src = dir.join(format!("src-{}", attempt.source));
     let dst = dir.join(format!("dst-{}", attempt.destination));
     std::thread::scope(|scope| {
-        if matches!(attempt.end, End::CancelledAmid) {
+        if matches!(attempt.end, End::CancelledDuring) {
             scope.spawn(move || control.cancel());
         }
         let result = match attempt.sparse {
@@ -82,7 +82,7 @@ fn make(attempt: &Attempt, dir: &std::path::Path, quota: &CopyQuota) -> Option<C
     })
 }
 
-fn what_is_charged_is_what_complete_copies_allocated(fs: &FileSystem) {
+fn a_quota_is_charged_what_complete_copies_allocated(fs: &FileSystem) {
     let config = ProptestConfig {
         cases: 200,
         failure_persistence: None,

@@ -1,4 +1,4 @@
-//! Contract line 3: a file is never copied onto itself, by whatever names.
+//! Contract line 3: a file is never copied onto itself, whatever its two names.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use fast_copy_test_support::filesystems::{FileSystem, Mounted};
 use fast_copy_test_support::function::BOTH;
 use wasmtime_fast_copy::{CopyErrorKind, CopyOptions};
 
-fast_copy_test_support::tests![a_file_is_not_copied_onto_itself_by_any_spelling];
+fast_copy_test_support::tests![a_file_is_never_copied_onto_itself];
 
-/// Eight ways to name one file twice.
-pub fn spellings(dir: &Path) -> Vec<(&'static str, PathBuf, PathBuf)> {
+/// Returns eight pairs of names for one file, each with a description.
+pub fn two_names(dir: &Path) -> Vec<(&'static str, PathBuf, PathBuf)> {
     let at = |name: &str| dir.join(name);
     dense_file(&at("file"), 64 * KIB);
     fs::create_dir(at("sub")).unwrap();
@@ -30,25 +30,25 @@ pub fn spellings(dir: &Path) -> Vec<(&'static str, PathBuf, PathBuf)> {
     ]
 }
 
-fn a_file_is_not_copied_onto_itself_by_any_spelling(fs: &FileSystem) {
+fn a_file_is_never_copied_onto_itself(fs: &FileSystem) {
     let dir = fs.dir();
-    let mut spellings = spellings(dir.path());
+    let mut pairs = two_names(dir.path());
     let bound = dir.path().join("bound");
     fs::create_dir(&bound).unwrap();
     let _mounted = Mounted::bind(&dir.path().join("sub"), &bound);
-    spellings.push(("a bind mount", dir.path().join("file"), bound.join("hard")));
+    pairs.push(("a bind mount", dir.path().join("file"), bound.join("hard")));
     let inode_before = inode(&dir.path().join("file"));
     let reference = dir.path().join("reference");
     dense_file(&reference, 64 * KIB);
 
-    for (spelling, src, dst) in &spellings {
+    for (pair, src, dst) in &pairs {
         for function in BOTH {
             for replace in [false, true] {
                 let options = CopyOptions::new().replace(replace);
                 let error = function.call(&options, src, dst).unwrap_err();
                 assert!(
                     matches!(error.kind(), CopyErrorKind::SameFile),
-                    "{spelling}: {error}"
+                    "{pair}: {error}"
                 );
                 assert_eq!(inode(&dir.path().join("file")), inode_before);
                 assert_same(&dir.path().join("file"), &reference);

@@ -13,26 +13,26 @@ use fast_copy_test_support::outcome::Outcome;
 use fast_copy_test_support::traced::{Copy, Stopped};
 
 fast_copy_test_support::tests![
-    a_source_overwritten_under_way_is_an_error,
-    a_source_written_behind_the_last_byte_read_is_an_error,
-    a_source_unlinked_under_way_is_copied,
-    a_write_after_a_clone_is_no_change where reflinks,
-    a_clone_of_another_size_is_not_believed,
-    what_a_clone_holds_is_as_private_as_it_became where reflinks,
-    a_clone_that_outgrew_the_limit_is_not_published where reflinks,
-    the_file_system_itself_is_asked_for_the_times,
+    a_source_overwritten_during_the_copy_is_source_changed,
+    a_source_overwritten_after_the_last_read_is_source_changed,
+    a_source_unlinked_during_the_copy_is_source_changed,
+    a_write_to_the_source_after_the_clone_is_no_error where reflinks,
+    a_clone_of_another_size_is_discarded_and_the_bytes_are_copied,
+    a_clone_gets_no_permission_that_its_source_has_lost where reflinks,
+    a_clone_that_exceeds_max_size_is_not_published where reflinks,
+    the_sources_times_are_read_with_at_statx_force_sync,
 ];
 
-/// Stops a copy of an 8 MiB source at one of its reads of 256 KiB, changes the source, and lets the copy go on.
+/// Stops a copy of 8 MiB at one of its reads of 256 KiB, changes the source, and continues the copy.
 fn change_at_read(fs: &FileSystem, number: usize, change: fn(&Path)) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     for function in BOTH {
         dense_file(&src, 8 * MIB);
-        // Written before the copy began: or else a change within it could not be told from that.
+        // Without this, a change in the same clock tick as the write could not be detected.
         fs::File::open(&src).unwrap().sync_all().unwrap();
         let copy = Copy::new(function, &src, &dst);
-        // Not counting those that load the program.
+        // The dynamic linker makes such calls too.
         let number = copy.calls_before("pread64") + number;
         fs::remove_file(&dst).unwrap();
         let stop = format!("pread64:when={number}");
@@ -44,7 +44,7 @@ fn change_at_read(fs: &FileSystem, number: usize, change: fn(&Path)) {
     }
 }
 
-/// The injections that make `fast_copy` read and write.
+/// Returns the injections that make `fast_copy` read and write.
 fn reading_and_writing(function: Function) -> Vec<&'static str> {
     match function {
         Function::Fast => vec![
@@ -55,14 +55,14 @@ fn reading_and_writing(function: Function) -> Vec<&'static str> {
     }
 }
 
-fn a_source_overwritten_under_way_is_an_error(fs: &FileSystem) {
+fn a_source_overwritten_during_the_copy_is_source_changed(fs: &FileSystem) {
     change_at_read(fs, 3, |src| {
         let file = OpenOptions::new().write(true).open(src).unwrap();
         file.write_all_at(b"other", 6 * MIB).unwrap();
     });
 }
 
-fn a_source_written_behind_the_last_byte_read_is_an_error(fs: &FileSystem) {
+fn a_source_overwritten_after_the_last_read_is_source_changed(fs: &FileSystem) {
     // The 32nd and last read of 256 KiB.
     change_at_read(fs, 32, |src| {
         let file = OpenOptions::new().write(true).open(src).unwrap();
@@ -70,7 +70,7 @@ fn a_source_written_behind_the_last_byte_read_is_an_error(fs: &FileSystem) {
     });
 }
 
-fn a_source_unlinked_under_way_is_copied(fs: &FileSystem) {
+fn a_source_unlinked_during_the_copy_is_source_changed(fs: &FileSystem) {
     let dir = fs.dir();
     let at = |name: &str| dir.path().join(name);
     dense_file(&at("src"), 8 * MIB);
@@ -79,15 +79,15 @@ fn a_source_unlinked_under_way_is_copied(fs: &FileSystem) {
     let (src, dst) = (at("src"), at("dst"));
     let copy = Copy::new(Function::Sparse, &src, &dst);
     let stopped = copy.start_and_stop_at("pread64:when=3", &[]);
-    // To lose a name is a change of the inode: it can't be told from others.
+    // unlink changes the ctime of the inode, as a write does.
     fs::remove_file(&src).unwrap();
     stopped.go_on().assert_error("SourceChanged");
     assert!(!exists(&dst));
     assert_same(&at("reference"), &at("other-name"));
 }
 
-/// A clone is one picture: what is written to the source later is not in it, and is no error.
-fn a_write_after_a_clone_is_no_change(fs: &FileSystem) {
+/// A clone is an atomic snapshot, which later writes to the source don't change.
+fn a_write_to_the_source_after_the_clone_is_no_error(fs: &FileSystem) {
     let dir = fs.dir();
     let at = |name: &str| dir.path().join(name);
     dense_file(&at("src"), 8 * MIB);
@@ -101,8 +101,8 @@ fn a_write_after_a_clone_is_no_change(fs: &FileSystem) {
     assert_same(&at("reference"), &dst);
 }
 
-/// ZFS has said that it cloned, and had not.
-fn a_clone_of_another_size_is_not_believed(fs: &FileSystem) {
+/// ZFS had a bug where FICLONE returned success without a clone.
+fn a_clone_of_another_size_is_discarded_and_the_bytes_are_copied(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     four_extents(&src);
@@ -114,14 +114,14 @@ fn a_clone_of_another_size_is_not_believed(fs: &FileSystem) {
     assert_same(&src, &dst);
 }
 
-/// A copy that stands still when the source is open and nothing is cloned yet.
+/// Starts a copy, and stops it after the source is opened and before the clone.
 fn stopped_before_the_clone(copy: &Copy<'_>) -> Stopped {
     let number = copy.number_of("openat", "O_TMPFILE");
     copy.start_and_stop_at(&format!("openat:when={number}"), &[])
 }
 
-/// Contract line 10: a clone holds what was written after the source was opened, too.
-fn what_a_clone_holds_is_as_private_as_it_became(fs: &FileSystem) {
+/// Contract line 10: a clone has data that was written after the source was opened.
+fn a_clone_gets_no_permission_that_its_source_has_lost(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "public");
     let dst = dir.path().join("dst");
@@ -136,7 +136,7 @@ fn what_a_clone_holds_is_as_private_as_it_became(fs: &FileSystem) {
     );
 }
 
-fn a_clone_that_outgrew_the_limit_is_not_published(fs: &FileSystem) {
+fn a_clone_that_exceeds_max_size_is_not_published(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "small");
     let dst = dir.path().join("dst");
@@ -147,8 +147,8 @@ fn a_clone_that_outgrew_the_limit_is_not_published(fs: &FileSystem) {
     assert_eq!(names(dir.path()), ["src"]);
 }
 
-/// A network file system answers `fstat` from a cache that knows nothing of other machines.
-fn the_file_system_itself_is_asked_for_the_times(fs: &FileSystem) {
+/// A network file system answers `fstat` from a cache, which misses changes by other machines.
+fn the_sources_times_are_read_with_at_statx_force_sync(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     four_extents(&src);

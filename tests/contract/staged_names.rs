@@ -1,6 +1,5 @@
-//! Contract lines 4 and 5, where a copy has a name before it has its own: on a file system without
-//! files that have no name, and in the instant in which it takes an old file's place. Others can
-//! reach that name too.
+//! Contract lines 4 and 5, where a copy has a temporary name: without `O_TMPFILE`, and between the link
+//! and the rename of a replacement. Other processes can replace or remove the file with that name.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -16,23 +15,23 @@ use fast_copy_test_support::traced::Copy;
 use wasmtime_fast_copy::STAGING_PREFIX;
 
 fast_copy_test_support::tests![
-    a_copy_is_staged_under_a_random_name,
-    a_name_that_cannot_be_made_is_an_error,
-    a_kill_leaves_one_name_to_sweep,
-    a_staged_file_that_somebody_exchanged_or_removed_is_not_published,
-    a_passing_name_that_somebody_exchanged_or_removed_is_not_published,
-    somebody_elses_file_is_not_removed_after_an_error,
-    a_name_that_cannot_be_removed_is_all_that_is_left,
-    a_link_made_by_a_neighbour_leaves_no_name_behind,
+    a_copy_is_staged_under_a_name_without_o_tmpfile,
+    a_staged_file_that_cannot_be_created_is_an_error,
+    a_killed_copy_leaves_one_staging_name,
+    a_staged_file_that_another_process_replaced_or_removed_is_not_published,
+    a_temporary_link_that_another_process_replaced_or_removed_is_not_published,
+    the_file_of_another_process_is_not_removed_after_an_error,
+    only_a_staging_name_that_cannot_be_removed_is_left,
+    no_staging_name_is_left_where_the_destination_became_a_link_to_the_copy,
 ];
 
-/// The injection that makes this file system one without files that have no name.
+/// Returns the injection that makes `O_TMPFILE` fail.
 fn without_tmpfile(copy: &Copy<'_>) -> String {
     let number = copy.number_of("openat", "O_TMPFILE");
     format!("openat:error=EOPNOTSUPP:when={number}")
 }
 
-fn a_copy_is_staged_under_a_random_name(fs: &FileSystem) {
+fn a_copy_is_staged_under_a_name_without_o_tmpfile(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     four_extents(&src);
@@ -50,7 +49,7 @@ fn a_copy_is_staged_under_a_random_name(fs: &FileSystem) {
             assert_eq!(names(dir.path()), ["dst", "src"]);
             fs::remove_file(&dst).unwrap();
         }
-        // Where there is no rename that refuses to replace, a link does it.
+        // Without RENAME_NOREPLACE, a link and a removal publish the copy.
         let copy = Copy::new(function, &src, &dst);
         let injections = [&without_tmpfile(&copy), "renameat2:error=EINVAL"];
         let outcome = copy.run_injected(&injections);
@@ -64,7 +63,7 @@ fn a_copy_is_staged_under_a_random_name(fs: &FileSystem) {
     }
 }
 
-fn a_kill_leaves_one_name_to_sweep(fs: &FileSystem) {
+fn a_killed_copy_leaves_one_staging_name(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     four_extents(&src);
@@ -82,8 +81,8 @@ fn a_kill_leaves_one_name_to_sweep(fs: &FileSystem) {
     assert_eq!(left.len(), 2);
 }
 
-/// Neither without a name nor with one: by each error that asks for a name.
-fn a_name_that_cannot_be_made_is_an_error(fs: &FileSystem) {
+/// Both attempts fail: with `O_TMPFILE`, by each error after which a name is tried, and with a name.
+fn a_staged_file_that_cannot_be_created_is_an_error(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (text_file(dir.path(), "src", "new"), dir.path().join("dst"));
     let copy = Copy::new(Function::Sparse, &src, &dst);
@@ -100,44 +99,44 @@ fn a_name_that_cannot_be_made_is_an_error(fs: &FileSystem) {
     }
 }
 
-/// The name in a directory that a copy is staged by.
+/// Returns the path of the staged file in a directory.
 fn staged_in(dir: &Path) -> PathBuf {
     let names = names(dir);
     let staged = names.iter().find(|name| name.starts_with(STAGING_PREFIX));
     dir.join(staged.expect("a staged file"))
 }
 
-/// What somebody else can do with a staged file's name.
-const DISTURBANCES: [fn(&Path); 3] = [
+/// What another process can do to a staged file.
+const INTERFERENCES: [fn(&Path); 3] = [
     |staged| fs::remove_file(staged).unwrap(),
     |staged| {
         fs::remove_file(staged).unwrap();
         fs::write(staged, "foreign").unwrap();
     },
     |staged| {
-        let theirs = staged.with_extension("theirs");
-        fs::write(&theirs, "foreign").unwrap();
-        fs::rename(&theirs, staged).unwrap();
+        let foreign = staged.with_extension("foreign");
+        fs::write(&foreign, "foreign").unwrap();
+        fs::rename(&foreign, staged).unwrap();
     },
 ];
 
-/// Stops a copy at a call, disturbs it there, and lets it go on: it must fail, the destination stay as
-/// it was, and the foreign file, if there is one, be left alone.
+/// Stops a copy at a call, interferes with its staged file, and continues it. Asserts that it fails, and
+/// that the destination and the foreign file, if there is one, are unchanged.
 #[track_caller]
-fn assert_disturbed(
+fn assert_fails_after_interference(
     dir: &Path,
     copy: &Copy<'_>,
     call: &str,
     injections: &[&str],
     old: Option<&str>,
 ) {
-    for disturb in DISTURBANCES {
+    for interfere in INTERFERENCES {
         if let Some(old) = old {
             fs::write(copy.dst, old).unwrap();
         }
         let stopped = copy.start_and_stop_at(call, injections);
         let staged = staged_in(dir);
-        disturb(&staged);
+        interfere(&staged);
         let foreign = exists(&staged);
         let outcome = stopped.go_on();
         let expected = match call.contains("error=EIO") {
@@ -162,7 +161,7 @@ fn assert_disturbed(
     }
 }
 
-fn a_staged_file_that_somebody_exchanged_or_removed_is_not_published(fs: &FileSystem) {
+fn a_staged_file_that_another_process_replaced_or_removed_is_not_published(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (text_file(dir.path(), "src", "new"), dir.path().join("dst"));
     for function in BOTH {
@@ -170,37 +169,37 @@ fn a_staged_file_that_somebody_exchanged_or_removed_is_not_published(fs: &FileSy
             let _ = fs::remove_file(&dst);
             let copy = Copy::new(function, &src, &dst).options(options);
             let injection = without_tmpfile(&copy);
-            assert_disturbed(dir.path(), &copy, "fsync:when=1", &[&injection], old);
+            assert_fails_after_interference(dir.path(), &copy, "fsync:when=1", &[&injection], old);
         }
     }
 }
 
-/// The first link finds the name taken; the second gives the copy the name that it passes by.
-fn a_passing_name_that_somebody_exchanged_or_removed_is_not_published(fs: &FileSystem) {
+/// The first link fails with EEXIST; the second makes the temporary link.
+fn a_temporary_link_that_another_process_replaced_or_removed_is_not_published(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (text_file(dir.path(), "src", "new"), dir.path().join("dst"));
     for function in BOTH {
         let copy = Copy::new(function, &src, &dst).options(&["replace"]);
-        assert_disturbed(dir.path(), &copy, "linkat:when=2", &[], Some("old"));
+        assert_fails_after_interference(dir.path(), &copy, "linkat:when=2", &[], Some("old"));
     }
 }
 
-/// The name is removed then, if it is still the copy's.
-fn somebody_elses_file_is_not_removed_after_an_error(fs: &FileSystem) {
+/// After an error a copy removes its temporary name only if that still names its file.
+fn the_file_of_another_process_is_not_removed_after_an_error(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (text_file(dir.path(), "src", "new"), dir.path().join("dst"));
     let copy = Copy::new(Function::Sparse, &src, &dst);
     let injection = without_tmpfile(&copy);
     for call in ["fsync:error=EIO:when=1", "renameat2:error=EIO:when=1"] {
-        assert_disturbed(dir.path(), &copy, call, &[&injection], None);
+        assert_fails_after_interference(dir.path(), &copy, call, &[&injection], None);
     }
     let copy = copy.options(&["replace"]);
     let call = "renameat:error=EIO:when=1";
-    assert_disturbed(dir.path(), &copy, call, &[], Some("old"));
+    assert_fails_after_interference(dir.path(), &copy, call, &[], Some("old"));
 }
 
-/// The error is the one that ended the copy, and the name can be swept.
-fn a_name_that_cannot_be_removed_is_all_that_is_left(fs: &FileSystem) {
+/// The call returns the error that ended the copy.
+fn only_a_staging_name_that_cannot_be_removed_is_left(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (text_file(dir.path(), "src", "new"), dir.path().join("dst"));
     let copy = Copy::new(Function::Sparse, &src, &dst);
@@ -213,7 +212,7 @@ fn a_name_that_cannot_be_removed_is_all_that_is_left(fs: &FileSystem) {
     sweep();
     assert_eq!(names(dir.path()), ["src"]);
 
-    // Where a link and a removal stand for the renaming, the copy is in its place.
+    // Without RENAME_NOREPLACE, the copy is in place and the removal of its temporary name fails.
     let outcome = copy.run_injected(&[&unnamed, stuck, "renameat2:error=EINVAL"]);
     assert!(matches!(outcome, Outcome::Ok(..)), "{outcome:?}");
     sweep();
@@ -230,19 +229,19 @@ fn a_name_that_cannot_be_removed_is_all_that_is_left(fs: &FileSystem) {
     assert_eq!(names(dir.path()), ["dst", "src"]);
 }
 
-/// A rename between two names of one file does nothing, and both are left.
-fn a_link_made_by_a_neighbour_leaves_no_name_behind(fs: &FileSystem) {
+/// rename(2) between two links to the same file does nothing and leaves both.
+fn no_staging_name_is_left_where_the_destination_became_a_link_to_the_copy(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "new");
     let dst = text_file(dir.path(), "dst", "old");
     let copy = Copy::new(Function::Fast, &src, &dst).options(&["replace"]);
-    // The first link finds the name taken; the second gives the copy the name that it passes by.
+    // The first link fails with EEXIST; the second makes the temporary link.
     let stopped = copy.start_and_stop_at("linkat:when=2", &[]);
     let all = names(dir.path());
-    let passing = all.iter().find(|name| name.starts_with(STAGING_PREFIX));
-    let passing = dir.path().join(passing.expect("a passing name"));
+    let temporary = all.iter().find(|name| name.starts_with(STAGING_PREFIX));
+    let temporary = dir.path().join(temporary.expect("a temporary link"));
     fs::remove_file(&dst).unwrap();
-    fs::hard_link(&passing, &dst).unwrap();
+    fs::hard_link(&temporary, &dst).unwrap();
     assert!(matches!(stopped.go_on(), Outcome::Ok(..)));
     assert_text(&dst, "new");
     assert_eq!(names(dir.path()), ["dst", "src"]);

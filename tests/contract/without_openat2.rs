@@ -1,5 +1,5 @@
-//! Contract line 2 where `openat2` is missing, denied, or always answers EAGAIN: a host in a
-//! process of its own under strace, with the guest's paths resolved by wasmtime's own `open-at`.
+//! Contract line 2 where `openat2` is missing, denied, or always fails with EAGAIN: wasmtime's `open-at`
+//! resolves the guest's paths. The host is a child process under strace.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -14,7 +14,7 @@ use fast_copy_test_support::guest_host::probe_in_child;
 use fast_copy_test_support::process_group::ProcessGroup;
 use fast_copy_test_support::program::run;
 
-fast_copy_test_support::tests![a_guest_is_kept_inside_without_openat2];
+fast_copy_test_support::tests![paths_stay_inside_the_directory_without_openat2];
 
 fn probe(dir: &Path, answer: &str, form: Form, call: [&str; 4]) -> String {
     let [function, src, dst, flags] = call;
@@ -33,12 +33,12 @@ fn probe(dir: &Path, answer: &str, form: Form, call: [&str; 4]) -> String {
         .stderr(Stdio::piped());
     let strace = ProcessGroup::spawn(&mut command).unwrap();
     let output = strace.output_within(Duration::from_secs(60));
-    let output = output.expect("still waiting after a minute");
+    let output = output.expect("still blocked after a minute");
     assert!(output.status.success(), "{command:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn a_guest_is_kept_inside_without_openat2(fs: &FileSystem) {
+fn paths_stay_inside_the_directory_without_openat2(fs: &FileSystem) {
     let outer = fs.dir();
     let dir = outer.path().join("inner");
     fs::create_dir_all(dir.join("sub")).unwrap();

@@ -1,7 +1,7 @@
-//! Two threads that move the bytes of one copy: the contract holds for them too.
+//! The contract for two threads that move the bytes of one copy.
 //!
-//! A file of less than a batch (8 MiB of data, 128 extents) is moved by whichever of them comes
-//! first, so the sources here are larger.
+//! One of the threads moves a file of less than a batch (8 MiB of data or 128 extents) alone, so the
+//! sources are larger.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -20,23 +20,23 @@ use fast_copy_test_support::traced::Copy;
 use wasmtime_fast_copy::{CopyControl, CopyErrorKind, CopyMethod, CopyOptions};
 
 fast_copy_test_support::tests![
-    a_large_copy_has_two_threads_and_a_small_one_has_one,
-    a_caller_chooses_how_many,
-    a_copy_is_made_alone_where_no_thread_can_be_had,
-    copies_at_once_have_no_second_thread_each where is_ext4,
-    a_fault_in_either_thread_ends_the_copy,
-    a_fault_in_the_other_thread_alone_ends_the_copy,
-    of_two_faults_the_first_is_told,
-    no_fault_makes_a_wrong_copy,
-    a_source_changed_under_two_threads_is_an_error,
-    a_copy_by_two_that_is_killed_leaves_nothing,
-    extents_at_the_edges_of_pieces_are_copied,
-    zeros_that_were_written_stay_and_others_do_not,
-    the_disk_is_told_early_of_long_pieces_only where has_disk,
-    what_the_disk_is_told_early_can_only_make_the_copy_fail where has_disk,
+    a_large_copy_uses_two_threads_and_a_small_one_uses_one,
+    workers_sets_the_number_of_threads,
+    a_copy_uses_one_thread_where_a_second_cannot_be_started,
+    concurrent_copies_do_not_each_use_two_threads where is_ext4,
+    an_error_in_either_thread_ends_the_copy,
+    an_error_in_the_second_thread_ends_the_copy,
+    the_first_of_two_errors_is_returned,
+    a_failing_call_never_makes_a_wrong_copy,
+    a_source_changed_during_a_copy_by_two_threads_is_source_changed,
+    a_killed_copy_by_two_threads_leaves_no_file,
+    extents_at_the_boundaries_of_pieces_and_batches_are_copied,
+    written_zeros_are_copied_and_preallocated_blocks_become_holes,
+    writeback_is_started_early_for_long_pieces_only where has_disk,
+    a_failed_sync_file_range_is_ignored_unless_data_was_lost where has_disk,
 ];
 
-/// Enough for two threads to take turns.
+/// Makes a source of several batches.
 fn large(dir: &Path) -> PathBuf {
     let src = dir.join("src");
     dense_file(&src, 48 * MIB);
@@ -44,7 +44,7 @@ fn large(dir: &Path) -> PathBuf {
     src
 }
 
-/// The threads that wrote into a copy.
+/// Returns the threads that wrote to a copy.
 fn writers(calls: &[String]) -> BTreeSet<&str> {
     calls
         .iter()
@@ -53,19 +53,19 @@ fn writers(calls: &[String]) -> BTreeSet<&str> {
         .collect()
 }
 
-/// How many threads a copy has started.
+/// Returns how many threads a copy has started.
 fn started(calls: &[String]) -> usize {
     let clones = |call: &&String| call.contains("clone3(") || call.contains("clone(");
     calls.iter().filter(clones).count()
 }
 
-fn a_large_copy_has_two_threads_and_a_small_one_has_one(fs: &FileSystem) {
+fn a_large_copy_uses_two_threads_and_a_small_one_uses_one(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (large(dir.path()), dir.path().join("dst"));
     let (outcome, calls) = Copy::new(Function::Sparse, &src, &dst).trace();
     assert_eq!(outcome, Outcome::Ok("Copy".into(), 48 * MIB));
     assert_same(&src, &dst);
-    // Two where there are two processors.
+    // The default is the number of processors, and at most two.
     let threads = thread::available_parallelism().unwrap().get().min(2);
     assert_eq!(started(&calls), threads - 1);
     assert_eq!(writers(&calls).len(), threads);
@@ -78,7 +78,7 @@ fn a_large_copy_has_two_threads_and_a_small_one_has_one(fs: &FileSystem) {
     assert_eq!(writers(&calls).len(), 1);
 }
 
-fn a_caller_chooses_how_many(fs: &FileSystem) {
+fn workers_sets_the_number_of_threads(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (large(dir.path()), dir.path().join("dst"));
     for (workers, threads) in [("workers=0", 0), ("workers=1", 0), ("workers=9", 1)] {
@@ -89,24 +89,25 @@ fn a_caller_chooses_how_many(fs: &FileSystem) {
     }
 }
 
-fn a_copy_is_made_alone_where_no_thread_can_be_had(fs: &FileSystem) {
+fn a_copy_uses_one_thread_where_a_second_cannot_be_started(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (large(dir.path()), dir.path().join("dst"));
     let injections = ["clone3:error=EAGAIN", "clone:error=EAGAIN"];
-    let (outcome, calls) = Copy::new(Function::SparseByTwo, &src, &dst).trace_injected(&injections);
+    let (outcome, calls) =
+        Copy::new(Function::SparseTwoThreads, &src, &dst).trace_injected(&injections);
     assert_eq!(outcome, Outcome::Ok("Copy".into(), 48 * MIB));
-    assert!(started(&calls) > 0, "no thread was asked for");
+    assert!(started(&calls) > 0, "the copy has tried to start no thread");
     assert_eq!(writers(&calls).len(), 1);
     assert_same(&src, &dst);
 }
 
-/// One thread alone lets the kernel move the bytes, two don't: so the method tells.
-fn copies_at_once_have_no_second_thread_each(fs: &FileSystem) {
+/// One thread offloads and two don't, so the method shows how many there were.
+fn concurrent_copies_do_not_each_use_two_threads(fs: &FileSystem) {
     let dir = fs.dir();
     let src = large(dir.path());
     let options = CopyOptions::new().replace(true).no_sync(true);
     let copies = 3 * thread::available_parallelism().unwrap().get();
-    // They may happen to come one after another.
+    // Copies may happen to run one after another, so there are several rounds.
     let seen = (0..50).any(|_| {
         let methods: Vec<CopyMethod> = thread::scope(|scope| {
             let threads: Vec<_> = (0..copies)
@@ -126,7 +127,7 @@ fn copies_at_once_have_no_second_thread_each(fs: &FileSystem) {
     }
 }
 
-fn a_fault_in_either_thread_ends_the_copy(fs: &FileSystem) {
+fn an_error_in_either_thread_ends_the_copy(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (large(dir.path()), dir.path().join("dst"));
     for (call, errno, number) in [
@@ -134,14 +135,14 @@ fn a_fault_in_either_thread_ends_the_copy(fs: &FileSystem) {
         ("pwrite64", "ENOSPC", libc::ENOSPC),
         ("pwrite64", "EIO", libc::EIO),
     ] {
-        // strace counts each thread's calls; the first to come to 20 fails.
+        // strace counts the calls of each thread: the first to make 20 fails.
         let injection = format!("{call}:error={errno}:when=20");
-        let outcome = Copy::new(Function::SparseByTwo, &src, &dst).run_injected(&[&injection]);
+        let outcome = Copy::new(Function::SparseTwoThreads, &src, &dst).run_injected(&[&injection]);
         outcome.assert_errno(number);
         assert_eq!(names(dir.path()), ["src"]);
     }
-    // What can be done again is, in both threads.
-    let copy = Copy::new(Function::SparseByTwo, &src, &dst);
+    // Interrupted calls are repeated in both threads.
+    let copy = Copy::new(Function::SparseTwoThreads, &src, &dst);
     let interrupted = [
         "pread64:error=EINTR:when=9+5",
         "pwrite64:error=EINTR:when=9+5",
@@ -151,29 +152,32 @@ fn a_fault_in_either_thread_ends_the_copy(fs: &FileSystem) {
     assert_same(&src, &dst);
 }
 
-/// The calling thread is held back until the other one has failed: it must hear of it.
-fn a_fault_in_the_other_thread_alone_ends_the_copy(fs: &FileSystem) {
+/// The calling thread is delayed until the second one has failed.
+fn an_error_in_the_second_thread_ends_the_copy(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (large(dir.path()), dir.path().join("dst"));
-    let copy = Copy::new(Function::SparseByTwo, &src, &dst);
-    let held = "clone3:delay_exit=2000000";
-    // The calling thread never comes to so many.
-    let outcome = copy.run_injected(&[held, "pwrite64:error=ENOSPC:when=100"]);
+    let copy = Copy::new(Function::SparseTwoThreads, &src, &dst);
+    let delay = "clone3:delay_exit=2000000";
+    // Only the second thread makes so many calls while the first is delayed.
+    let outcome = copy.run_injected(&[delay, "pwrite64:error=ENOSPC:when=100"]);
     outcome.assert_errno(libc::ENOSPC);
     assert_eq!(names(dir.path()), ["src"]);
 }
 
-/// The calling thread's first read is held back, and fails behind the other thread's first write.
-fn of_two_faults_the_first_is_told(fs: &FileSystem) {
+/// The first read of the calling thread is delayed, and fails after the first write of the second thread.
+fn the_first_of_two_errors_is_returned(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (large(dir.path()), dir.path().join("dst"));
-    let copy = Copy::new(Function::SparseByTwo, &src, &dst);
-    // strace counts each thread's calls, and the calling one has made some to load the program.
+    let copy = Copy::new(Function::SparseTwoThreads, &src, &dst);
+    // strace counts the calls of each thread, and the dynamic linker has made some in the first thread.
     let loading = copy.calls_before("pread64");
-    assert!(loading > 0, "both threads' first reads would fail");
+    assert!(
+        loading > 0,
+        "the injection would hit the first reads of both threads"
+    );
     fs::remove_file(&dst).unwrap();
     let second = format!("pread64:error=EIO:delay_enter=2000000:when={}", loading + 1);
-    // The other thread names itself, and waits there until the calling one is at its read.
+    // The second thread sets its name (prctl), and is delayed there until the first is at its read.
     let (first, later) = ("pwrite64:error=ENOSPC:when=1", "prctl:delay_enter=500000");
     let (outcome, calls) = copy.trace_injected(&[first, later, &second]);
     let failed = calls.iter().filter(|call| call.contains("(INJECTED)"));
@@ -183,13 +187,13 @@ fn of_two_faults_the_first_is_told(fs: &FileSystem) {
     assert_eq!(names(dir.path()), ["src"]);
 }
 
-/// As in the matrix for small files.
-fn no_fault_makes_a_wrong_copy(fs: &FileSystem) {
+/// The same as for small files in `strategies`.
+fn a_failing_call_never_makes_a_wrong_copy(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     dense_file(&src, 20 * MIB);
     File::open(&src).unwrap().sync_all().unwrap();
-    let copy = Copy::new(Function::SparseByTwo, &src, &dst);
+    let copy = Copy::new(Function::SparseTwoThreads, &src, &dst);
     for call in [
         "fstat",
         "statx",
@@ -208,7 +212,7 @@ fn no_fault_makes_a_wrong_copy(fs: &FileSystem) {
                 let injection = format!("{call}:error={error}:when={number}");
                 match copy.run_injected(&[&injection]) {
                     Outcome::Ok(..) => assert_same(&src, &dst),
-                    // The last call of a copy: the directory's synchronisation.
+                    // The last call of a copy synchronises the directory.
                     Outcome::Err(..) if call == "fsync" && exists(&dst) => assert_same(&src, &dst),
                     Outcome::Err(..) => assert!(!exists(&dst), "{injection}"),
                     Outcome::Killed(_) => panic!("{injection}: killed"),
@@ -220,7 +224,7 @@ fn no_fault_makes_a_wrong_copy(fs: &FileSystem) {
     }
 }
 
-fn a_source_changed_under_two_threads_is_an_error(fs: &FileSystem) {
+fn a_source_changed_during_a_copy_by_two_threads_is_source_changed(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     let changes: [fn(&File); 3] = [
@@ -245,7 +249,7 @@ fn a_source_changed_under_two_threads_is_an_error(fs: &FileSystem) {
             });
             match result {
                 Ok(_) => {
-                    // The copy was faster than the change.
+                    // The copy ended before the change.
                     fs::remove_file(&dst).unwrap();
                     false
                 }
@@ -259,22 +263,22 @@ fn a_source_changed_under_two_threads_is_an_error(fs: &FileSystem) {
                 }
             }
         });
-        assert!(seen, "one of 20 copies to be slower than a change");
+        assert!(seen, "all of 20 copies ended before the change");
     }
 }
 
-fn a_copy_by_two_that_is_killed_leaves_nothing(fs: &FileSystem) {
+fn a_killed_copy_by_two_threads_leaves_no_file(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (large(dir.path()), dir.path().join("dst"));
-    // Whichever thread comes to its tenth write.
-    let stopped =
-        Copy::new(Function::SparseByTwo, &src, &dst).start_and_stop_at("pwrite64:when=10", &[]);
+    // The first thread to make ten writes is stopped.
+    let stopped = Copy::new(Function::SparseTwoThreads, &src, &dst)
+        .start_and_stop_at("pwrite64:when=10", &[]);
     assert_eq!(stopped.kill(), Outcome::Killed(libc::SIGKILL));
     assert_eq!(names(dir.path()), ["src"]);
 }
 
-/// Pieces are cut at multiples of 8 MiB, and batches end after 128 extents.
-fn extents_at_the_edges_of_pieces_are_copied(fs: &FileSystem) {
+/// Pieces end at multiples of 8 MiB, and batches after 128 extents.
+fn extents_at_the_boundaries_of_pieces_and_batches_are_copied(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     let edge = 8 * MIB;
@@ -313,8 +317,8 @@ fn extents_at_the_edges_of_pieces_are_copied(fs: &FileSystem) {
     }
 }
 
-/// The map is asked only about zeros; its answers must be put together right at every edge.
-fn zeros_that_were_written_stay_and_others_do_not(fs: &FileSystem) {
+/// FIEMAP is queried only for ranges of zeros; adjacent ranges have different answers here.
+fn written_zeros_are_copied_and_preallocated_blocks_become_holes(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     let file = File::create(&src).unwrap();
@@ -326,7 +330,7 @@ fn zeros_that_were_written_stay_and_others_do_not(fs: &FileSystem) {
     rustix::fs::fallocate(&file, flags, 3 * MIB, 3 * MIB).unwrap();
     write_data(&file, 4 * MIB..4 * MIB + 64 * KIB);
     file.sync_all().unwrap();
-    // Now all of it looks like data.
+    // In the page cache, SEEK_DATA reports all of it as data.
     fs::read(&src).unwrap();
     for workers in [1, 2] {
         let _ = fs::remove_file(&dst);
@@ -344,35 +348,35 @@ fn zeros_that_were_written_stay_and_others_do_not(fs: &FileSystem) {
     }
 }
 
-fn the_disk_is_told_early_of_long_pieces_only(fs: &FileSystem) {
+fn writeback_is_started_early_for_long_pieces_only(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (large(dir.path()), dir.path().join("dst"));
-    let told = |calls: &[String]| {
-        let early = |call: &&String| call.contains("sync_file_range(");
-        calls.iter().filter(early).count()
+    let writebacks = |calls: &[String]| {
+        let starts = |call: &&String| call.contains("sync_file_range(");
+        calls.iter().filter(starts).count()
     };
     for workers in ["workers=1", "workers=2"] {
         let copy = Copy::new(Function::Sparse, &src, &dst);
         let (_, calls) = copy.options(&["replace", workers]).trace();
-        assert_eq!(told(&calls), 6, "{workers}");
+        assert_eq!(writebacks(&calls), 6, "{workers}");
         let copy = Copy::new(Function::Sparse, &src, &dst);
         let (_, calls) = copy.options(&["replace", "no-sync", workers]).trace();
-        assert_eq!(told(&calls), 0, "{workers}");
+        assert_eq!(writebacks(&calls), 0, "{workers}");
     }
     let fragments = dir.path().join("fragments");
     four_extents(&fragments);
     let copy = Copy::new(Function::Sparse, &fragments, &dst);
     let (_, calls) = copy.options(&["replace"]).trace();
-    assert_eq!(told(&calls), 0);
+    assert_eq!(writebacks(&calls), 0);
 }
 
-/// Whether all is on the disk is for `fsync` to say. But an error that tells of lost data is none
-/// that may be dropped.
-fn what_the_disk_is_told_early_can_only_make_the_copy_fail(fs: &FileSystem) {
+/// `fsync` decides whether the copy is durable. But an error that reports lost data may not come again at
+/// `fsync`, so it ends the copy.
+fn a_failed_sync_file_range_is_ignored_unless_data_was_lost(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (large(dir.path()), dir.path().join("dst"));
     for errno in ["ENOSYS", "EINVAL", "ESPIPE", "EPERM", "ENOMEM"] {
-        let copy = Copy::new(Function::SparseByTwo, &src, &dst).options(&["replace"]);
+        let copy = Copy::new(Function::SparseTwoThreads, &src, &dst).options(&["replace"]);
         let outcome = copy.run_injected(&[&format!("sync_file_range:error={errno}")]);
         assert_eq!(outcome, Outcome::Ok("Copy".into(), 48 * MIB), "{errno}");
         assert_same(&src, &dst);
@@ -384,7 +388,7 @@ fn what_the_disk_is_told_early_can_only_make_the_copy_fail(fs: &FileSystem) {
         ("sync_file_range:error=EUCLEAN", libc::EUCLEAN),
         ("fsync:error=EIO:when=1", libc::EIO),
     ] {
-        let outcome = Copy::new(Function::SparseByTwo, &src, &dst).run_injected(&[injection]);
+        let outcome = Copy::new(Function::SparseTwoThreads, &src, &dst).run_injected(&[injection]);
         outcome.assert_errno(number);
         assert_eq!(names(dir.path()), ["src"]);
     }

@@ -1,4 +1,4 @@
-//! One call: what the executor, the table and a caller who goes away see.
+//! Single calls: the executor, the resource table, and callers that drop the future.
 
 use std::fs;
 use std::future::Future;
@@ -14,7 +14,7 @@ use wasmtime_fast_copy::FastCopyCtx;
 use wasmtime_fast_copy::p2::bindings::copy::Host;
 use wasmtime_fast_copy::p2::bindings::types::CopyFlags;
 
-/// The blocks of this process's file that has no name and this size, in bytes.
+/// Returns the allocated bytes of the unnamed file of this size that this process has open.
 fn staged(size: u64) -> Option<u64> {
     fs::read_dir("/proc/self/fd")
         .unwrap()
@@ -28,34 +28,34 @@ async fn a_dropped_call_stops_copying_and_publishes_nothing() {
     const SIZE: u64 = (256 << 20) + 12_345;
     let mut state = State::new();
     dense_file(&state.path("src"), SIZE);
-    // A copy may be done before it is dropped: then once more.
+    // If the copy ends before the drop, it is tried again.
     for _ in 0..10 {
         let mut call = Box::pin(state.sparse_copy_async("src", "dst", CopyFlags::empty()));
         let mut context = Context::from_waker(Waker::noop());
         assert!(call.as_mut().poll(&mut context).is_pending());
         let deadline = Instant::now() + Duration::from_secs(60);
         while staged(SIZE).unwrap_or(0) == 0 {
-            assert!(Instant::now() < deadline, "the copy never began");
+            assert!(Instant::now() < deadline, "the copy has not started");
         }
         drop(call);
 
         let mut last_seen = 0;
         while let Some(blocks) = staged(SIZE) {
             last_seen = last_seen.max(blocks);
-            assert!(Instant::now() < deadline, "the copy never ended");
+            assert!(Instant::now() < deadline, "the copy has not ended");
         }
         if state.path("dst").exists() {
             fs::remove_file(state.path("dst")).unwrap();
             continue;
         }
-        assert!(last_seen < SIZE, "all was copied after the drop");
+        assert!(last_seen < SIZE, "the whole file was copied after the drop");
         return;
     }
-    panic!("ten copies were each faster than a drop");
+    panic!("all of ten copies ended before the drop");
 }
 
 #[tokio::test(flavor = "current_thread")]
-async fn the_executor_goes_on_while_a_file_is_copied() {
+async fn a_copy_does_not_block_the_executor() {
     let mut state = State::new();
     dense_file(&state.path("src"), 32 << 20);
     let mut copying = pin!(state.sparse_copy_async("src", "dst", CopyFlags::empty()));
@@ -72,18 +72,18 @@ async fn the_executor_goes_on_while_a_file_is_copied() {
 }
 
 #[test]
-fn a_host_that_allows_it_has_the_copy_made_on_the_polling_thread() {
+fn allow_blocking_current_thread_copies_on_the_polling_thread() {
     let mut state = State::new();
     state.ctx = FastCopyCtx::builder()
         .allow_blocking_current_thread(true)
         .build();
     dense_file(&state.path("src"), 1 << 20);
     let mut call = pin!(state.sparse_copy_async("src", "dst", CopyFlags::empty()));
-    // No runtime, no other thread, and no second poll.
+    // There is no runtime, and one poll must be enough.
     let mut context = Context::from_waker(Waker::noop());
     match call.as_mut().poll(&mut context) {
         Poll::Ready(answer) => assert_eq!(answer.unwrap().unwrap().size, 1 << 20),
-        Poll::Pending => panic!("the copy was left to another thread"),
+        Poll::Pending => panic!("the copy was given to another thread"),
     }
 }
 
@@ -113,7 +113,7 @@ fn the_asynchronous_form_works_outside_a_tokio_context() {
 }
 
 #[tokio::test]
-async fn an_unknown_handle_is_a_trap() {
+async fn an_unknown_handle_traps() {
     let mut state = State::new();
     let (unknown, dst_dir) = (Resource::new_borrow(4711), state.borrow());
     let (src, dst) = ("src".into(), "dst".into());
@@ -123,7 +123,7 @@ async fn an_unknown_handle_is_a_trap() {
 }
 
 #[tokio::test]
-async fn a_call_leaves_nothing_in_the_table_and_no_descriptor_open() {
+async fn a_call_leaves_no_table_entry_and_no_open_descriptor() {
     let mut state = State::new();
     fs::write(state.path("src"), "text").unwrap();
     let mut counts = Vec::new();
@@ -141,5 +141,5 @@ async fn a_call_leaves_nothing_in_the_table_and_no_descriptor_open() {
         }
     }
     assert!(counts.iter().all(|&count| count == 1), "{counts:?}");
-    assert!(state.close(), "something is left in the table");
+    assert!(state.close(), "the table is not empty");
 }

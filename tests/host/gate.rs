@@ -1,4 +1,4 @@
-//! Hooks that tell what they see, and hold copies back.
+//! Hooks that report their calls to the test, and hold copies back.
 
 use std::fs;
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use fast_copy_test_support::state::{Answer, State};
 use wasmtime_fast_copy::p2::bindings::types::{self, CopyFlags};
 use wasmtime_fast_copy::{CopyControl, CopyError, CopyHooks, CopyReport, CopyRequest, CopyTimes};
 
-/// Tells what it sees, and lets a copy begin only when it is told to.
+/// Hooks that report their calls, and let a copy start only when the test says so.
 pub struct Gate {
     seen: mpsc::Sender<String>,
     go: Mutex<mpsc::Receiver<()>>,
@@ -17,7 +17,8 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// The hooks, what they see, and the way to let a copy begin.
+    /// Returns the hooks, the receiver of their reports, and the sender that lets copies start: one for each
+    /// message, and all once it is dropped.
     pub fn new(refuse: Option<&'static str>) -> (Self, mpsc::Receiver<String>, mpsc::Sender<()>) {
         let (seen, seen_here) = mpsc::channel();
         let (go_here, go) = mpsc::channel();
@@ -52,13 +53,13 @@ impl CopyHooks for Gate {
             Ok(report) => format!("ended, {}", report.size),
             Err(error) => format!("ended: {error}"),
         };
-        // A test may have seen enough.
+        // The test may have dropped the receiver.
         let _ = self.seen.send(text);
     }
 }
 
-/// Begins a copy of `src` in a store whose hooks are a gate, up to where the gate holds it.
-pub fn begin<'a>(
+/// Starts a copy of `src` in a store whose hooks are a [`Gate`], and waits until the gate holds it.
+pub fn start_held<'a>(
     state: &'a mut State,
     seen: &mpsc::Receiver<String>,
 ) -> Pin<Box<dyn Future<Output = Answer<types::CopyReport>> + 'a>> {

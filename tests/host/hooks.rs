@@ -1,4 +1,4 @@
-//! What a host can look at and forbid.
+//! Hooks: what they receive, and what they can refuse.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,7 +17,7 @@ use wasmtime_fast_copy::{
 use crate::gate::Gate;
 
 #[tokio::test]
-async fn hooks_see_every_copy_and_can_forbid_it() {
+async fn hooks_are_called_for_each_copy_and_can_refuse_it() {
     let (gate, seen, go) = Gate::new(Some("secret"));
     let mut state = State::new().with(FastCopyCtx::builder().hooks(gate));
     fs::write(state.path("src"), "text").unwrap();
@@ -56,10 +56,10 @@ async fn hooks_see_every_copy_and_can_forbid_it() {
     );
 }
 
-/// Keeps what it is told, in words, and panics where it is told to.
+/// Hooks that record their calls as text, and panic if told to.
 #[derive(Default)]
 struct Record {
-    told: Mutex<Vec<String>>,
+    calls: Mutex<Vec<String>>,
     panics: bool,
 }
 
@@ -73,9 +73,9 @@ impl CopyHooks for Record {
             durable,
             ..
         } = request;
-        assert!(!self.panics, "a defect of the host's");
+        assert!(!self.panics, "a panic in a hook");
         assert!(request.allocated >= request.size);
-        self.told.lock().unwrap().push(format!(
+        self.calls.lock().unwrap().push(format!(
             "share {may_share}, {src_perms:?} to {dst_perms:?}, replace {replace}, durable {durable}"
         ));
         true
@@ -83,7 +83,7 @@ impl CopyHooks for Record {
 
     fn progress(&self, request: &CopyRequest<'_>, copied: u64) {
         assert!(copied <= request.size);
-        self.told.lock().unwrap().push(copied.to_string());
+        self.calls.lock().unwrap().push(copied.to_string());
     }
 
     fn ended(
@@ -97,7 +97,7 @@ impl CopyHooks for Record {
 }
 
 #[tokio::test]
-async fn hooks_are_told_what_is_asked_for_and_how_far_it_is() {
+async fn hooks_receive_the_request_and_its_progress() {
     let hooks = Arc::new(Record::default());
     let mut state = State::new().with(FastCopyCtx::builder().hooks(hooks.clone()));
     let size: u64 = 40 << 20;
@@ -109,21 +109,21 @@ async fn hooks_are_told_what_is_asked_for_and_how_far_it_is() {
     let flags = CopyFlags::REPLACE | CopyFlags::NO_SYNC;
     let answer = state.sparse_copy("src", "dst", flags);
     assert!(answer.unwrap().is_ok());
-    let mut told = hooks.told.lock().unwrap().clone();
+    let mut calls = hooks.calls.lock().unwrap().clone();
     assert_eq!(
-        told.remove(0),
+        calls.remove(0),
         "share false, ReadWrite to ReadWrite, replace true, durable false"
     );
-    let mut copied: Vec<u64> = told.iter().map(|bytes| bytes.parse().unwrap()).collect();
-    // Two threads may tell in another order than they count.
+    let mut copied: Vec<u64> = calls.iter().map(|bytes| bytes.parse().unwrap()).collect();
+    // Two threads may call the hook in another order than they count.
     copied.sort_unstable();
     assert_eq!(copied.last(), Some(&size));
     assert!(copied.len() as u64 >= size.div_ceil(16 << 20), "{copied:?}");
 }
 
-/// Slow hooks count as the copy's own time. The bytes are all there, and nothing is published.
+/// The time of a hook counts for the copy.
 #[test]
-fn a_copy_whose_time_is_up_when_its_bytes_are_there_is_not_published() {
+fn a_copy_that_times_out_after_its_last_byte_is_not_published() {
     struct Slow;
     impl CopyHooks for Slow {
         fn progress(&self, request: &CopyRequest<'_>, copied: u64) {
@@ -142,9 +142,9 @@ fn a_copy_whose_time_is_up_when_its_bytes_are_there_is_not_published() {
     assert!(!state.path("dst").exists());
 }
 
-/// The panic comes to the host, and the copy leaves nothing.
+/// The panic reaches the caller.
 #[test]
-fn a_hook_that_panics_keeps_nothing() {
+fn a_panic_in_a_hook_frees_the_slot_and_the_quota() {
     let slots = CopySlots::new(1);
     let quota = CopyQuota::new(1 << 20);
     let hooks = Record {

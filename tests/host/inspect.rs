@@ -1,4 +1,4 @@
-//! What a guest is told of files.
+//! The interface `inspect`.
 
 use std::fs::{self, File};
 use std::future::Future;
@@ -12,9 +12,9 @@ use wasmtime_fast_copy::p2::bindings::inspect::Host;
 use wasmtime_fast_copy::p2::bindings::types::{ErrorCode, Operand};
 use wasmtime_fast_copy::{CopySlots, FastCopyCtx};
 
-use crate::gate::{Gate, begin};
+use crate::gate::{Gate, start_held};
 
-/// Asks in both forms, which must answer in the same way.
+/// Calls `disk-usage` in both forms, which must have the same result.
 async fn disk_usage(state: &mut State, path: &str) -> Result<(u64, u64), ErrorCode> {
     let dir = state.borrow();
     let a = Host::disk_usage(&mut state.view(), dir, path.into()).await;
@@ -29,7 +29,7 @@ async fn disk_usage(state: &mut State, path: &str) -> Result<(u64, u64), ErrorCo
 }
 
 #[tokio::test]
-async fn a_guest_is_told_what_a_file_takes() {
+async fn disk_usage_returns_the_apparent_and_the_allocated_size() {
     let mut state = State::new();
     let path = state.path("sparse");
     dense_file(&path, 300_000);
@@ -46,7 +46,7 @@ async fn a_guest_is_told_what_a_file_takes() {
 }
 
 #[tokio::test]
-async fn only_regular_files_inside_are_told_of() {
+async fn disk_usage_accepts_only_regular_files_inside_the_directory() {
     let mut state = State::new();
     fs::write(state.path("file"), "text").unwrap();
     fs::create_dir(state.path("dir")).unwrap();
@@ -83,7 +83,7 @@ async fn only_regular_files_inside_are_told_of() {
 }
 
 #[tokio::test]
-async fn a_walk_that_has_no_time_left_is_refused() {
+async fn summarize_extents_without_time_left_is_timeout() {
     let ctx = FastCopyCtx::builder().timeout(Some(Duration::ZERO));
     let mut state = State::new().with(ctx);
     dense_file(&state.path("file"), 100_000);
@@ -95,14 +95,14 @@ async fn a_walk_that_has_no_time_left_is_refused() {
     ));
 }
 
-/// It may take long, so it waits for its turn as a copy does.
+/// It may take long, so it waits as a copy does.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_walk_through_all_extents_takes_a_slot() {
+async fn summarize_extents_waits_for_a_slot() {
     let slots = CopySlots::new(1);
     let (gate, seen, go) = Gate::new(None);
     let builder = FastCopyCtx::builder().slots(slots.clone());
     let mut holder = State::new().with(builder.clone().hooks(gate));
-    let held = begin(&mut holder, &seen);
+    let held = start_held(&mut holder, &seen);
     let mut context = Context::from_waker(Waker::noop());
 
     let mut state = State::new().with(builder);

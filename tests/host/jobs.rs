@@ -1,4 +1,4 @@
-//! Copies in the background.
+//! The interface `jobs`.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ fn again(job: &Resource<CopyJob>) -> Resource<CopyJob> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_ends_as_its_call_would_have() {
+async fn a_job_returns_what_its_call_would() {
     let mut state = State::new();
     dense_file(&state.path("src"), 1 << 20);
     let job = start(&mut state, "src", "dst").await.unwrap();
@@ -55,7 +55,7 @@ async fn a_job_ends_as_its_call_would_have() {
 }
 
 #[test]
-fn a_job_runs_without_a_runtime_of_the_hosts() {
+fn a_job_runs_without_a_tokio_runtime() {
     let mut state = State::new();
     dense_file(&state.path("src"), 1 << 20);
     let (src, dst) = (state.borrow(), state.borrow());
@@ -67,9 +67,9 @@ fn a_job_runs_without_a_runtime_of_the_hosts() {
     assert_eq!(report.size, 1 << 20);
 }
 
-/// More often than tokio lets one task go on without a break.
+/// Runs more jobs than the budget of a tokio task allows without a yield.
 #[test]
-fn the_synchronous_form_has_jobs_in_any_runtime() {
+fn the_synchronous_form_runs_jobs_in_any_runtime() {
     async fn start_and_finish() {
         let mut state = State::new();
         fs::write(state.path("src"), "text").unwrap();
@@ -85,13 +85,13 @@ fn the_synchronous_form_has_jobs_in_any_runtime() {
     let single = tokio::runtime::Builder::new_current_thread().build();
     single.unwrap().block_on(start_and_finish());
     let several = tokio::runtime::Builder::new_multi_thread().build().unwrap();
-    // In a task, too.
+    // Also in a spawned task.
     several.block_on(async { tokio::spawn(start_and_finish()).await.unwrap() });
 }
 
-/// It is not asked for again when its turn comes, and doesn't wait for it.
+/// It ends without a slot, and no hook is called for it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_waits_is_cancelled_at_once() {
+async fn a_waiting_job_is_cancelled_at_once() {
     let (gate, seen, go) = Gate::new(None);
     let ctx = FastCopyCtx::builder().slots(CopySlots::new(1)).hooks(gate);
     let mut state = State::new().with(ctx.timeout(None));
@@ -111,13 +111,13 @@ async fn a_job_that_waits_is_cancelled_at_once() {
     assert_eq!(seen.recv().unwrap(), "ended, 4");
     assert!(
         seen.try_recv().is_err(),
-        "the hooks have seen the second job"
+        "a hook was called for the second job"
     );
     assert_eq!((state.ctx.waiting(), state.ctx.jobs()), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn jobs_get_their_turns_in_the_order_of_their_start() {
+async fn jobs_run_in_the_order_of_their_start() {
     let (gate, seen, go) = Gate::new(None);
     let ctx = FastCopyCtx::builder().slots(CopySlots::new(1)).hooks(gate);
     let mut state = State::new().with(ctx);
@@ -141,9 +141,9 @@ async fn jobs_get_their_turns_in_the_order_of_their_start() {
     assert_eq!(asked, in_order);
 }
 
-/// A dropped job counts until nothing of it is left.
+/// A guest that starts and drops jobs in a loop gets no more tasks than its limit of jobs.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_more_tasks_than_jobs_are_left_by_dropping() {
+async fn a_dropped_job_counts_until_its_task_has_ended() {
     let mut state = State::new().with(FastCopyCtx::builder().max_jobs(3));
     fs::write(state.path("src"), "text").unwrap();
     for i in 0..2000 {
@@ -157,14 +157,14 @@ async fn no_more_tasks_than_jobs_are_left_by_dropping() {
     while state.ctx.jobs() > 0 {
         assert!(
             Instant::now() < deadline,
-            "{} jobs are left",
+            "{} jobs have not ended",
             state.ctx.jobs()
         );
         tokio::task::yield_now().await;
     }
 }
 
-/// Nobody can wait for the work of a job whose store is gone.
+/// No handle is left to wait for them.
 #[tokio::test(flavor = "multi_thread")]
 async fn dropping_the_store_cancels_its_jobs() {
     let slots = CopySlots::new(1);
@@ -176,7 +176,7 @@ async fn dropping_the_store_cancels_its_jobs() {
     while seen.recv().unwrap() != "started, 0" {}
     let _waiting = start(&mut state, "src", "second").await.unwrap();
     drop(std::mem::take(&mut state.table));
-    // The work can't be stopped from outside, and counts until it has ended.
+    // The running work can't be stopped at once, and counts until it has ended.
     assert_eq!((state.ctx.jobs() > 0, slots.free()), (true, 0));
     drop(go);
     assert_eq!(
@@ -187,18 +187,18 @@ async fn dropping_the_store_cancels_its_jobs() {
     while state.ctx.jobs() > 0 || slots.free() == 0 {
         assert!(
             Instant::now() < deadline,
-            "{} jobs are left",
+            "{} jobs have not ended",
             state.ctx.jobs()
         );
         std::thread::yield_now();
     }
-    assert!(seen.try_recv().is_err(), "the second job has begun");
+    assert!(seen.try_recv().is_err(), "the second job has started");
     assert_eq!(fs::read_dir(state.dir()).unwrap().count(), 1);
 }
 
-/// Its place is taken until its work has ended, not only until the guest has let go of it.
+/// Its work goes on after the drop until the next chunk.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dropped_job_that_still_works_counts() {
+async fn a_dropped_job_counts_until_its_work_has_ended() {
     let (gate, seen, go) = Gate::new(None);
     let ctx = FastCopyCtx::builder().slots(CopySlots::new(1)).hooks(gate);
     let mut state = State::new().with(ctx.max_jobs(1));
@@ -219,7 +219,7 @@ async fn a_dropped_job_that_still_works_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_shows_how_far_it_is() {
+async fn progress_returns_the_bytes_copied_so_far() {
     let (gate, seen, go) = Gate::new(None);
     let mut state = State::new().with(FastCopyCtx::builder().hooks(gate));
     dense_file(&state.path("src"), 1 << 20);
@@ -236,7 +236,7 @@ async fn a_job_shows_how_far_it_is() {
         if progress.ended {
             break progress;
         }
-        assert!(Instant::now() < deadline, "the job never ends");
+        assert!(Instant::now() < deadline, "the job has not ended");
         tokio::task::yield_now().await;
     };
     assert_eq!(after.copied, 1 << 20);
@@ -270,7 +270,7 @@ async fn a_cancelled_job_publishes_nothing() {
         );
         let deadline = Instant::now() + Duration::from_secs(60);
         while slots.free() == 0 {
-            assert!(Instant::now() < deadline, "the slot is lost");
+            assert!(Instant::now() < deadline, "the slot is still taken");
             std::thread::yield_now();
         }
         assert!(!state.path("dst").exists());
@@ -278,7 +278,7 @@ async fn a_cancelled_job_publishes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_and_its_pollables_are_dropped_in_any_order() {
+async fn a_job_and_its_pollables_can_be_dropped_in_any_order() {
     let mut state = State::new();
     fs::write(state.path("src"), "text").unwrap();
     for (i, job_first) in [false, true].into_iter().enumerate() {
@@ -310,12 +310,11 @@ async fn a_job_and_its_pollables_are_dropped_in_any_order() {
             assert!(finish(&mut state, job).await.is_ok());
         }
     }
-    // The directory is left.
-    assert!(state.close(), "something else is left in the table");
+    assert!(state.close(), "the table is not empty");
 }
 
 #[tokio::test]
-async fn a_guest_has_no_more_jobs_than_it_may() {
+async fn jobs_beyond_the_limit_are_busy() {
     let mut state = State::new().with(FastCopyCtx::builder().max_jobs(3));
     fs::write(state.path("src"), "text").unwrap();
     let mut jobs = Vec::new();
@@ -326,13 +325,13 @@ async fn a_guest_has_no_more_jobs_than_it_may() {
         let busy = start(&mut state, "src", "more").await.unwrap_err();
         assert!(matches!(busy.code, ErrorCode::Busy));
     }
-    // Also where the job itself would have failed.
+    // The limit applies also to a job that would fail.
     let busy = start(&mut state, &"x".repeat(5000), "more").await;
     assert!(matches!(busy.unwrap_err().code, ErrorCode::Busy));
-    // One that has ended counts until it is taken.
+    // A job that has ended counts until its result is taken.
     let job = jobs.pop().unwrap();
     assert!(finish(&mut state, job).await.is_ok());
-    // Its task lets go of it an instant later.
+    // Its task may end a moment later.
     while state.ctx.jobs() == 3 {
         tokio::task::yield_now().await;
     }

@@ -1,4 +1,4 @@
-//! What a host allows, and what a guest sees of that.
+//! A host's limits and settings, and the errors that guests get for them.
 
 use std::fs;
 use std::num::NonZero;
@@ -13,7 +13,7 @@ use wasmtime_fast_copy::{
     CopyQuota, CopyRate, Durability, FastCopyCtx, FastCopyCtxBuilder, FreeSpaceFloor,
 };
 
-/// Copies in both forms, which must answer in the same way.
+/// Copies in both forms, which must have the same result.
 async fn code_of(state: &mut State, src: &str, dst: &str, flags: CopyFlags) -> Option<ErrorCode> {
     let (src_dir, dst_dir) = (state.borrow(), state.borrow());
     let mut view = state.view();
@@ -25,7 +25,7 @@ async fn code_of(state: &mut State, src: &str, dst: &str, flags: CopyFlags) -> O
 }
 
 #[tokio::test]
-async fn each_limit_has_its_code() {
+async fn each_limit_has_its_error_code() {
     use ErrorCode::*;
     let builder = FastCopyCtx::builder;
     let everything = FreeSpaceFloor {
@@ -98,9 +98,9 @@ async fn each_limit_has_its_code() {
     }
 }
 
-/// A rate that is too low for the time that a call has: it ends amid its bytes.
+/// The rate is too low for the timeout: the copy ends before its last byte.
 #[tokio::test]
-async fn a_copy_that_is_held_to_its_rate_can_meet_its_deadline() {
+async fn a_copy_slowed_by_its_rate_can_time_out() {
     let quota = CopyQuota::new(1 << 30);
     let builder = FastCopyCtx::builder().quota(quota.clone()).max_copies(1);
     let rate = CopyRate::new(NonZero::new(1 << 20).unwrap());
@@ -110,7 +110,7 @@ async fn a_copy_that_is_held_to_its_rate_can_meet_its_deadline() {
     ] {
         let ctx = ctx.timeout(Some(Duration::from_secs(2)));
         let mut state = State::new().with(ctx);
-        // The first chunk goes at once, and the next one waits for a quarter of a second.
+        // The rate delays each chunk but the first by a quarter of a second.
         dense_file(&state.path("src"), 8 << 20);
         let answer = state
             .sparse_copy_async("src", "dst", CopyFlags::NO_SYNC)
@@ -123,7 +123,7 @@ async fn a_copy_that_is_held_to_its_rate_can_meet_its_deadline() {
 }
 
 #[tokio::test]
-async fn a_host_says_what_is_durable() {
+async fn the_durability_setting_decides_over_no_sync() {
     for (durability, flags, durable) in [
         (Durability::GuestsChoice, CopyFlags::empty(), true),
         (Durability::GuestsChoice, CopyFlags::NO_SYNC, false),
@@ -138,7 +138,7 @@ async fn a_host_says_what_is_durable() {
 }
 
 #[tokio::test]
-async fn a_hosts_mask_takes_permission_bits_away() {
+async fn the_permissions_mask_removes_permission_bits() {
     let mut state = State::new().with(FastCopyCtx::builder().permissions_mask(0o640));
     fs::write(state.path("src"), "text").unwrap();
     fs::set_permissions(state.path("src"), PermissionsExt::from_mode(0o777)).unwrap();
@@ -152,7 +152,7 @@ async fn a_hosts_mask_takes_permission_bits_away() {
 }
 
 #[tokio::test]
-async fn a_store_reads_and_resets_its_quota() {
+async fn the_quota_of_a_store_can_be_read_and_reset() {
     let mut state = State::new().with(FastCopyCtx::builder().quota(CopyQuota::new(1 << 30)));
     dense_file(&state.path("src"), 1 << 20);
     let report = state

@@ -1,4 +1,4 @@
-//! What a subscriber of `tracing` is told.
+//! Spans and events for `tracing`.
 
 use std::fs;
 use std::io::{self, Write};
@@ -25,7 +25,7 @@ impl Write for Log {
     }
 }
 
-/// The lines of the spans that were closed while `work` was done.
+/// Returns a line for each span that is closed during `work`.
 fn lines_of(work: impl Future<Output = ()>) -> Vec<String> {
     let log = Log::default();
     let writer = log.clone();
@@ -43,7 +43,7 @@ fn lines_of(work: impl Future<Output = ()>) -> Vec<String> {
 }
 
 #[test]
-fn a_copy_is_a_span_with_what_it_did() {
+fn a_copy_is_a_span_with_its_operands_and_its_outcome() {
     let mut state = State::new();
     dense_file(&state.path("src"), 1 << 20);
     let lines = lines_of(async {
@@ -76,7 +76,7 @@ fn a_copy_is_a_span_with_what_it_did() {
 }
 
 #[test]
-fn a_failure_is_told_and_a_guests_text_makes_no_line_of_its_own() {
+fn a_failure_is_logged_and_a_newline_in_a_path_is_escaped() {
     let mut state = State::new();
     let lines = lines_of(async {
         let path = "x\n2026-01-01 INFO all is well";
@@ -98,9 +98,9 @@ fn a_failure_is_told_and_a_guests_text_makes_no_line_of_its_own() {
     }
 }
 
-/// A clone that no file system can make, across two of them; then bytes that this one has no room for.
+/// A clone across file systems always fails. The copy succeeds, or fails because a clone is required.
 #[test]
-fn what_refused_a_clone_is_told_whatever_becomes_of_the_copy() {
+fn the_error_of_a_clone_is_logged_whether_the_copy_succeeds_or_fails() {
     for (flags, ends) in [
         (CopyFlags::empty(), "method=Copy"),
         (CopyFlags::REQUIRE_REFLINK, "error="),
@@ -124,7 +124,7 @@ fn what_refused_a_clone_is_told_whatever_becomes_of_the_copy() {
 }
 
 #[test]
-fn a_guests_text_fills_no_log() {
+fn a_long_path_is_truncated_in_the_log() {
     let mut state = State::new();
     let lines = lines_of(async {
         let answer = state
@@ -136,7 +136,7 @@ fn a_guests_text_fills_no_log() {
 }
 
 #[test]
-fn what_is_refused_at_once_is_told_too() {
+fn a_call_refused_at_once_is_logged() {
     let mut state = State::new().with(FastCopyCtx::builder().allow_replace(false));
     fs::write(state.path("src"), "text").unwrap();
     let lines = lines_of(async {

@@ -1,4 +1,4 @@
-//! The host's side of the interfaces, without a guest.
+//! The host's implementation of the interfaces, called without a guest.
 
 mod calls;
 mod gate;

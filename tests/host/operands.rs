@@ -1,5 +1,5 @@
-//! Whatever a guest passes, it gets the answer that it knows from `wasi:filesystem`: for any two
-//! operands our calls fail as `open-at` fails on the same ones.
+//! Random operands: for any two descriptors and paths, a copy fails with the error code that `open-at` of
+//! `wasi:filesystem` returns for one of them.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -15,7 +15,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 };
 use wasmtime_wasi::{FsPerms, OpenMode};
 
-/// What paths are made of. Everything is there, below the directory and in `dir` again, but `none`.
+/// The components of paths. Each but `none` exists, in the directory and in `dir`.
 const PARTS: [&str; 14] = [
     "..", ".", "", "none", "file", "dir", "inside", "outside", "root", "dangling", "loop", "up",
     "x\0y", "long",
@@ -26,8 +26,8 @@ fn path() -> impl Strategy<Value = String> {
     parts.prop_map(|parts| parts.join("/").replace("long", &"l".repeat(256)))
 }
 
-/// A directory with everything in it that a path can lead to, but what can block.
-fn furnished() -> State {
+/// Makes a directory with each kind of file but those that can block.
+fn state_with_files() -> State {
     let state = State::new();
     fs::create_dir(state.path("dir")).unwrap();
     for dir in [state.dir().to_owned(), state.path("dir")] {
@@ -43,7 +43,7 @@ fn furnished() -> State {
     state
 }
 
-/// What a guest can have for a directory.
+/// The descriptors that a guest can pass as a directory.
 #[derive(Clone, Copy, Debug)]
 enum Dirs {
     Writable,
@@ -80,7 +80,7 @@ impl Dirs {
     }
 }
 
-/// What comes of opening: the code, or what the path leads to.
+/// Calls `open-at`. Returns the descriptor or the error code.
 fn open_at(
     state: &mut State,
     dir: u32,
@@ -117,7 +117,7 @@ fn open_at(
     }
 }
 
-/// What our call should say of a source.
+/// Returns the error code that a copy must have for a source.
 fn of_source(state: &mut State, dir: u32, path: &str, follow: bool) -> Option<String> {
     match open_at(state, dir, path, follow, false) {
         Ok(Descriptor::File(_)) => None,
@@ -126,12 +126,12 @@ fn of_source(state: &mut State, dir: u32, path: &str, follow: bool) -> Option<St
     }
 }
 
-/// What it should say of a destination that nothing may be replaced at.
+/// Returns the error code that a copy without `replace` must have for a destination.
 fn of_destination(state: &mut State, dirs: Dirs, dir: u32, path: &str) -> Option<String> {
     let name = path.rsplit('/').next().unwrap();
     let writable = matches!(dirs, Dirs::Writable);
     if writable && !path.is_empty() && ["", ".", ".."].contains(&name) {
-        // Nobody can give a file such a name; `open-at` says so in one way or another.
+        // No file can have such a name. The error codes of `open-at` differ for these.
         return Some("Invalid".into());
     }
     let found = open_at(state, dir, path, false, true);
@@ -141,7 +141,7 @@ fn of_destination(state: &mut State, dirs: Dirs, dir: u32, path: &str) -> Option
     found.err()
 }
 
-/// The name in what the generated `Debug`s print of an enumeration and of a variant.
+/// Returns the name of an error code: the generated `Debug` of an enumeration and of a variant differ.
 fn plain(code: String) -> String {
     let name = match code.split_once("name: \"") {
         Some((_, rest)) => rest.split('"').next().unwrap(),
@@ -158,12 +158,12 @@ proptest! {
     })]
 
     #[test]
-    fn a_copy_fails_as_opening_does(
+    fn a_copy_fails_with_the_error_code_of_open_at(
         (src_dirs, src) in (dirs(), path()),
         (dst_dirs, dst) in (dirs(), path()),
         (follow, sparse) in any::<(bool, bool)>(),
     ) {
-        let mut state = furnished();
+        let mut state = state_with_files();
         let (src_dir, dst_dir) = (src_dirs.push(&mut state), dst_dirs.push(&mut state));
         let expected_source = of_source(&mut state, src_dir, &src, follow).map(plain);
         let expected_destination =
@@ -185,7 +185,7 @@ proptest! {
             (None, None) => prop_assert_eq!(found, None),
             (Some(code), None) => prop_assert_eq!(found, Some(code)),
             (None, Some(code)) if code == "exist" => {
-                // It may exist by being the source.
+                // The destination may be the source.
                 prop_assert!(["exist", "samefile"].contains(&found.unwrap().as_str()));
             }
             (None, Some(code)) => prop_assert_eq!(found, Some(code)),

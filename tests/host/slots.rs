@@ -1,4 +1,4 @@
-//! How many copies run at once, and what waits.
+//! Slots: how many copies run at once, and which calls wait.
 
 use std::fs;
 use std::future::Future;
@@ -9,19 +9,19 @@ use fast_copy_test_support::state::State;
 use wasmtime_fast_copy::p2::bindings::types::{CopyFlags, ErrorCode};
 use wasmtime_fast_copy::{CopySlots, FastCopyCtx};
 
-use crate::gate::{Gate, begin};
+use crate::gate::{Gate, start_held};
 
-/// Nobody waits for it any more, yet it occupies its thread: so it occupies its slot too.
+/// The work still occupies its thread.
 #[tokio::test(flavor = "multi_thread")]
-async fn abandoned_work_still_counts() {
+async fn the_work_of_a_dropped_call_keeps_its_slot() {
     let slots = CopySlots::new(1);
     let (gate, seen, go) = Gate::new(None);
     let builder = FastCopyCtx::builder().slots(slots.clone());
     let mut state = State::new().with(builder.clone().hooks(gate));
-    drop(begin(&mut state, &seen));
+    drop(start_held(&mut state, &seen));
     assert_eq!(slots.free(), 0);
 
-    // Another store's call waits for as long.
+    // So the call of another store has to wait.
     let mut other = State::new().with(builder.timeout(Some(Duration::from_millis(20))));
     assert_times_out(&mut other).await;
 
@@ -32,21 +32,21 @@ async fn abandoned_work_still_counts() {
     );
     let deadline = Instant::now() + Duration::from_secs(60);
     while slots.free() == 0 {
-        assert!(Instant::now() < deadline, "the slot is lost");
+        assert!(Instant::now() < deadline, "the slot is still taken");
         std::thread::yield_now();
     }
     assert!(!state.path("dst").exists());
 }
 
-/// So it does in what its own store may do at once, where others have slots to spare.
+/// It counts for `max_copies` of its store, also while slots are free.
 #[tokio::test(flavor = "multi_thread")]
-async fn abandoned_work_counts_in_its_store() {
+async fn the_work_of_a_dropped_call_counts_for_its_store() {
     let slots = CopySlots::new(8);
     let (gate, seen, go) = Gate::new(None);
     let ctx = FastCopyCtx::builder().slots(slots.clone()).max_copies(1);
     let ctx = ctx.timeout(Some(Duration::from_millis(200))).hooks(gate);
     let mut state = State::new().with(ctx);
-    drop(begin(&mut state, &seen));
+    drop(start_held(&mut state, &seen));
     assert_eq!(slots.free(), 7);
     assert_times_out(&mut state).await;
     drop(go);
@@ -63,9 +63,9 @@ async fn assert_times_out(state: &mut State) {
     ));
 }
 
-/// Slots are free; what holds the others back is what their own store may do at once.
+/// More slots are free, so the limit is that of the store.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_has_as_many_copies_at_once_as_it_may() {
+async fn a_store_runs_at_most_max_copies_at_once() {
     let builder = FastCopyCtx::builder;
     for (ctx, most) in [
         (builder(), wasmtime_fast_copy::DEFAULT_MAX_COPIES),
@@ -99,9 +99,9 @@ async fn a_store_has_as_many_copies_at_once_as_it_may() {
     }
 }
 
-/// A call that waits takes no thread, and leaves the line when it is dropped.
+/// A waiting call that is dropped leaves the queue.
 #[test]
-fn calls_wait_without_a_thread_and_too_many_are_busy() {
+fn waiting_calls_take_no_thread_and_too_many_are_busy() {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime
         .max_blocking_threads(2)
@@ -116,7 +116,7 @@ async fn calls_wait() {
     let (gate, seen, go) = Gate::new(None);
     let builder = FastCopyCtx::builder().slots(slots.clone()).max_waiting(3);
     let mut holder = State::new().with(builder.clone().hooks(gate));
-    let held = begin(&mut holder, &seen);
+    let held = start_held(&mut holder, &seen);
     let mut context = Context::from_waker(Waker::noop());
 
     let ctx = builder.build();
@@ -135,15 +135,15 @@ async fn calls_wait() {
     for call in &mut calls {
         assert!(call.as_mut().poll(&mut context).is_pending());
     }
-    // One of the two blocking threads is held; were the other one taken by those who wait, this
-    // would never end.
+    // The held copy has one of the two blocking threads. If a waiting call had the other, this would not
+    // end.
     tokio::task::spawn_blocking(|| ()).await.unwrap();
     assert!(matches!(
         busy.await.unwrap().unwrap_err().code,
         ErrorCode::Busy
     ));
 
-    // One of them goes away; the others get their turn.
+    // One waiting call is dropped; the others get their slots.
     drop(calls.remove(1));
     drop(go);
     assert!(held.await.unwrap().is_ok());
@@ -153,44 +153,44 @@ async fn calls_wait() {
     assert_eq!(slots.free(), 1);
 }
 
-/// A host that leaves a guest's future alone keeps no slot from the others, and no copy from its end.
+/// Its own copy is made without a poll, and frees the slot.
 #[tokio::test(flavor = "current_thread")]
-async fn a_call_that_nobody_polls_is_in_nobodys_way() {
+async fn a_call_that_is_not_polled_delays_no_other_call() {
     let slots = CopySlots::new(1);
     let (gate, seen, go) = Gate::new(None);
     let builder = FastCopyCtx::builder().slots(slots.clone()).timeout(None);
     let mut holder = State::new().with(builder.clone().hooks(gate));
-    let held = begin(&mut holder, &seen);
+    let held = start_held(&mut holder, &seen);
     let mut context = Context::from_waker(Waker::noop());
 
-    let (mut left_alone, mut other) = (State::new(), State::new());
-    left_alone.ctx = builder.clone().build();
+    let (mut not_polled, mut other) = (State::new(), State::new());
+    not_polled.ctx = builder.clone().build();
     other.ctx = builder.build();
-    for state in [&left_alone, &other] {
+    for state in [&not_polled, &other] {
         fs::write(state.path("src"), "text").unwrap();
     }
-    let dst = left_alone.path("dst");
-    let mut call = Box::pin(left_alone.sparse_copy_async("src", "dst", CopyFlags::empty()));
+    let dst = not_polled.path("dst");
+    let mut call = Box::pin(not_polled.sparse_copy_async("src", "dst", CopyFlags::empty()));
     assert!(call.as_mut().poll(&mut context).is_pending());
     drop(go);
     assert!(held.await.unwrap().is_ok());
     let answer = other.sparse_copy_async("src", "dst", CopyFlags::empty());
     let answer = tokio::time::timeout(Duration::from_secs(60), answer).await;
-    assert!(answer.expect("the slot is lost").unwrap().is_ok());
+    assert!(answer.expect("the slot is still taken").unwrap().is_ok());
     assert!(dst.exists());
     assert!(call.await.unwrap().is_ok());
 }
 
-/// A host's runtime need not have a timer, nor need its thread be free.
+/// The host's runtime has no timer.
 #[test]
-fn calls_wait_in_a_runtime_that_has_no_timer() {
+fn calls_wait_and_time_out_in_a_runtime_without_a_timer() {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     runtime.unwrap().block_on(async {
         let slots = CopySlots::new(1);
         let (gate, seen, go) = Gate::new(None);
         let builder = FastCopyCtx::builder().slots(slots.clone());
         let mut holder = State::new().with(builder.clone().hooks(gate));
-        let held = begin(&mut holder, &seen);
+        let held = start_held(&mut holder, &seen);
 
         let impatient = builder.timeout(Some(Duration::from_millis(20)));
         let mut state = State::new().with(impatient);
@@ -208,9 +208,8 @@ fn calls_wait_in_a_runtime_that_has_no_timer() {
     });
 }
 
-/// None of them takes a thread, and none of them fails.
 #[test]
-fn a_thousand_stores_wait_without_a_thread() {
+fn calls_of_a_thousand_stores_wait_without_a_thread() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .max_blocking_threads(2)
         .build()
@@ -220,7 +219,7 @@ fn a_thousand_stores_wait_without_a_thread() {
         let (gate, seen, go) = Gate::new(None);
         let builder = FastCopyCtx::builder().slots(slots.clone());
         let mut holder = State::new().with(builder.clone().hooks(gate));
-        let held = begin(&mut holder, &seen);
+        let held = start_held(&mut holder, &seen);
         let mut context = Context::from_waker(Waker::noop());
 
         let mut stores: Vec<State> = (0..1000)

@@ -1,5 +1,5 @@
-//! What is left of many calls: no slot, no table entry, no descriptor, no thread, no staged file, and
-//! no more memory than before.
+//! Leaks: after many calls no slot, table entry, descriptor, thread or staged file is left, and no more
+//! memory is in use than before.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -16,39 +16,39 @@ use wasmtime_fast_copy::p2::bindings::types::CopyFlags;
 use wasmtime_fast_copy::{CopySlots, FastCopyCtx};
 use wasmtime_wasi::p2::bindings::io::poll::HostPollable;
 
-fast_copy_test_support::tests![ten_thousand_calls_leave_nothing];
+fast_copy_test_support::tests![ten_thousand_calls_leak_nothing];
 
-/// How often all kinds of calls are made, and how many calls that is each time.
+/// How many rounds there are, and how many calls each of them makes.
 const ROUNDS: usize = 1_250;
 const KINDS: usize = 9;
 
-fn ten_thousand_calls_leave_nothing(fs: &FileSystem) {
+fn ten_thousand_calls_leak_nothing(fs: &FileSystem) {
     let dir = fs.dir();
     dense_file(&dir.path().join("src"), MIB);
     let slots = CopySlots::new(8);
     let ctx = FastCopyCtx::builder().slots(slots.clone()).build();
     let mut state = State::in_dir(dir.path(), ctx);
 
-    // What a first call brings with it for good is no leak.
+    // What the first calls allocate for good is no leak.
     let runtime = Runtime::new().unwrap();
     runtime.block_on(all_kinds(&mut state, 100));
     drop(runtime);
-    let before = Held::now();
+    let before = Resources::now();
 
     let runtime = Runtime::new().unwrap();
     runtime.block_on(all_kinds(&mut state, ROUNDS));
-    // Waits for its blocking threads.
+    // This waits for its blocking threads.
     drop(runtime);
     let deadline = Instant::now() + Duration::from_secs(60);
     while slots.free() < 8 || state.ctx.jobs() + state.ctx.waiting() > 0 {
         assert!(Instant::now() < deadline, "{} slots are free", slots.free());
         std::thread::sleep(Duration::from_millis(1));
     }
-    // A runtime keeps a blocking thread for some seconds after its last work.
-    let mut after = Held::now();
+    // A runtime keeps an idle blocking thread for some seconds.
+    let mut after = Resources::now();
     while after.threads > before.threads && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(100));
-        after = Held::now();
+        after = Resources::now();
     }
     println!(
         "{}: {} calls: {before:?}, then {after:?}",
@@ -57,17 +57,17 @@ fn ten_thousand_calls_leave_nothing(fs: &FileSystem) {
     );
     assert_eq!(after.descriptors, before.descriptors);
     assert!(after.threads <= before.threads);
-    // The allocator keeps some of what it was given; a leak of 100 bytes a call were 1 MB.
+    // The allocator keeps some freed memory. A leak of 100 bytes a call would be 1 MB.
     assert!(
         after.memory <= before.memory + 1_000_000,
         "memory has grown"
     );
-    assert!(state.close(), "something is left in the table");
+    assert!(state.close(), "the table is not empty");
     assert_eq!(names(dir.path()), ["dst", "src"]);
 }
 
-/// Plain calls in both forms, those that fail, those whose future is dropped; jobs that are finished,
-/// cancelled and dropped; looks at files.
+/// Makes calls in both forms: some that succeed, fail, or are dropped; jobs that are finished, cancelled
+/// and dropped; and calls of `inspect`.
 async fn all_kinds(state: &mut State, rounds: usize) {
     let flags = CopyFlags::NO_SYNC | CopyFlags::REPLACE;
     for i in 0..rounds {
@@ -81,13 +81,13 @@ async fn all_kinds(state: &mut State, rounds: usize) {
                 .unwrap()
                 .is_ok()
         );
-        // In the time that a copy takes, or before it has begun.
+        // During the copy, or before it has started.
         let dropped = state.sparse_copy_async("src", "dst", flags);
         let _ = timeout(Duration::from_micros(i as u64 % 500), dropped).await;
         assert!(state.disk_usage("src").unwrap().is_ok());
         let dir = state.borrow();
         let extents = state.view().summarize_extents(dir, "src".into()).await;
-        // tmpfs can't tell.
+        // It fails on tmpfs, which has no FIEMAP.
         let _ = extents.unwrap();
         for end in [End::Finish, End::Cancel, End::Drop] {
             let (src, dst) = (state.borrow(), state.borrow());
@@ -113,23 +113,23 @@ async fn all_kinds(state: &mut State, rounds: usize) {
     }
 }
 
-/// What becomes of a job.
+/// How a job ends.
 enum End {
     Finish,
     Cancel,
     Drop,
 }
 
-/// What this process holds.
+/// The resources of this process.
 #[derive(Debug)]
-struct Held {
+struct Resources {
     descriptors: usize,
     threads: usize,
-    /// In bytes.
+    /// The resident memory, in bytes.
     memory: u64,
 }
 
-impl Held {
+impl Resources {
     fn now() -> Self {
         let status = fs::read_to_string("/proc/self/status").unwrap();
         let number = |name: &str| -> u64 {

@@ -1,34 +1,34 @@
-//! Hosts under attack, in numbers: paths that are exchanged while they are resolved, guests that take
-//! all they can get, and what is left of ten thousand calls.
+//! Stress tests of a host: paths that change while they are resolved, many guests beside hostile ones, and
+//! the resources that ten thousand calls leave behind.
 //!
-//! The short form is a test. `FAST_COPY_LONG=1` makes it the long one (`tests/storm/long.sh`), which
-//! takes some minutes and prints its figures. Nothing else runs in this process meanwhile: it counts
-//! its threads, descriptors and memory.
+//! `cargo test` runs the short form. With `FAST_COPY_LONG=1` (`tests/storm/long.sh`) the tests run in the
+//! long form, which takes some minutes. Both print their figures. One test runs at a time, since a test
+//! counts the threads, the descriptors and the memory of the process.
 
-mod crowd;
+mod fairness;
 mod leaks;
 mod race;
-mod times;
+mod scale;
 
 use std::process::ExitCode;
 
 use fast_copy_test_support::suite::{Suite, Test};
 
-use crate::times::times;
+use crate::scale::scaled;
 
 const MODULES: &[(&str, &[Test])] = &[
     ("race", race::TESTS),
-    ("crowd", crowd::TESTS),
+    ("fairness", fairness::TESTS),
     ("leaks", leaks::TESTS),
 ];
 
-/// One that clones, and one that copies.
+/// A file system that supports clones, and one that doesn't.
 const FILE_SYSTEMS: [&str; 2] = ["xfs", "tmpfs"];
 
 fn main() -> ExitCode {
     let suite = Suite {
         file_systems: &FILE_SYSTEMS,
-        size: times(32 << 30, 8 << 30) as u64,
+        size: scaled(32 << 30, 8 << 30) as u64,
         modules: MODULES,
         needs: None,
         one_at_a_time: true,

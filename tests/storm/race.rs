@@ -1,6 +1,6 @@
-//! Somebody exchanges a directory and a symbolic link that leads out, and a file and another such link, as
-//! fast as the kernel can, while paths through them and to them are resolved: with `openat2` and without,
-//! and for a guest.
+//! Races of path resolution: one thread exchanges a directory with a symbolic link that leads out of the
+//! guest's directory, and a file with another such link, as fast as it can, while paths are resolved
+//! through both: with `openat2`, without it, and for a guest.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -19,36 +19,36 @@ use tempfile::TempDir;
 use wasmtime_fast_copy::FastCopyCtx;
 use wasmtime_fast_copy::p2::bindings::types::{CopyFlags, ErrorCode};
 
-use crate::times::times;
+use crate::scale::scaled;
 
 fast_copy_test_support::tests![
-    no_raced_path_leads_out,
-    no_raced_copy_leads_out,
-    no_raced_path_leads_out_without_openat2,
-    no_raced_copy_leads_out_without_openat2,
-    no_raced_guest_leads_out,
+    a_raced_path_never_leaves_the_directory,
+    a_raced_copy_never_leaves_the_directory,
+    a_raced_path_never_leaves_the_directory_without_openat2,
+    a_raced_copy_never_leaves_the_directory_without_openat2,
+    a_raced_copy_by_a_guest_never_leaves_the_directory,
 ];
 
-/// The sizes of the file inside and of the one outside, in bytes.
+/// The sizes of the files inside and outside the guest's directory, in bytes.
 const INSIDE: u64 = 1000;
 const OUTSIDE: u64 = 7777;
 
-/// `in` is what the guest sees; `in/way` is a directory, and then a link to `out`, and then again a
-/// directory; so is `in/last`, a file.
-struct Place {
+/// The guest's directory is `in`. `in/dir` alternates between a directory and a link to `out`, and
+/// `in/last` between a file and a link to a file in `out`.
+struct Exchanged {
     dir: TempDir,
     inside: PathBuf,
     outside: PathBuf,
 }
 
-impl Place {
+impl Exchanged {
     fn new(fs: &FileSystem) -> Self {
         let dir = fs.dir();
         let (inside, outside) = (dir.path().join("in"), dir.path().join("out"));
-        fs::create_dir_all(inside.join("way")).unwrap();
+        fs::create_dir_all(inside.join("dir")).unwrap();
         fs::create_dir(&outside).unwrap();
         symlink("../out", inside.join("other")).unwrap();
-        fs::write(inside.join("way/file"), vec![1; INSIDE as usize]).unwrap();
+        fs::write(inside.join("dir/file"), vec![1; INSIDE as usize]).unwrap();
         symlink("../out/file", inside.join("last-link")).unwrap();
         for name in ["file", "last"] {
             fs::write(inside.join(name), vec![1; INSIDE as usize]).unwrap();
@@ -71,14 +71,14 @@ impl Place {
         State::in_dir(&self.inside, FastCopyCtx::new())
     }
 
-    /// Does the work while the two are exchanged, and returns how often they were.
-    fn exchanged_during(&self, work: impl FnOnce()) -> u64 {
+    /// Does the work while the thread exchanges both pairs. Returns how often it did.
+    fn exchange_during(&self, work: impl FnOnce()) -> u64 {
         let (stop, exchanges) = (AtomicBool::new(false), AtomicU64::new(0));
         thread::scope(|scope| {
             scope.spawn(|| {
                 let dir = File::open(&self.inside).unwrap();
                 while !stop.load(Ordering::Relaxed) {
-                    for (a, b) in [("way", "other"), ("last", "last-link")] {
+                    for (a, b) in [("dir", "other"), ("last", "last-link")] {
                         renameat_with(&dir, a, &dir, b, RenameFlags::EXCHANGE).unwrap();
                         exchanges.fetch_add(1, Ordering::Relaxed);
                     }
@@ -100,13 +100,14 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
-/// Counts an answer, of which there may only be those of a path that leads nowhere or out, and `others`.
+/// Counts a result. Only errors of paths that lead out of the directory or to no file are allowed, and
+/// `others`.
 fn count(answers: &mut BTreeMap<String, u64>, answer: Result<(), ErrorCode>, others: &[ErrorCode]) {
     use ErrorCode::{Loop, NoEntry, NotDirectory, NotPermitted};
     let answer = match answer {
         Ok(()) => "ok".to_owned(),
-        // `..` can't be resolved while somebody renames, and is tried again; the fallback then meets a
-        // link, which it doesn't follow.
+        // `..` fails with EAGAIN while a rename runs, and is tried again. The fallback then follows no
+        // link.
         Err(code @ (NotPermitted | Loop | NoEntry | NotDirectory)) => format!("{code:?}"),
         Err(code) => {
             assert!(others.contains(&code), "{code:?}");
@@ -116,31 +117,31 @@ fn count(answers: &mut BTreeMap<String, u64>, answer: Result<(), ErrorCode>, oth
     *answers.entry(answer).or_default() += 1;
 }
 
-/// Whether to try again: as often as `wanted`, and then until it was a race, but at most a hundred times as
-/// often. While both threads are on one processor, all tries of a time slice meet the same.
+/// Whether to try again: `wanted` times, and then until there was a race, but at most a hundred times as
+/// often. If both threads share a processor, all tries of a time slice see the same files.
 fn goes_on(tried: usize, wanted: usize, answers: &BTreeMap<String, u64>) -> bool {
     tried < wanted || !was_a_race(wanted, answers) && tried < 100 * wanted
 }
 
-/// Whether enough got through, and enough met a link: each a hundredth of what is wanted.
+/// Whether there was a race: at least a hundredth of `wanted` succeeded, and as many were refused.
 fn was_a_race(wanted: usize, answers: &BTreeMap<String, u64>) -> bool {
-    let through = answers.get("ok").copied().unwrap_or(0);
-    let refused = answers.values().sum::<u64>() - through;
-    through.min(refused) >= wanted as u64 / 100
+    let succeeded = answers.get("ok").copied().unwrap_or(0);
+    let refused = answers.values().sum::<u64>() - succeeded;
+    succeeded.min(refused) >= wanted as u64 / 100
 }
 
-/// What `open-at` says of a link that was one when it looked, and none when it read it.
+/// The error of `open-at` for a link that was replaced before it was read.
 const BY_OPEN_AT: &[ErrorCode] = &[ErrorCode::Invalid];
 
-fn no_raced_path_leads_out(fs: &FileSystem) {
-    resolve(fs, times(400_000, 20_000), "by openat2", &[]);
+fn a_raced_path_never_leaves_the_directory(fs: &FileSystem) {
+    resolve(fs, scaled(400_000, 20_000), "by openat2", &[]);
 }
 
-fn no_raced_path_leads_out_without_openat2(fs: &FileSystem) {
-    without_openat2(|| resolve(fs, times(400_000, 5_000), "by open-at", BY_OPEN_AT));
+fn a_raced_path_never_leaves_the_directory_without_openat2(fs: &FileSystem) {
+    without_openat2(|| resolve(fs, scaled(400_000, 5_000), "by open-at", BY_OPEN_AT));
 }
 
-/// Does the work on a thread on which the kernel has no `openat2`.
+/// Does the work on a thread for which `openat2` fails with ENOSYS.
 fn without_openat2(work: impl FnOnce() + Send) {
     let rules = [(libc::SYS_openat2, Vec::new())].into();
     let refused = SeccompAction::Errno(libc::ENOSYS as u32);
@@ -156,16 +157,16 @@ fn without_openat2(work: impl FnOnce() + Send) {
 }
 
 fn resolve(fs: &FileSystem, wanted: usize, how: &str, others: &[ErrorCode]) {
-    let place = Place::new(fs);
-    let mut state = place.state();
+    let exchanged = Exchanged::new(fs);
+    let mut state = exchanged.state();
     let mut answers = BTreeMap::new();
     let mut tried = 0;
-    let exchanges = place.exchanged_during(|| {
+    let exchanges = exchanged.exchange_during(|| {
         while goes_on(tried, wanted, &answers) {
-            let path = ["way/file", "other/file", "way/../way/file", "last"][tried % 4];
+            let path = ["dir/file", "other/file", "dir/../dir/file", "last"][tried % 4];
             let usage = state.disk_usage(path).unwrap();
             if let Ok(usage) = &usage {
-                assert_eq!(usage.size, INSIDE, "an escape, at the {tried}th resolution");
+                assert_eq!(usage.size, INSIDE, "resolution {tried} left the directory");
             }
             tried += 1;
             count(
@@ -179,37 +180,40 @@ fn resolve(fs: &FileSystem, wanted: usize, how: &str, others: &[ErrorCode]) {
         "{}: {tried} resolutions {how}, {exchanges} exchanges: {answers:?}",
         fs.name
     );
-    assert!(was_a_race(wanted, &answers), "it was no race");
-    drop(place.dir);
+    assert!(
+        was_a_race(wanted, &answers),
+        "there was no race: {answers:?}"
+    );
+    drop(exchanged.dir);
 }
 
-fn no_raced_copy_leads_out(fs: &FileSystem) {
-    copy(fs, times(20_000, 1_000), "by openat2", &[]);
+fn a_raced_copy_never_leaves_the_directory(fs: &FileSystem) {
+    copy(fs, scaled(20_000, 1_000), "by openat2", &[]);
 }
 
-fn no_raced_copy_leads_out_without_openat2(fs: &FileSystem) {
-    without_openat2(|| copy(fs, times(20_000, 1_000), "by open-at", BY_OPEN_AT));
+fn a_raced_copy_never_leaves_the_directory_without_openat2(fs: &FileSystem) {
+    without_openat2(|| copy(fs, scaled(20_000, 1_000), "by open-at", BY_OPEN_AT));
 }
 
 fn copy(fs: &FileSystem, wanted: usize, how: &str, others: &[ErrorCode]) {
-    // To exchange a file changes its times.
+    // An exchange changes the times of the file.
     let others = [others, &[ErrorCode::SourceChanged]].concat();
-    let place = Place::new(fs);
-    let mut state = place.state();
+    let exchanged = Exchanged::new(fs);
+    let mut state = exchanged.state();
     let mut answers = BTreeMap::new();
     let flags = CopyFlags::NO_SYNC | CopyFlags::REPLACE | CopyFlags::SYMLINK_FOLLOW;
     let mut tried = 0;
-    let exchanges = place.exchanged_during(|| {
+    let exchanges = exchanged.exchange_during(|| {
         while goes_on(tried, wanted, &answers) {
             let (src, dst) = [
-                ("way/file", "copy"),
-                ("file", "way/copy"),
-                ("other/file", "way/copy"),
+                ("dir/file", "copy"),
+                ("file", "dir/copy"),
+                ("other/file", "dir/copy"),
                 ("last", "copy"),
             ][tried % 4];
             let report = state.fast_copy(src, dst, flags).unwrap();
             if let Ok(report) = &report {
-                assert_eq!(report.size, INSIDE, "an escape, at the {tried}th copy");
+                assert_eq!(report.size, INSIDE, "copy {tried} left the directory");
             }
             tried += 1;
             count(
@@ -223,22 +227,25 @@ fn copy(fs: &FileSystem, wanted: usize, how: &str, others: &[ErrorCode]) {
         "{}: {tried} copies {how}, {exchanges} exchanges: {answers:?}",
         fs.name
     );
-    assert!(was_a_race(wanted, &answers), "it was no race");
-    assert_content(&place.inside.join("copy"), 1, INSIDE);
-    place.assert_outside_untouched();
+    assert!(
+        was_a_race(wanted, &answers),
+        "there was no race: {answers:?}"
+    );
+    assert_content(&exchanged.inside.join("copy"), 1, INSIDE);
+    exchanged.assert_outside_untouched();
 }
 
-/// A component that copies, and doesn't mind to be refused.
-fn no_raced_guest_leads_out(fs: &FileSystem) {
-    let place = Place::new(fs);
-    let a_run = times(20_000, 1_000);
-    let args = ["spam", &a_run.to_string(), "way/file"];
+/// The guest repeats its copy whatever the result.
+fn a_raced_copy_by_a_guest_never_leaves_the_directory(fs: &FileSystem) {
+    let exchanged = Exchanged::new(fs);
+    let a_run = scaled(20_000, 1_000);
+    let args = ["spam", &a_run.to_string(), "dir/file"];
     for form in FORMS {
         let mut answers = BTreeMap::new();
         let mut tried = 0;
-        let exchanges = place.exchanged_during(|| {
+        let exchanges = exchanged.exchange_during(|| {
             while goes_on(tried, a_run, &answers) {
-                let dirs = [Preopen::writable(&place.inside, ".")];
+                let dirs = [Preopen::writable(&exchanged.inside, ".")];
                 let output = run(Guest::Hostile, form, &dirs, &args).stdout;
                 for line in output.lines() {
                     let (answer, times) = line.split_once(' ').expect("an answer, and how often");
@@ -251,10 +258,16 @@ fn no_raced_guest_leads_out(fs: &FileSystem) {
             "{}: a guest, {form:?}, {tried} copies, {exchanges} exchanges: {answers:?}",
             fs.name
         );
-        assert!(was_a_race(a_run, &answers), "it was no race");
-        assert!(answers.contains_key("NotPermitted"), "nobody met a link");
-        assert_content(&place.inside.join("spam"), 1, INSIDE);
-        place.assert_outside_untouched();
+        assert!(
+            was_a_race(a_run, &answers),
+            "there was no race: {answers:?}"
+        );
+        assert!(
+            answers.contains_key("NotPermitted"),
+            "no copy was refused at a link"
+        );
+        assert_content(&exchanged.inside.join("spam"), 1, INSIDE);
+        exchanged.assert_outside_untouched();
     }
 }
 

@@ -1,5 +1,4 @@
-//! A copy in a process of its own, which is this same program: the child's side, and what it says at
-//! its end.
+//! A copy in a child process: the program's side that makes it, and prints its [outcome](crate::outcome).
 
 use std::fs;
 use std::num::NonZero;
@@ -16,18 +15,17 @@ use crate::function::Function;
 
 pub const FLAG: &str = "--copy-in-child";
 
-/// After how many bytes a copy is crowded by others, where a test asks for it: what two threads have
-/// moved when each has made two full writes.
-const CROWD_AFTER: u64 = 4 * (256 << 10);
+/// How many bytes a copy has moved when its competitors start: two full writes by each of two threads.
+const COMPETE_AFTER: u64 = 4 * (256 << 10);
 
-/// The child's side: copies as told, and prints the outcome.
+/// Makes the copy that the arguments describe, and prints its outcome.
 pub fn main(args: &[String]) -> ExitCode {
     let [function, src, dst, options @ ..] = args else {
         panic!("{FLAG} FUNCTION SRC DST [OPTION...]");
     };
     let control = CopyControl::new();
     let mut copy = CopyOptions::new().control(control.clone());
-    let mut crowded_by = None;
+    let mut competitor = None;
     let mut free_descriptors: Option<usize> = None;
     let mut free_memory: Option<u64> = None;
     let mut may_leak = false;
@@ -66,8 +64,8 @@ pub fn main(args: &[String]) -> ExitCode {
                 Some(("max-size", bytes)) => {
                     copy.limits(Limits::new().max_size(bytes.parse().unwrap()))
                 }
-                Some(("crowded-by", neighbour)) => {
-                    crowded_by = Some(PathBuf::from(neighbour));
+                Some(("competitor", source)) => {
+                    competitor = Some(PathBuf::from(source));
                     copy
                 }
                 Some(("as", uid)) => {
@@ -79,13 +77,13 @@ pub fn main(args: &[String]) -> ExitCode {
         };
     }
     let function = Function::by_name(function).expect("a function's name");
-    let crowded = crowded_by.is_some();
-    if let Some(neighbour) = crowded_by {
+    let competes = competitor.is_some();
+    if let Some(source) = competitor {
         for i in 0..thread::available_parallelism().unwrap().get() {
-            let (control, neighbour) = (control.clone(), neighbour.clone());
+            let (control, source) = (control.clone(), source.clone());
             thread::spawn(move || {
-                wait_for(CROWD_AFTER, &control);
-                copy_for_ever(&neighbour, i)
+                wait_for(COMPETE_AFTER, &control);
+                compete(&source, i)
             });
         }
     }
@@ -101,12 +99,12 @@ pub fn main(args: &[String]) -> ExitCode {
     if let Some(usual) = usual {
         limit(Resource::Nofile, usual);
     }
-    // The neighbours have theirs.
-    if !crowded && !may_leak {
+    // The competitors keep theirs open.
+    if !competes && !may_leak {
         assert_eq!(
             open_descriptors(),
             open,
-            "the copy has left descriptors open"
+            "the copy has left a descriptor open"
         );
     }
     match result {
@@ -116,7 +114,7 @@ pub fn main(args: &[String]) -> ExitCode {
                 CopyErrorKind::Os(os) => format!("{:?}", os.kind()),
                 kind => format!("{kind:?}"),
             };
-            // The name of the kind, without what it holds.
+            // The name of the variant, without its fields.
             let name = kind.split(['(', '{', ' ']).next().unwrap_or_default();
             let number = error.raw_os_error().unwrap_or(0);
             println!("err {name} {number}");
@@ -131,22 +129,22 @@ fn wait_for(copied: u64, control: &CopyControl) {
     }
 }
 
-/// Is in another copy's way until the process ends: after its first chunk it waits for the next one's
-/// turn, and costs nobody anything.
-fn copy_for_ever(src: &Path, i: usize) {
+/// Makes a copy that lasts until the process ends. After its first chunk it sleeps, since its rate is a
+/// byte a second.
+fn compete(src: &Path, i: usize) {
     let rate = CopyRate::new(NonZero::new(1).unwrap());
     let options = CopyOptions::new()
         .dig_holes(true)
         .limits(Limits::new().rate(rate));
     let result = options.sparse_copy(src, src.with_extension(i.to_string()));
-    panic!("a byte a second, and it has ended: {result:?}");
+    panic!("the competing copy has ended: {result:?}");
 }
 
-/// The control that a signal cancels.
+/// The control of the copy that `SIGUSR1` cancels.
 static CANCELLED_BY_SIGNAL: OnceLock<CopyControl> = OnceLock::new();
 
-/// Lets strace cancel the copy at one of its calls, by `signal=SIGUSR1`.
-#[expect(unsafe_code, reason = "the standard library knows no signals")]
+/// Makes `SIGUSR1` cancel the copy, so that strace can do so at a system call.
+#[expect(unsafe_code, reason = "the standard library has no signal handlers")]
 fn cancel_on_signal(control: &CopyControl) {
     extern "C" fn cancel(_signal: libc::c_int) {
         if let Some(control) = CANCELLED_BY_SIGNAL.get() {
@@ -161,7 +159,7 @@ fn cancel_on_signal(control: &CopyControl) {
     assert_ne!(before, libc::SIG_ERR);
 }
 
-/// Limits what this process may take, and returns what the limit was.
+/// Sets a limit of this process, and returns the one before.
 fn limit(resource: Resource, most: u64) -> u64 {
     let Rlimit { current, maximum } = getrlimit(resource);
     let limited = Rlimit {
@@ -172,8 +170,8 @@ fn limit(resource: Resource, most: u64) -> u64 {
     current.unwrap_or(u64::MAX)
 }
 
-/// The numbers of all open descriptors, without opening one: `poll` tells of those that are not.
-#[expect(unsafe_code, reason = "one call, without a feature of a crate")]
+/// Returns the numbers of all open descriptors. `poll` reports the others, and opens none itself.
+#[expect(unsafe_code, reason = "poll with descriptors that may be closed")]
 fn open_descriptors() -> Vec<u64> {
     let mut asked: Vec<_> = (0..256)
         .map(|fd| libc::pollfd {
@@ -182,17 +180,21 @@ fn open_descriptors() -> Vec<u64> {
             revents: 0,
         })
         .collect();
-    // SAFETY: the kernel reads and writes as many entries as there are.
+    // SAFETY: the pointer and the count are those of the vector.
     let answers = unsafe { libc::poll(asked.as_mut_ptr(), asked.len() as libc::nfds_t, 0) };
     assert!(answers >= 0);
     let open = asked.iter().filter(|one| one.revents & libc::POLLNVAL == 0);
     open.map(|one| one.fd as u64).collect()
 }
 
-/// Done by the child itself: another user may not even reach the program's folder.
-#[expect(unsafe_code, reason = "the standard library only does this on exec")]
+/// Changes the user of this process. It is done here and not by `exec`, because another user may have no
+/// access to the folder of the program.
+#[expect(
+    unsafe_code,
+    reason = "the standard library changes users on exec only"
+)]
 fn become_user(uid: u32) {
-    // SAFETY: plain system calls, in a process with one thread.
+    // SAFETY: these are system calls, in a process with one thread.
     let results = unsafe {
         [
             libc::setgroups(0, std::ptr::null()),

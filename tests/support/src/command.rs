@@ -1,4 +1,4 @@
-//! A host for WASI 0.2 commands with `sandbox:fast-copy` linked, in both linker forms.
+//! A host of WASI 0.2 commands with `sandbox:fast-copy` linked, in both linker forms.
 
 use anyhow::Result;
 use wasmtime::component::{Component, Linker, ResourceTable};
@@ -7,7 +7,7 @@ use wasmtime_fast_copy::{FastCopyCtx, FastCopyCtxView, FastCopyView};
 use wasmtime_wasi::p2::bindings::{Command, sync};
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
 
-/// Which of the two linkers a command runs with.
+/// The linker that a command runs with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     Async,
@@ -34,7 +34,7 @@ pub fn run(
     }
 }
 
-/// The same in the asynchronous form. Dropping the future ends the guest.
+/// Runs a command to its end in the asynchronous form. Dropping the future ends the guest.
 pub async fn run_async(
     engine: &Engine,
     component: &Component,
@@ -45,7 +45,7 @@ pub async fn run_async(
     status(call_async(store, component).await)
 }
 
-/// What a command's end means as an exit status, if it isn't a trap.
+/// Returns the exit status of a command, or its trap.
 fn status(end: wasmtime::Result<Result<(), ()>>) -> Result<i32> {
     match end {
         Ok(Ok(())) => Ok(0),

@@ -1,4 +1,4 @@
-//! Files to copy, and what to look for in their copies.
+//! Files to copy, and assertions about their copies.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -23,7 +23,7 @@ pub fn sparse_file(path: &Path, size: u64, data: &[Range<u64>]) {
     }
 }
 
-/// A file without holes.
+/// Makes a file without holes.
 pub fn dense_file(path: &Path, size: u64) {
     sparse_file(path, size, std::slice::from_ref(&(0..size)));
 }
@@ -40,7 +40,7 @@ pub fn write_data(file: &File, range: Range<u64>) {
     }
 }
 
-/// Four extents in 16 MiB.
+/// Makes a file of 16 MiB with four extents of 64 KiB.
 pub fn four_extents(path: &Path) {
     let extents: Vec<_> = (0..4)
         .map(|i| i * 4 * MIB..i * 4 * MIB + 64 * KIB)
@@ -48,7 +48,7 @@ pub fn four_extents(path: &Path) {
     sparse_file(path, 16 * MIB, &extents);
 }
 
-/// Allocated bytes.
+/// Returns the allocated bytes of a file.
 pub fn allocated(path: &Path) -> u64 {
     fs::metadata(path).unwrap().blocks() * 512
 }
@@ -61,7 +61,7 @@ pub fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
-/// The names in a directory, sorted.
+/// Returns the names in a directory, sorted.
 pub fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<_> = fs::read_dir(dir)
         .unwrap()
@@ -71,7 +71,7 @@ pub fn names(dir: &Path) -> Vec<String> {
     names
 }
 
-/// Where the file system says that data is.
+/// Returns the ranges that `SEEK_DATA` and `SEEK_HOLE` report as data.
 pub fn data_ranges(file: &File) -> Vec<Range<u64>> {
     let mut ranges = Vec::new();
     let mut at = 0;
@@ -86,7 +86,7 @@ pub fn data_ranges(file: &File) -> Vec<Range<u64>> {
     }
 }
 
-/// Compares all data of both files; holes of both are zeros anyway.
+/// Compares the data of two files. What is a hole in both isn't read.
 pub fn same_content(a: &Path, b: &Path) -> Result<(), String> {
     let (a, b) = (File::open(a).unwrap(), File::open(b).unwrap());
     let sizes = (a.metadata().unwrap().len(), b.metadata().unwrap().len());
@@ -94,13 +94,12 @@ pub fn same_content(a: &Path, b: &Path) -> Result<(), String> {
         return Err(format!("sizes differ: {sizes:?}"));
     }
     let (mut bytes_a, mut bytes_b) = (vec![0; MIB as usize], vec![0; MIB as usize]);
-    // Short ranges are read ahead: a disk that is asked for one after another takes a minute for
-    // 50,000 of them.
+    // Short ranges are read ahead: without that, 50,000 of them take a minute on a disk.
     for ranges in union(data_ranges(&a), data_ranges(&b)).chunks(512) {
         for range in ranges {
             let length = NonZero::new((range.end - range.start).min(MIB));
             for file in [&a, &b] {
-                // A hint; what can't be read is seen below.
+                // A hint: a range that can't be read fails below.
                 let _ = fadvise(file, range.start, length, Advice::WillNeed);
             }
         }
@@ -123,7 +122,7 @@ pub fn same_content(a: &Path, b: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// All that is in either of two lists of ranges, in order.
+/// Returns the union of two lists of ranges, sorted.
 fn union(a: Vec<Range<u64>>, b: Vec<Range<u64>>) -> Vec<Range<u64>> {
     let mut ranges = [a, b].concat();
     ranges.sort_by_key(|range| range.start);
@@ -144,19 +143,18 @@ pub fn assert_same(a: &Path, b: &Path) {
     }
 }
 
-/// That a copy takes no more of the disk than `data` bytes, in blocks, and what the file system
-/// needs for its own records of it.
+/// Asserts that a copy has at most `data` bytes allocated, and 64 KiB for the file system's metadata.
 #[track_caller]
 pub fn assert_allocated_at_most(path: &Path, data: u64) {
     let allocated = allocated(path);
-    let records = 64 * KIB;
+    let metadata = 64 * KIB;
     assert!(
-        allocated <= data + records,
+        allocated <= data + metadata,
         "{allocated} bytes are allocated for {data} bytes of data"
     );
 }
 
-/// Writes `text` and returns the path, for destinations that exist already.
+/// Writes a file with `text`, and returns its path.
 pub fn text_file(dir: &Path, name: &str, text: &str) -> PathBuf {
     let path = dir.join(name);
     fs::write(&path, text).unwrap();
@@ -167,7 +165,9 @@ pub fn text_file(dir: &Path, name: &str, text: &str) -> PathBuf {
 pub fn assert_text(path: &Path, text: &str) {
     match fs::read_to_string(path) {
         Ok(found) => assert_eq!(found, text),
-        Err(error) if error.kind() == ErrorKind::NotFound => panic!("{} is gone", path.display()),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            panic!("{} does not exist", path.display())
+        }
         Err(error) => panic!("{}: {error}", path.display()),
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::program::{administrators, run, try_run};
+use crate::program::{administrative, run, try_run};
 
 /// A mounted file system.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub struct FileSystem {
 }
 
 impl FileSystem {
-    /// A new empty directory, gone with the returned guard.
+    /// Makes an empty directory, which is removed when the returned guard is dropped.
     pub fn dir(&self) -> TempDir {
         tempfile::tempdir_in(&self.root).expect("a directory for a test")
     }
@@ -34,17 +34,17 @@ impl FileSystem {
     }
 }
 
-/// Whether two files can share blocks there.
+/// Whether two files can share blocks.
 pub fn reflinks(name: &str) -> bool {
     matches!(name, "xfs" | "btrfs")
 }
 
-/// Whether the kernel can be asked which blocks were written.
+/// Whether FIEMAP tells written blocks from preallocated ones.
 pub fn has_fiemap(name: &str) -> bool {
     name != "tmpfs"
 }
 
-/// Whether there is a disk, so that something can survive a power cut.
+/// Whether the files are on a disk, and can survive a power cut.
 pub fn has_disk(name: &str) -> bool {
     name != "tmpfs"
 }
@@ -55,7 +55,7 @@ pub fn is_ext4(name: &str) -> bool {
 
 pub const NAMES: [&str; 4] = ["ext4", "xfs", "btrfs", "tmpfs"];
 
-/// The directory that everything is mounted in.
+/// A directory with the mount points of the file systems.
 pub struct Mounts {
     dir: TempDir,
 }
@@ -67,8 +67,7 @@ impl Mounts {
         }
     }
 
-    /// Makes and mounts a file system of `size` bytes, which takes no room until it is used; or says
-    /// why that can't be.
+    /// Makes and mounts a file system of `size` bytes on a sparse image. Returns the reason if that fails.
     pub fn mount(&self, name: &'static str, size: u64) -> Result<FileSystem, String> {
         let root = self.dir.path().join(name);
         fs::create_dir(&root).unwrap();
@@ -91,12 +90,12 @@ impl Mounts {
 impl Drop for Mounts {
     fn drop(&mut self) {
         for name in NAMES {
-            let_go(&self.dir.path().join(name));
+            detach(&self.dir.path().join(name));
         }
     }
 }
 
-/// The smallest image that each mkfs makes, and at least 64 MiB, in bytes.
+/// Returns the smallest size that mkfs accepts, but at least 64 MiB.
 pub fn smallest(name: &str) -> u64 {
     match name {
         "xfs" => 300 << 20,
@@ -105,14 +104,14 @@ pub fn smallest(name: &str) -> u64 {
     }
 }
 
-/// Makes a file system in a file, and leaves the file's blocks allocated as they are.
+/// Makes a file system in a file, without discarding the blocks of the file.
 pub fn make_file_system(name: &str, image: &Path) -> Result<(), String> {
     let options: &[&str] = match name {
         "ext4" => &["-q", "-F", "-m", "0", "-E", "nodiscard"],
         _ => &["-q", "-f", "-K"],
     };
     try_run(
-        administrators(format!("mkfs.{name}"))
+        administrative(format!("mkfs.{name}"))
             .args(options)
             .arg(image),
     )
@@ -129,8 +128,8 @@ pub fn mount_tmpfs(root: &Path, size: u64) -> Result<(), String> {
     try_run(mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(root))
 }
 
-/// Unmounts a file system. A program that another test is just starting can keep it busy for an
-/// instant, since that has our descriptors until it is loaded.
+/// Unmounts a file system. It is tried again for 20 seconds while the file system is busy: a child that
+/// another test starts has this process's descriptors until its `exec`.
 pub fn unmount(root: &Path) -> Result<(), String> {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
@@ -141,7 +140,7 @@ pub fn unmount(root: &Path) -> Result<(), String> {
     }
 }
 
-/// Something mounted for one test, unmounted when this is dropped.
+/// A mount for one test, detached when this is dropped.
 pub struct Mounted<'a> {
     root: &'a Path,
 }
@@ -152,7 +151,7 @@ impl<'a> Mounted<'a> {
         Self { root }
     }
 
-    /// Shows a directory at `root` too.
+    /// Mounts a directory at `root`.
     pub fn bind(dir: &Path, root: &'a Path) -> Self {
         run(Command::new("mount").arg("--bind").arg(dir).arg(root));
         Self { root }
@@ -161,18 +160,18 @@ impl<'a> Mounted<'a> {
 
 impl Drop for Mounted<'_> {
     fn drop(&mut self) {
-        let_go(self.root);
+        detach(self.root);
     }
 }
 
-/// Unmounts what may be there, at the end of its use: it is out of sight at once, and gone as soon
-/// as nobody uses it.
-pub fn let_go(root: &Path) {
+/// Detaches a mount, if there is one. The file system is unmounted when its last user is gone
+/// (`MNT_DETACH`).
+pub fn detach(root: &Path) {
     let _ = Command::new("umount").arg("--lazy").arg(root).output();
 }
 
-/// A small file system for one test, mounted while this lives. One test at a time has such, so
-/// that the machine's loop devices are enough.
+/// A small file system for one test, unmounted when this is dropped. Only one exists at a time, since
+/// a machine may have as few as eight loop devices.
 pub struct Small {
     pub image: PathBuf,
     pub root: PathBuf,
@@ -205,20 +204,20 @@ impl Small {
         small
     }
 
-    /// Pulls the plug: keeps what has reached the disk at this moment, and mounts that instead.
+    /// Simulates a power cut: mounts a copy of what is on the disk at this moment.
     pub fn cut_power(&self) {
-        let picture = self.dir.path().join("picture");
+        let snapshot = self.dir.path().join("snapshot");
         run(Command::new("cp")
             .args(["--sparse=always", "--reflink=never"])
             .arg(&self.image)
-            .arg(&picture));
+            .arg(&snapshot));
         unmount(&self.root).unwrap();
-        mount_image(&picture, &self.root).unwrap();
+        mount_image(&snapshot, &self.root).unwrap();
     }
 }
 
 impl Drop for Small {
     fn drop(&mut self) {
-        let_go(&self.root);
+        detach(&self.root);
     }
 }

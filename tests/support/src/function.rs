@@ -1,30 +1,30 @@
-//! The functions that copy, each with the options that choose how the bytes are moved.
+//! The two copy functions, with the options that select how bytes are moved.
 
 use std::path::Path;
 
 use wasmtime_fast_copy::{CopyError, CopyOptions, CopyReport};
 
-/// Which of the two functions, and by how many threads.
+/// One of the two functions, with options for the number of threads and for cloning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Function {
     Fast,
     Sparse,
-    /// By two threads, however little there is to move.
-    SparseByTwo,
-    /// As on a file system whose files can't share blocks. Where a fast copy would clone, the kernel
-    /// moves the bytes.
+    /// With two threads, whatever the size.
+    SparseTwoThreads,
+    /// Without a clone, as on a file system whose files can't share blocks: the kernel moves the bytes
+    /// (`copy_file_range`) where it can.
     FastWithoutClone,
 }
 
-/// Both functions, with as many threads as they choose: one for small files.
+/// Both functions with their default number of threads: one for small files.
 pub const BOTH: [Function; 2] = [Function::Fast, Function::Sparse];
 
-/// All ways in which bytes come into a copy.
+/// Everything that moves bytes into a copy.
 pub const ALL: [Function; 4] = [
     Function::Fast,
     Function::FastWithoutClone,
     Function::Sparse,
-    Function::SparseByTwo,
+    Function::SparseTwoThreads,
 ];
 
 impl Function {
@@ -42,7 +42,7 @@ impl Function {
         match self {
             Function::Fast => options.fast_copy(src, dst),
             Function::Sparse => options.sparse_copy(src, dst),
-            Function::SparseByTwo => options.clone().workers(2).sparse_copy(src, dst),
+            Function::SparseTwoThreads => options.clone().workers(2).sparse_copy(src, dst),
             Function::FastWithoutClone => {
                 let limits = options.get_limits().clone().max_clone_extents(0);
                 options.clone().limits(limits).fast_copy(src, dst)

@@ -1,4 +1,4 @@
-//! Runs the guest components in both linker forms, and keeps what they print.
+//! Runs guest components in both linker forms, and captures their output.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ pub const FORMS: [Form; 2] = [Form::Async, Form::Sync];
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::default);
 
-/// A guest component, built from source where that can be done, else the bundled one.
+/// A guest component: built from source if there is a toolchain for WebAssembly, else the bundled one.
 #[derive(Clone, Copy, Debug)]
 pub enum Guest {
     CloneDisk,
@@ -50,7 +50,7 @@ impl Guest {
     }
 }
 
-/// Where the components are.
+/// Returns the folder of the components.
 pub fn components() -> &'static Path {
     static DIR: LazyLock<PathBuf> = LazyLock::new(|| {
         let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
@@ -60,7 +60,7 @@ pub fn components() -> &'static Path {
             .status();
         match status.map(|status| status.code()) {
             Ok(Some(0)) => built,
-            // No toolchain for WebAssembly here.
+            // There is no toolchain for WebAssembly.
             Ok(Some(3)) => {
                 assert!(
                     std::env::var_os("CI").is_none(),
@@ -102,7 +102,8 @@ impl<'a> Preopen<'a> {
 
 pub const FLAG: &str = "--probe-in-child";
 
-/// A program of its own that makes a call of the probe in a directory, to be run under strace.
+/// Returns the command line of a program that makes one call of the guest `probe` in a directory. Tests
+/// run it under strace.
 pub fn probe_in_child(form: Form, dir: &Path, args: &[&str]) -> Vec<OsString> {
     let mut program = vec![std::env::current_exe().unwrap().into_os_string()];
     program.extend([FLAG.into(), format!("{form:?}").into()]);
@@ -112,7 +113,7 @@ pub fn probe_in_child(form: Form, dir: &Path, args: &[&str]) -> Vec<OsString> {
     program
 }
 
-/// The child's side.
+/// Runs the program of [`probe_in_child`].
 pub fn main(args: &[String]) -> ExitCode {
     let [form, component, dir, args @ ..] = args else {
         panic!("{FLAG} FORM COMPONENT DIR ARG...");
@@ -130,7 +131,7 @@ pub fn main(args: &[String]) -> ExitCode {
     ExitCode::from(u8::try_from(status.unwrap()).unwrap())
 }
 
-/// What a guest printed, and its exit status.
+/// The output and the exit status of a guest.
 #[derive(Debug)]
 pub struct Output {
     pub status: i32,
@@ -138,7 +139,7 @@ pub struct Output {
     pub stderr: String,
 }
 
-/// Runs a guest to its end. A trap is a failure of the test.
+/// Runs a guest to its end. A trap fails the test.
 #[track_caller]
 pub fn run(guest: Guest, form: Form, dirs: &[Preopen<'_>], args: &[&str]) -> Output {
     run_with(guest, form, dirs, args, FastCopyCtx::new())
@@ -156,7 +157,7 @@ pub fn run_with(
         .unwrap_or_else(|trap| panic!("{args:?} in {form:?}: {trap:#}"))
 }
 
-/// The same, where what the guest sees as its standard error is a terminal.
+/// Runs a guest to its end, with a terminal as its standard error.
 #[track_caller]
 pub fn run_on_terminal(
     guest: Guest,
@@ -186,7 +187,7 @@ impl StdoutStream for Terminal {
     }
 }
 
-/// Runs a guest to its end, or says why it was trapped.
+/// Runs a guest to its end. Returns the trap if there is one.
 pub fn try_run(
     guest: Guest,
     form: Form,
@@ -200,7 +201,7 @@ pub fn try_run(
     Ok(pipes.output(status))
 }
 
-/// The same in the asynchronous form. Dropping the future ends the guest.
+/// Runs a guest to its end in the asynchronous form. Dropping the future ends the guest.
 pub async fn run_to_end(
     guest: Guest,
     dirs: &[Preopen<'_>],
@@ -213,7 +214,7 @@ pub async fn run_to_end(
     Ok(pipes.output(status))
 }
 
-/// What a guest prints to.
+/// The pipes that a guest prints to.
 struct Pipes {
     stdout: MemoryOutputPipe,
     stderr: MemoryOutputPipe,
@@ -227,7 +228,7 @@ impl Pipes {
         }
     }
 
-    /// A guest that prints to them.
+    /// Returns the context of a guest that prints to these pipes.
     fn wasi(&self, dirs: &[Preopen<'_>], args: &[&str]) -> WasiCtxBuilder {
         let mut wasi = WasiCtx::builder();
         wasi.stdout(self.stdout.clone()).stderr(self.stderr.clone());

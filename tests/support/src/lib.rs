@@ -1,5 +1,5 @@
-//! What the tests and benchmarks work with: real file systems, children that copy under strace, and
-//! guests.
+//! Support for the tests and benchmarks: real file systems, copies in child processes under strace,
+//! and guest components.
 
 pub mod child;
 pub mod command;
@@ -12,9 +12,9 @@ pub mod outcome;
 pub mod prepared;
 pub mod process_group;
 pub mod program;
-pub mod proofs;
 pub mod state;
+pub mod strategies;
 pub mod suite;
+pub mod trace_checks;
 pub mod traced;
 pub mod waiting;
-pub mod ways;

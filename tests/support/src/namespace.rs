@@ -1,10 +1,11 @@
-//! A process namespace and a mount namespace for a test program, and a directory for its files: all
-//! of it is gone when the program is.
+//! A process namespace, a mount namespace and a directory for temporary files, which all end with the
+//! test program.
 //!
-//! The program starts itself again as process 1 of a new process namespace, in a mount namespace of
-//! its own. When process 1 ends, by whatever cause, the kernel kills all others in its namespace,
-//! stopped ones too (pid_namespaces(7)); when a mount namespace has no process left, it unmounts
-//! everything there, and loop devices that clear themselves are free (`mount -o loop` makes such).
+//! The program runs itself again as process 1 of a new process namespace, in a new mount namespace.
+//! When process 1 ends, whatever the cause, the kernel kills all other processes of the namespace,
+//! also stopped ones (pid_namespaces(7)). When the last process of a mount namespace ends, the kernel
+//! unmounts everything in it, and detaches loop devices with the autoclear flag, which `mount -o loop`
+//! sets.
 
 use std::ffi::{CStr, c_int};
 use std::fs;
@@ -17,16 +18,16 @@ use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
-/// Set for the program that runs in the namespaces, and for the children that it starts.
+/// The environment variable that is set for the program in the namespaces and its children.
 pub const INSIDE: &str = "FAST_COPY_TEST_NAMESPACE";
 
-/// The signals that ask a program to end.
+/// The signals that end a program by default, and that terminals and `timeout` send.
 const TERMINATING: [c_int; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
 
-/// Starts this program again in namespaces of its own, and exits as it does, unless it runs in them
-/// already. Returns why that can't be, if so.
+/// Runs this program again in new namespaces, and exits with its status, unless it runs in them already.
+/// Returns the reason if that fails.
 ///
-/// To be called before the first thread is started.
+/// Must be called before the process has a second thread.
 pub fn enter() -> Result<(), String> {
     match std::env::var_os(INSIDE) {
         Some(_) => prepare().map_err(|error| format!("a mount namespace: {error}")),
@@ -34,16 +35,16 @@ pub fn enter() -> Result<(), String> {
     }
 }
 
-/// Prepares the namespaces, as their first process.
+/// Prepares the namespaces, as process 1.
 fn prepare() -> rustix::io::Result<()> {
-    // A signal that has no handler isn't delivered to process 1.
+    // The kernel drops signals to process 1 that have no handler.
     handle_termination(exit_at_once);
     unshare(UnshareFlags::NEWNS)?;
     mount_change(
         "/",
         MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
     )?;
-    // The old one shows the numbers that processes have outside.
+    // The present one shows the process IDs of the outer namespace.
     mount("proc", "/proc", "proc", MountFlags::empty(), None::<&CStr>)
 }
 
@@ -58,7 +59,7 @@ fn run_inside() -> std::io::Result<()> {
         .args(std::env::args_os().skip(1))
         .env(INSIDE, "1")
         .env("TMPDIR", files.path());
-    let mut inside = spawn_to_die_with_this(&mut command)?;
+    let mut inside = spawn_killed_with_parent(&mut command)?;
     PROCESS_1.store(inside.id() as i32, Ordering::Relaxed);
     handle_termination(kill_process_1);
     let status = inside.wait();
@@ -66,55 +67,58 @@ fn run_inside() -> std::io::Result<()> {
     exit_as(status?);
 }
 
-#[expect(unsafe_code, reason = "descriptors could stay in use elsewhere")]
+#[expect(unsafe_code, reason = "unshare can invalidate descriptors")]
 fn unshare(what: UnshareFlags) -> rustix::io::Result<()> {
-    // SAFETY: this leaves the descriptors alone (`CLONE_FILES`).
+    // SAFETY: without `CLONE_FILES` all descriptors stay valid.
     unsafe { unshare_unsafe(what) }
 }
 
-/// Starts a program that is killed when this thread ends.
+/// Starts a program that the kernel kills when this thread ends.
 #[expect(unsafe_code, reason = "a call between fork and exec")]
-fn spawn_to_die_with_this(command: &mut Command) -> std::io::Result<Child> {
-    let die_too = || set_parent_process_death_signal(Some(Signal::KILL)).map_err(Into::into);
-    // SAFETY: it is one system call.
-    unsafe { command.pre_exec(die_too) }.spawn()
+fn spawn_killed_with_parent(command: &mut Command) -> std::io::Result<Child> {
+    let die_with_parent =
+        || set_parent_process_death_signal(Some(Signal::KILL)).map_err(Into::into);
+    // SAFETY: the function makes one system call.
+    unsafe { command.pre_exec(die_with_parent) }.spawn()
 }
 
-/// Process 1 of the namespace, as it is numbered outside.
+/// The process ID of process 1 in the outer namespace.
 static PROCESS_1: AtomicI32 = AtomicI32::new(0);
 
-/// The signal that ends this program once process 1 has ended.
+/// The signal that this program got, and ends by once process 1 has ended.
 static ENDED_BY: AtomicI32 = AtomicI32::new(0);
 
 type Handler = extern "C" fn(c_int);
 
-#[expect(unsafe_code, reason = "the standard library's exit runs handlers")]
+#[expect(unsafe_code, reason = "std::process::exit is not signal-safe")]
 extern "C" fn exit_at_once(signal: c_int) {
     // SAFETY: signal handlers may call it (signal-safety(7)).
     unsafe { libc::_exit(128 + signal) }
 }
 
-#[expect(unsafe_code, reason = "no Rust function promises to be signal-safe")]
+#[expect(
+    unsafe_code,
+    reason = "no function of rustix promises to be signal-safe"
+)]
 extern "C" fn kill_process_1(signal: c_int) {
     ENDED_BY.store(signal, Ordering::Relaxed);
-    // SAFETY: signal handlers may call it (signal-safety(7)). The process isn't reaped before its
-    // number is taken away.
+    // SAFETY: signal handlers may call it (signal-safety(7)).
     unsafe {
         libc::kill(PROCESS_1.load(Ordering::Relaxed), libc::SIGKILL);
     }
 }
 
-#[expect(unsafe_code, reason = "the standard library knows no signals")]
+#[expect(unsafe_code, reason = "the standard library has no signal handlers")]
 fn handle_termination(handler: Handler) {
     for signal in TERMINATING {
-        // SAFETY: both handlers only make system calls that signal handlers may make.
+        // SAFETY: both handlers make only system calls that are signal-safe.
         let before = unsafe { libc::signal(signal, handler as libc::sighandler_t) };
         assert_ne!(before, libc::SIG_ERR);
     }
 }
 
-/// Ends this program as the one inside has ended, or as a signal has asked for.
-#[expect(unsafe_code, reason = "the standard library knows no signals")]
+/// Ends this program by the signal that it got, or else with the status of process 1.
+#[expect(unsafe_code, reason = "the standard library has no signal handlers")]
 fn exit_as(status: ExitStatus) -> ! {
     match (ENDED_BY.load(Ordering::Relaxed), status.code()) {
         (0, Some(code)) => std::process::exit(code),
@@ -123,7 +127,7 @@ fn exit_as(status: ExitStatus) -> ! {
             std::process::exit(128 + status.signal().unwrap_or(0))
         }
         (signal, _) => {
-            // SAFETY: with its default action, the signal ends this program.
+            // SAFETY: these are system calls; the signal's default action ends this program.
             unsafe {
                 libc::signal(signal, libc::SIG_DFL);
                 libc::raise(signal);

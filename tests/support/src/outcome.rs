@@ -1,13 +1,13 @@
-//! What a child that copied printed at its end.
+//! The result of a copy in a child process.
 
-/// What a child said at its end.
+/// The result of a copy in a child process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The method and the number of bytes copied.
     Ok(String, u64),
-    /// The kind of the error, and its error number if any.
+    /// The kind of the error, and its error number if it has one.
     Err(String, Option<i32>),
-    /// It was killed by a signal.
+    /// The signal that killed the child.
     Killed(i32),
 }
 

@@ -1,4 +1,4 @@
-//! A source to be copied by one way, as often as need be, and what must hold of each of its copies.
+//! A source for repeated copies by one strategy, and assertions about each copy.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -10,58 +10,61 @@ use wasmtime_fast_copy::STAGING_PREFIX;
 use crate::files::{KIB, MIB, allocated, exists, names, same_content, write_data};
 use crate::filesystems::FileSystem;
 use crate::outcome::Outcome;
+use crate::strategies::{Strategy, strategies_on};
 use crate::traced::{Call, Copy, Stopped};
-use crate::ways::{Way, ways_on};
 
-/// All ways that this file system knows, each with a source of its own.
+/// Returns a source for each strategy that applies to the file system.
 pub fn prepared(fs: &FileSystem) -> impl Iterator<Item = Prepared> {
-    ways_on(fs).map(|way| Prepared::new(way, fs, fs.dir()))
+    strategies_on(fs).map(|strategy| Prepared::new(strategy, fs, fs.dir()))
 }
 
-/// The source's permission bits, with one that no copy gets.
+/// The permission bits of the source, with set-user-ID, which no copy gets.
 const MODE: u32 = 0o4751;
 
-/// What a copy may have of them.
+/// The permission bits of a copy.
 const COPIED_MODE: u32 = 0o751;
 
 const OLD: &str = "old";
 
-/// A directory with a source in it, to be copied by one way as often as need be.
+/// A directory with a source in it, for repeated copies by one strategy.
 pub struct Prepared {
-    pub way: &'static Way,
+    pub strategy: &'static Strategy,
     pub src: PathBuf,
     pub dst: PathBuf,
     dir: TempDir,
     options: Vec<&'static str>,
     injections: Vec<String>,
-    /// What may be allocated of the copy: what the source has that was written.
+    /// The most bytes that may be allocated of a copy: the written ones of the source.
     written: u64,
 }
 
 impl Prepared {
-    pub fn new(way: &'static Way, fs: &FileSystem, dir: TempDir) -> Self {
+    pub fn new(strategy: &'static Strategy, fs: &FileSystem, dir: TempDir) -> Self {
         let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
-        let (data, zeros) = thorny_file(&src, way.by_two);
-        let mut injections: Vec<_> = way.injections.iter().map(|one| one.to_string()).collect();
-        if way.named {
-            let number = Copy::new(way.function, &src, &dst).number_of("openat", "O_TMPFILE");
+        let (data, zeros) = difficult_source(&src, strategy.two_threads);
+        let mut injections: Vec<_> = strategy
+            .injections
+            .iter()
+            .map(|one| one.to_string())
+            .collect();
+        if strategy.named {
+            let number = Copy::new(strategy.function, &src, &dst).number_of("openat", "O_TMPFILE");
             injections.push(format!("openat:error=EOPNOTSUPP:when={number}"));
         }
-        // Without FIEMAP nobody can tell which zeros were written.
-        let digs = way.digs || !fs.has_fiemap();
+        // Without FIEMAP, written zeros can't be told from preallocated blocks.
+        let digs = strategy.digs || !fs.has_fiemap();
         Self {
-            way,
+            strategy,
             src,
             dst,
             dir,
-            options: way.options.to_vec(),
+            options: strategy.options.to_vec(),
             injections,
             written: if digs { data } else { data + zeros },
         }
     }
 
-    /// Whether a call is tampered with already, so that the copy comes this way: strace can do one
-    /// thing to a call.
+    /// Whether the strategy needs an injection into this call: strace takes only one for each call.
     pub fn needs(&self, call: &str) -> bool {
         self.injections
             .iter()
@@ -76,32 +79,32 @@ impl Prepared {
         self.dir.path()
     }
 
-    /// Puts everything back to how it was before a copy.
+    /// Restores the destination to its state before a copy.
     fn reset(&self) {
         let _ = fs::remove_file(&self.dst);
-        if self.way.replaces {
+        if self.strategy.replaces {
             fs::write(&self.dst, OLD).unwrap();
         }
     }
 
-    /// Copies, with more options and more calls tampered with.
+    /// Copies, with more options and more injections.
     pub fn run(&self, options: &[&str], injections: &[&str]) -> Outcome {
         self.with(options, injections, |copy, injections| {
             copy.run_injected(injections)
         })
     }
 
-    /// Copies and returns the outcome, with all calls that the copy made.
+    /// Copies. Also returns the system calls of the copy.
     pub fn calls(&self) -> (Outcome, Vec<Call>) {
-        // So that each of two threads has a batch before the other one has moved all.
-        let hold: &[&str] = match self.way.by_two {
+        // The delay gives each of two threads a batch before the other one has moved all of them.
+        let hold: &[&str] = match self.strategy.two_threads {
             true => &["pwrite64:delay_enter=100000:when=3"],
             false => &[],
         };
         self.with(&[], hold, |copy, injections| copy.calls(injections))
     }
 
-    /// Starts a copy, to be stopped when it has made the given call.
+    /// Starts a copy, and waits until it is stopped at the given call.
     pub fn start_and_stop_at(&self, call: &str) -> Stopped {
         self.with(&[], &[], |copy, injections| {
             copy.start_and_stop_at(call, injections)
@@ -124,59 +127,59 @@ impl Prepared {
         let own = self.injections.iter().map(String::as_str);
         let injections: Vec<&str> = own.chain(injections.iter().copied()).collect();
         run(
-            Copy::new(self.way.function, &self.src, &self.dst).options(&options),
+            Copy::new(self.strategy.function, &self.src, &self.dst).options(&options),
             &injections,
         )
     }
 
-    /// That a copy came by this way.
+    /// Asserts that a copy used the strategy.
     #[track_caller]
-    pub fn assert_taken(&self, outcome: &Outcome, calls: &[Call]) {
-        let name = self.way.name;
-        if let Err(missing) = (self.way.taken)(outcome, calls, self.written, self.size()) {
+    pub fn assert_strategy(&self, outcome: &Outcome, calls: &[Call]) {
+        let name = self.strategy.name;
+        if let Err(missing) = (self.strategy.check)(outcome, calls, self.written, self.size()) {
             let lines: Vec<_> = calls.iter().map(|call| short(&call.line)).collect();
             panic!("{name}: {missing}: {outcome:?}, {lines:#?}");
         }
     }
 
-    /// That the destination is as it was before the copy, and that nothing else is left.
+    /// Asserts that the destination is as it was before the copy, and that no other name is left.
     #[track_caller]
     pub fn assert_as_before(&self, what: &str) {
-        let name = self.way.name;
+        let name = self.strategy.name;
         assert!(
             self.is_as_before(),
             "{name}: {what}: the destination has changed"
         );
-        self.assert_nothing_else(what);
+        self.assert_no_other_name(what);
     }
 
     pub fn is_as_before(&self) -> bool {
-        match self.way.replaces {
+        match self.strategy.replaces {
             true => fs::read(&self.dst).is_ok_and(|bytes| bytes == OLD.as_bytes()),
             false => !exists(&self.dst),
         }
     }
 
-    /// That the copy is complete, no denser and no more open than its source, and that nothing else
-    /// is left.
+    /// Asserts that the copy is complete, has no more allocated and no more permissions than its source,
+    /// and that no other name is left.
     #[track_caller]
     pub fn assert_complete(&self, what: &str) {
         self.assert_cloned(what);
-        if !self.way.clones() {
-            // What the file system needs for its own records of it.
+        if !self.strategy.clones() {
+            // 64 KiB for the file system's metadata.
             let (allocated, most) = (allocated(&self.dst), self.written + 64 * KIB);
-            let name = self.way.name;
+            let name = self.strategy.name;
             assert!(
                 allocated <= most,
-                "{name}: {what}: {allocated} bytes for {most}"
+                "{name}: {what}: {allocated} bytes allocated, at most {most} expected"
             );
         }
     }
 
-    /// The same, but for what is allocated: a clone has what its source has.
+    /// Asserts the same but for what is allocated, where a clone has what its source has.
     #[track_caller]
     pub fn assert_cloned(&self, what: &str) {
-        let name = self.way.name;
+        let name = self.strategy.name;
         if let Err(difference) = same_content(&self.src, &self.dst) {
             panic!("{name}: {what}: {difference}");
         }
@@ -186,30 +189,30 @@ impl Prepared {
             0,
             "{name}: {what}: the mode is {mode:o}"
         );
-        self.assert_nothing_else(what);
+        self.assert_no_other_name(what);
     }
 
-    /// That the copy has all permission bits that it may have.
+    /// Asserts that the copy has all permission bits of the source but set-user-ID.
     #[track_caller]
     pub fn assert_mode(&self) {
         let mode = fs::metadata(&self.dst).unwrap().permissions().mode();
-        assert_eq!(mode & 0o7777, COPIED_MODE, "{}", self.way.name);
+        assert_eq!(mode & 0o7777, COPIED_MODE, "{}", self.strategy.name);
     }
 
     #[track_caller]
-    fn assert_nothing_else(&self, what: &str) {
+    fn assert_no_other_name(&self, what: &str) {
         let names = names(self.dir());
         let known = |name: &String| ["src", "dst", "lost+found"].contains(&name.as_str());
         assert!(
             names.iter().all(known),
             "{}: {what}: {names:?}",
-            self.way.name
+            self.strategy.name
         );
     }
 
-    /// Takes away the one name that a kill may leave, if it is there.
+    /// Returns the staging name that a kill has left, if there is one.
     #[track_caller]
-    pub fn sweep(&self) -> Option<PathBuf> {
+    pub fn staging_name(&self) -> Option<PathBuf> {
         let left = |name: &String| {
             name.strip_prefix(STAGING_PREFIX).is_some_and(|digits| {
                 digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
@@ -224,12 +227,13 @@ fn short(line: &str) -> &str {
     line.get(..120).unwrap_or(line)
 }
 
-/// A source with all that makes copying hard: holes, zeros that were written and blocks that nobody
-/// wrote, both of which look like data, and an odd end. All of it is on the disk. Returns how many
-/// bytes of data it has, and how many zeros that were written, in blocks.
+/// Makes a source with data, holes, written zeros and preallocated blocks, both of which `SEEK_DATA`
+/// reports as data, and an end that is not a multiple of the block size. All of it is on the disk.
+/// Returns the bytes of data and of written zeros, in whole blocks.
 ///
-/// A `long` one has extents for more than two batches, and pieces that the disk is told of early.
-fn thorny_file(path: &Path, long: bool) -> (u64, u64) {
+/// A `long` source has extents for more than two batches, and pieces that are long enough for early
+/// writeback.
+fn difficult_source(path: &Path, long: bool) -> (u64, u64) {
     let block = 4 * KIB;
     let mut data = vec![
         0..64 * KIB,
@@ -257,7 +261,7 @@ fn thorny_file(path: &Path, long: bool) -> (u64, u64) {
         .unwrap();
     fs::set_permissions(path, PermissionsExt::from_mode(MODE)).unwrap();
     file.sync_all().unwrap();
-    // Now the page cache holds all of it.
+    // This brings all of it into the page cache.
     fs::read(path).unwrap();
     let bytes = data
         .iter()

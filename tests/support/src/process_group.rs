@@ -1,4 +1,4 @@
-//! A program that is killed, with all that it has started, when its test is done with it.
+//! A child process that is killed, with all processes that it has started, when it goes out of scope.
 
 use std::fs;
 use std::io::{self, Read};
@@ -14,27 +14,27 @@ use rustix::process::{
     waitpgid,
 };
 
-/// How long the kernel may take to end processes that were killed: one that writes to a disk isn't
-/// interrupted.
-const KILLED: Duration = Duration::from_secs(60);
+/// How long a killed process may take to end: one that waits for a disk isn't interrupted.
+const KILL_LIMIT: Duration = Duration::from_secs(60);
 
-/// A program that leads a process group of its own. What is left of the group is killed and reaped
-/// when this is dropped, or when the program has ended.
+/// A program that leads a process group. The rest of the group is killed and reaped when the program
+/// has ended, and all of it when this is dropped.
 #[derive(Debug)]
 pub struct ProcessGroup {
     leader: Child,
-    /// None: it was reaped.
+    /// `None` once it is reaped.
     group: Option<Pid>,
 }
 
 impl ProcessGroup {
+    /// Starts a program as the leader of a new process group.
     pub fn spawn(command: &mut Command) -> io::Result<Self> {
         let leader = command.process_group(0).spawn()?;
         let group = Some(Pid::from_child(&leader));
         Ok(Self { leader, group })
     }
 
-    /// The number of the leader.
+    /// Returns the process ID of the leader.
     pub fn id(&self) -> u32 {
         self.leader.id()
     }
@@ -49,7 +49,7 @@ impl ProcessGroup {
         let Some(group) = self.group else {
             return true;
         };
-        // The leader isn't reaped, so this is it.
+        // The leader isn't reaped yet, so no other process has its ID.
         let leader = pidfd_open(group, PidfdFlags::empty()).expect("the leader of a process group");
         let deadline = Instant::now() + time;
         loop {
@@ -64,8 +64,8 @@ impl ProcessGroup {
         }
     }
 
-    /// Waits until the program ends, at most for `time`, and returns what it printed to its pipes.
-    /// `None` if it hasn't ended: it is killed then.
+    /// Waits until the program ends, at most for `time`, and returns its output. If it hasn't ended then,
+    /// kills it and returns `None`.
     pub fn output_within(mut self, time: Duration) -> Option<Output> {
         if !self.ends_within(time) {
             return None;
@@ -78,14 +78,15 @@ impl ProcessGroup {
         })
     }
 
-    /// Kills what is left of the group and reaps it. Returns the leader's status.
+    /// Kills and reaps the group. Returns the status of the leader.
     ///
-    /// Orphans of the group are children of this process if it is process 1.
+    /// In a process namespace ([`crate::namespace`]), orphans of the group become children of this
+    /// process, which can reap them.
     fn end(&mut self) -> Option<ExitStatus> {
         let group = self.group.take()?;
-        // No other group can have this number before the leader is reaped.
+        // The leader isn't reaped yet, so no other group has this ID.
         let _ = kill_process_group(group, Signal::KILL);
-        let deadline = Instant::now() + KILLED;
+        let deadline = Instant::now() + KILL_LIMIT;
         let mut leaders_status = None;
         loop {
             while let Ok(Some((process, status))) = waitpgid(group, WaitOptions::NOHANG) {
@@ -97,7 +98,7 @@ impl ProcessGroup {
                 return leaders_status;
             }
             if Instant::now() > deadline {
-                eprintln!("Process group {group:?} is still there after {KILLED:?}.");
+                eprintln!("Process group {group:?} still exists {KILL_LIMIT:?} after SIGKILL.");
                 return leaders_status;
             }
             thread::sleep(Duration::from_millis(1));
@@ -111,7 +112,7 @@ impl Drop for ProcessGroup {
     }
 }
 
-/// Returns the first child of a process.
+/// Returns the process ID of the first child of a process.
 pub fn child_of(pid: u32) -> Option<u32> {
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
     children.split_whitespace().next()?.parse().ok()

@@ -1,17 +1,17 @@
-//! Runs other programs that must succeed.
+//! Programs that must succeed.
 
 use std::ffi::OsStr;
 use std::process::{Command, Stdio};
 
-/// A program for administrators: Debian keeps them where only root's login has its PATH.
-pub fn administrators(name: impl AsRef<OsStr>) -> Command {
+/// Returns a command for a program of `/usr/sbin` or `/sbin`, which may be missing in `PATH`.
+pub fn administrative(name: impl AsRef<OsStr>) -> Command {
     let path = std::env::var("PATH").unwrap_or_default();
     let mut command = Command::new(name);
     command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
     command
 }
 
-/// Runs a program, or says why it failed.
+/// Runs a program. Returns its command line, status and errors if it fails.
 pub fn try_run(command: &mut Command) -> Result<(), String> {
     match command.stdin(Stdio::null()).output() {
         Ok(output) if output.status.success() => Ok(()),
@@ -24,7 +24,7 @@ pub fn try_run(command: &mut Command) -> Result<(), String> {
     }
 }
 
-/// Runs a program that must succeed.
+/// Runs a program, and fails the test if it fails.
 #[track_caller]
 pub fn run(command: &mut Command) {
     if let Err(failure) = try_run(command) {

@@ -1,4 +1,4 @@
-//! A store's data without a store: to make a guest's calls without a guest.
+//! The data of a store, to make the calls of a guest without a guest.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use wasmtime_fast_copy::{FastCopyCtx, FastCopyCtxBuilder, FastCopyCtxView};
 use wasmtime_wasi::filesystem::{Descriptor, Dir};
 use wasmtime_wasi::{FsPerms, OpenMode};
 
-/// What a guest gets, or a trap.
+/// The result of a call for a guest, or a trap.
 pub type Answer<T> = wasmtime::Result<Result<T, CopyError>>;
 
-/// A store's data, with one directory open in its table.
+/// The data of a store, with one directory open in its table.
 pub struct State {
     pub ctx: FastCopyCtx,
     pub table: ResourceTable,
@@ -25,7 +25,7 @@ pub struct State {
 }
 
 impl State {
-    /// With a temporary directory of its own.
+    /// Makes a state with a temporary directory.
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let state = Self::in_dir(dir.path(), FastCopyCtx::new());
@@ -35,6 +35,7 @@ impl State {
         }
     }
 
+    /// Makes a state with an existing directory.
     pub fn in_dir(dir: &Path, ctx: FastCopyCtx) -> Self {
         let mut state = Self {
             ctx,
@@ -47,7 +48,7 @@ impl State {
         state
     }
 
-    /// The same directory and table with another context.
+    /// Replaces the context.
     pub fn with(self, ctx: FastCopyCtxBuilder) -> Self {
         self.with_ctx(ctx.build())
     }
@@ -63,12 +64,12 @@ impl State {
         }
     }
 
-    /// The handle of the directory, as a call borrows it.
+    /// Returns the handle of the directory, as an argument of a call.
     pub fn borrow(&self) -> Resource<Descriptor> {
         Resource::new_borrow(self.handle)
     }
 
-    /// The path of the directory.
+    /// Returns the path of the directory.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -116,7 +117,7 @@ impl State {
         inspect::Host::disk_usage(&mut self.view(), dir, path.into())
     }
 
-    /// Closes the directory, and returns whether the table is empty then.
+    /// Closes the directory. Returns whether the table is empty then.
     pub fn close(&mut self) -> bool {
         let dir: Resource<Descriptor> = Resource::new_own(self.handle);
         self.table.delete(dir).unwrap();

@@ -1,4 +1,4 @@
-//! A test program whose tests run once on each of several file systems.
+//! A test program that runs each of its tests on several file systems.
 
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
@@ -8,15 +8,15 @@ use libtest_mimic::{Arguments, Trial};
 use crate::filesystems::{FileSystem, Mounts};
 use crate::{child, guest_host, namespace};
 
-/// A test, run once on each file system that it applies to.
+/// A test, which runs once on each file system that it applies to.
 pub struct Test {
     pub name: &'static str,
     pub run: fn(&FileSystem),
     pub applies_to: fn(&str) -> bool,
 }
 
-/// Names the tests of a module by their functions, and says which of them are only for some file
-/// systems.
+/// Declares the tests of a module: functions, each with a condition if it applies to some file systems
+/// only.
 #[macro_export]
 macro_rules! tests {
     ($($name:ident $(where $condition:path)?),+ $(,)?) => {
@@ -33,6 +33,7 @@ pub fn everywhere(_file_system: &str) -> bool {
     true
 }
 
+/// The tests of a program, and what they need.
 pub struct Suite<'a> {
     pub file_systems: &'a [&'static str],
     /// The size of each file system, in bytes.
@@ -45,10 +46,11 @@ pub struct Suite<'a> {
 }
 
 impl Suite<'_> {
-    /// Runs the tests as `main` of their program, which is also its own child program.
+    /// Runs the tests, as the `main` function of their program. The program also runs itself as a child,
+    /// which [`child`] and [`guest_host`] do.
     ///
-    /// Where file systems can't be mounted, or a program is missing, the tests are ignored, with the
-    /// reason; with `CI` set that is a failure.
+    /// Tests whose file system can't be mounted, and all tests if a program is missing, are ignored with
+    /// the reason. If `CI` is set, the program fails then.
     pub fn main(&self) -> ExitCode {
         let args: Vec<String> = std::env::args().collect();
         match args.get(1).map(String::as_str) {
@@ -81,7 +83,7 @@ impl Suite<'_> {
         let conclusion = libtest_mimic::run(&arguments, trials);
         drop(mounts);
         if ignored && std::env::var_os("CI").is_some() {
-            eprintln!("In CI nothing may be ignored.");
+            eprintln!("In CI no test may be ignored.");
             return ExitCode::FAILURE;
         }
         conclusion.exit_code()
@@ -95,7 +97,7 @@ impl Suite<'_> {
                 let (fs, missing, run) = (fs.clone(), fs.is_none(), test.run);
                 let title = format!("{name}::{module}::{}", test.name);
                 let trial = Trial::test(title, move || {
-                    run(fs.as_deref().ok_or("there is no such file system here")?);
+                    run(fs.as_deref().ok_or("the file system is not mounted")?);
                     Ok(())
                 });
                 trials.push(trial.with_ignored_flag(missing));

@@ -1,5 +1,5 @@
-//! Copies by a child, under strace: to make a system call fail, to stop the copy at one, to kill it
-//! there, or to read which calls it made.
+//! Copies in child processes under strace, which makes system calls fail, stops or kills the copy at
+//! one, and records all of them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +17,7 @@ use crate::function::Function;
 use crate::outcome::Outcome;
 use crate::process_group::{ProcessGroup, child_of};
 
-/// A copy to be made by a child.
+/// A copy for a child process to make.
 pub struct Copy<'a> {
     pub function: Function,
     pub src: &'a Path,
@@ -66,14 +66,13 @@ impl<'a> Copy<'a> {
         finish(start(&mut command)).0
     }
 
-    /// Runs the child with system calls tampered with, each as strace's `-e inject=` takes it.
+    /// Runs the child with injections, each as strace's option `-e inject=` takes it.
     pub fn run_injected(&self, injections: &[&str]) -> Outcome {
         let traced = injected(injections);
         self.traced(&traced, injections).finish().0
     }
 
-    /// Runs the child and returns the system calls that it made from its first touch of the source
-    /// on, a line each.
+    /// Runs the child. Also returns its system calls, a line each, from the first that names the source.
     pub fn trace(&self) -> (Outcome, Vec<String>) {
         self.trace_injected(&[])
     }
@@ -89,7 +88,8 @@ impl<'a> Copy<'a> {
         (outcome, calls)
     }
 
-    /// The calls of the copy itself, between those that start the child and its last word.
+    /// Runs the child with injections. Also returns the system calls of the copy: from the first that
+    /// names the source to the one that prints the outcome.
     pub fn calls(&self, injections: &[&str]) -> (Outcome, Vec<Call>) {
         let (outcome, log) = self.traced("all", injections).finish();
         let path = self.src.to_str().unwrap();
@@ -122,7 +122,7 @@ impl<'a> Copy<'a> {
         (outcome, calls)
     }
 
-    /// Starts the child, to be stopped when it has made the given call (`pread64:when=3`).
+    /// Starts the child, and waits until strace has stopped it at a call (`pread64:when=3`).
     pub fn start_and_stop_at(&self, call: &str, injections: &[&str]) -> Stopped {
         let stop = format!("{call}:signal=SIGSTOP");
         let mut all = vec![stop.as_str()];
@@ -130,15 +130,15 @@ impl<'a> Copy<'a> {
         self.traced(&injected(&all), &all).wait_until_stopped()
     }
 
-    /// Under strace, which logs the calls to be `traced`.
+    /// Starts the child under strace, which records the calls named in `traced`.
     fn traced(&self, traced: &str, injections: &[&str]) -> Traced {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("log");
         let mut command = Command::new("strace");
-        // Long strings: paths are looked for in the log.
+        // The strings must be long enough for the paths that are searched for.
         command.args(["-f", "-qq", "-s", "300", "-o"]).arg(&log);
         command.args(["-e", &format!("trace={traced}")]);
-        // Nor does it stop the child at any other then. But so strace 6.1 sends no signals.
+        // With it strace stops the child at the injected calls only. strace 6.1 sends no signals then.
         let sends = injections.iter().any(|one| one.contains("signal="));
         if !sends && traced != "all" {
             command.arg("--seccomp-bpf");
@@ -151,7 +151,7 @@ impl<'a> Copy<'a> {
         Traced { strace, log, dir }
     }
 
-    /// How many calls named `call` the child makes before it touches the source.
+    /// Runs the child. Returns how many calls named `call` come before the first that names the source.
     pub fn calls_before(&self, call: &str) -> usize {
         let (_, log) = self.traced("all", &[]).finish();
         let opening = format!(" {call}(");
@@ -162,8 +162,8 @@ impl<'a> Copy<'a> {
             .count()
     }
 
-    /// Which of the calls named `call` in a run is the first whose line has `part` in it, for
-    /// `when=`.
+    /// Runs the child. Returns the number, as `when=` takes it, of the first call named `call` whose
+    /// line contains `part`.
     pub fn number_of(&self, call: &str, part: &str) -> usize {
         let (_, log) = self.traced("all", &[]).finish();
         let _ = fs::remove_file(self.dst);
@@ -175,7 +175,7 @@ impl<'a> Copy<'a> {
     }
 }
 
-/// The names of the calls that are tampered with, as strace's `-e trace=` takes them.
+/// Returns the names of the injected calls, as strace's option `-e trace=` takes them.
 fn injected(injections: &[&str]) -> String {
     if injections.is_empty() {
         return "all".to_owned();
@@ -187,20 +187,20 @@ fn injected(injections: &[&str]) -> String {
     names.collect::<Vec<_>>().join(",")
 }
 
-/// A system call that a copy made.
+/// A system call of a copy.
 #[derive(Clone, Debug)]
 pub struct Call {
     pub thread: String,
     pub name: String,
-    /// Which of its thread's calls of this name it is, from the start of the program on: for
-    /// `when=`.
+    /// Its number among the calls of its thread with this name since the start of the program, as
+    /// `when=` takes it.
     pub number: usize,
-    /// All of it, with its result if no other thread's call came between.
+    /// The line of the log. It ends before the result if a call of another thread came between.
     pub line: String,
 }
 
 impl Call {
-    /// What it returned, if that was a number of bytes.
+    /// Returns its result if that is a number of bytes, else 0.
     pub fn bytes(&self) -> u64 {
         let result = self.line.rsplit("= ").next();
         result.and_then(|text| text.parse().ok()).unwrap_or(0)
@@ -208,14 +208,14 @@ impl Call {
 }
 
 struct Traced {
-    /// With the copy, which it traces.
+    /// The group of strace and the child.
     strace: ProcessGroup,
     log: PathBuf,
     dir: TempDir,
 }
 
 impl Traced {
-    /// The outcome and strace's log.
+    /// Waits for the end. Returns the outcome and strace's log.
     fn finish(self) -> (Outcome, String) {
         let outcome = finish(self.strace).0;
         (outcome, fs::read_to_string(&self.log).unwrap_or_default())
@@ -224,7 +224,7 @@ impl Traced {
     fn wait_until_stopped(self) -> Stopped {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
-            // strace's own word for it: a traced process looks stopped at every call.
+            // A traced process is in a stopped state at every call, so the log has to tell.
             let log = fs::read_to_string(&self.log).unwrap_or_default();
             if log.contains("--- stopped by SIGSTOP ---") {
                 let pid = child_of(self.strace.id()).expect("the stopped child");
@@ -245,7 +245,7 @@ impl std::fmt::Debug for Traced {
     }
 }
 
-/// A copy that stands still.
+/// A copy stopped by SIGSTOP.
 pub struct Stopped {
     traced: Traced,
     pid: u32,
@@ -256,7 +256,7 @@ impl Stopped {
         self.pid
     }
 
-    /// Lets the copy go on to its end, past the same call of another thread too.
+    /// Continues the copy until it ends, also if the same call of another thread stops it again.
     pub fn go_on(self) -> Outcome {
         let deadline = Instant::now() + Duration::from_secs(60);
         while child_of(self.traced.strace.id()) == Some(self.pid) {
@@ -269,14 +269,14 @@ impl Stopped {
         self.traced.finish().0
     }
 
-    /// Kills the copy where it stands.
+    /// Kills the stopped copy.
     pub fn kill(self) -> Outcome {
         signal(self.pid, Signal::KILL);
         self.traced.finish().0
     }
 }
 
-/// Sends a signal, unless the process has just ended.
+/// Sends a signal. A process that has ended is no error.
 fn signal(pid: u32, signal: Signal) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     match kill_process(pid.expect("a process"), signal) {
@@ -285,18 +285,18 @@ fn signal(pid: u32, signal: Signal) {
     }
 }
 
-/// How long a child may take. One that hangs fails its test then.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// The time limit of a child. One that takes longer is killed and fails its test.
+const LIMIT: Duration = Duration::from_secs(600);
 
 fn start(command: &mut Command) -> ProcessGroup {
     ProcessGroup::spawn(command).unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
-/// Waits for a child, and returns its outcome and all of its output.
+/// Waits for a child. Returns its outcome and its output.
 #[track_caller]
 fn finish(child: ProcessGroup) -> (Outcome, String) {
-    let output = child.output_within(PATIENCE);
-    let output = output.unwrap_or_else(|| panic!("the copy hasn't ended within {PATIENCE:?}"));
+    let output = child.output_within(LIMIT);
+    let output = output.unwrap_or_else(|| panic!("the copy has not ended within {LIMIT:?}"));
     let text = String::from_utf8(output.stdout).unwrap();
     if let Some(signal) = output.status.signal() {
         return (Outcome::Killed(signal), text);
@@ -308,7 +308,10 @@ fn finish(child: ProcessGroup) -> (Outcome, String) {
             let number = number.parse().unwrap();
             Outcome::Err(kind.to_string(), (number != 0).then_some(number))
         }
-        _ => panic!("the child said {text:?} and ended with {}", output.status),
+        _ => panic!(
+            "the child printed {text:?} and ended with {}",
+            output.status
+        ),
     };
     (outcome, text)
 }

@@ -1,13 +1,13 @@
-//! Bounds for work that must not wait.
+//! A time limit for calls that must not block.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// Runs what must not wait for anything that never comes.
+/// Runs `work` on a thread of its own, and fails the test if it takes more than a minute.
 #[track_caller]
-pub fn without_waiting<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub fn must_not_block<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let result = catch_unwind(AssertUnwindSafe(work));
@@ -16,6 +16,6 @@ pub fn without_waiting<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'sta
     match receiver.recv_timeout(Duration::from_secs(60)) {
         Ok(Ok(result)) => result,
         Ok(Err(panic)) => resume_unwind(panic),
-        Err(_) => panic!("still waiting after a minute"),
+        Err(_) => panic!("still blocked after a minute"),
     }
 }

@@ -1,13 +1,13 @@
-//! How to tell by which way a copy came: from its outcome and its calls.
+//! Checks that a copy used a strategy, by its outcome and its system calls.
 
 use std::collections::BTreeSet;
 
 use crate::outcome::Outcome;
 use crate::traced::Call;
 
-/// Whether a copy came by a way; or what is missing. The numbers are what it may have copied at
-/// most, in whole blocks, and the size of the source, both in bytes.
-pub type Proof = fn(&Outcome, &[Call], u64, u64) -> Result<(), &'static str>;
+/// Checks a copy, and returns what is missing if it used another strategy. The arguments are its
+/// outcome, its calls, the most bytes that it may have moved, in whole blocks, and the size of the source.
+pub type TraceCheck = fn(&Outcome, &[Call], u64, u64) -> Result<(), &'static str>;
 
 fn count(calls: &[Call], part: &str) -> usize {
     calls.iter().filter(|call| call.line.contains(part)).count()
@@ -28,12 +28,12 @@ fn is(outcome: &Outcome, method: &str) -> bool {
     matches!(outcome, Outcome::Ok(found, _) if found == method)
 }
 
-/// The last block is not a whole one.
+/// Whether `bytes` are `most`, which counts the last block as a whole one.
 fn is_all(bytes: u64, most: u64) -> bool {
     bytes.next_multiple_of(4096) == most
 }
 
-fn demand(facts: &[(bool, &'static str)]) -> Result<(), &'static str> {
+fn require(facts: &[(bool, &'static str)]) -> Result<(), &'static str> {
     match facts.iter().find(|(fact, _)| !fact) {
         Some((_, missing)) => Err(missing),
         None => Ok(()),
@@ -41,7 +41,7 @@ fn demand(facts: &[(bool, &'static str)]) -> Result<(), &'static str> {
 }
 
 pub fn cloned(outcome: &Outcome, calls: &[Call], _: u64, _: u64) -> Result<(), &'static str> {
-    demand(&[
+    require(&[
         (*outcome == Outcome::Ok("Reflink".into(), 0), "a clone"),
         (count(calls, "FICLONE") == 1, "one call"),
         (count(calls, "pwrite64(") == 0, "nothing written"),
@@ -49,7 +49,7 @@ pub fn cloned(outcome: &Outcome, calls: &[Call], _: u64, _: u64) -> Result<(), &
 }
 
 pub fn offloaded(outcome: &Outcome, calls: &[Call], most: u64, _: u64) -> Result<(), &'static str> {
-    demand(&[
+    require(&[
         (is(outcome, "Offload"), "an offload"),
         (
             is_all(moved(calls, "copy_file_range"), most),
@@ -59,8 +59,13 @@ pub fn offloaded(outcome: &Outcome, calls: &[Call], most: u64, _: u64) -> Result
     ])
 }
 
-pub fn pumped(outcome: &Outcome, calls: &[Call], most: u64, _: u64) -> Result<(), &'static str> {
-    demand(&[
+pub fn read_and_written(
+    outcome: &Outcome,
+    calls: &[Call],
+    most: u64,
+    _: u64,
+) -> Result<(), &'static str> {
+    require(&[
         (is(outcome, "Copy"), "a copy"),
         (is_all(moved(calls, "pwrite64"), most), "all data written"),
         (writers(calls) == 1, "one thread"),
@@ -68,45 +73,48 @@ pub fn pumped(outcome: &Outcome, calls: &[Call], most: u64, _: u64) -> Result<()
     ])
 }
 
-pub fn pumped_after_a_refusal(
+pub fn read_and_written_after_a_refusal(
     outcome: &Outcome,
     calls: &[Call],
     most: u64,
     _: u64,
 ) -> Result<(), &'static str> {
-    demand(&[
+    require(&[
         (is(outcome, "Copy"), "a copy"),
         (count(calls, "copy_file_range(") == 1, "one offload tried"),
         (is_all(moved(calls, "pwrite64"), most), "all data written"),
     ])
 }
 
-pub fn offloaded_then_pumped(
+pub fn offloaded_then_written(
     outcome: &Outcome,
     calls: &[Call],
     most: u64,
     _: u64,
 ) -> Result<(), &'static str> {
     let (first, rest) = (moved(calls, "copy_file_range"), moved(calls, "pwrite64"));
-    demand(&[
+    require(&[
         (is(outcome, "Offload"), "an offload"),
         (count(calls, "copy_file_range(") == 2, "two offloads tried"),
-        (first > 0 && rest > 0, "data by both"),
-        (is_all(first + rest, most), "no byte twice"),
+        (first > 0 && rest > 0, "data moved by both"),
+        (is_all(first + rest, most), "no byte moved twice"),
     ])
 }
 
-pub fn pumped_by_two(
+pub fn read_and_written_by_two(
     outcome: &Outcome,
     calls: &[Call],
     _: u64,
     _: u64,
 ) -> Result<(), &'static str> {
-    demand(&[
+    require(&[
         (is(outcome, "Copy"), "a copy"),
         (writers(calls) == 2, "two threads"),
         (count(calls, "copy_file_range(") == 0, "no offload"),
-        (count(calls, "sync_file_range(") > 0, "the disk told early"),
+        (
+            count(calls, "sync_file_range(") > 0,
+            "writeback started early",
+        ),
     ])
 }
 
@@ -116,11 +124,11 @@ pub fn all_read(
     most: u64,
     size: u64,
 ) -> Result<(), &'static str> {
-    demand(&[
-        (moved(calls, "pread64") == size, "all of it read"),
-        (count(calls, "lseek(") == 1, "one look for a map"),
+    require(&[
+        (moved(calls, "pread64") == size, "the whole file read"),
+        (count(calls, "lseek(") == 1, "one lseek"),
     ])?;
-    pumped(outcome, calls, most, size)
+    read_and_written(outcome, calls, most, size)
 }
 
 pub fn staged_under_a_name(
@@ -130,7 +138,7 @@ pub fn staged_under_a_name(
     size: u64,
 ) -> Result<(), &'static str> {
     named(calls)?;
-    pumped(outcome, calls, most, size)
+    read_and_written(outcome, calls, most, size)
 }
 
 pub fn cloned_under_a_name(
@@ -144,22 +152,22 @@ pub fn cloned_under_a_name(
 }
 
 fn named(calls: &[Call]) -> Result<(), &'static str> {
-    demand(&[
-        (count(calls, "O_EXCL") == 1, "a file with a name"),
+    require(&[
+        (count(calls, "O_EXCL") == 1, "a staged file with a name"),
         (count(calls, "renameat") == 1, "one renaming"),
         (count(calls, "linkat(") == 0, "no link"),
     ])
 }
 
-pub fn passed_through_a_name(
+pub fn replaced_through_a_link(
     outcome: &Outcome,
     calls: &[Call],
     most: u64,
     size: u64,
 ) -> Result<(), &'static str> {
-    demand(&[
+    require(&[
         (count(calls, "linkat(") == 2, "two links tried"),
         (count(calls, "renameat(") == 1, "one renaming"),
     ])?;
-    pumped(outcome, calls, most, size)
+    read_and_written(outcome, calls, most, size)
 }

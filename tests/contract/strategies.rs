@@ -1,5 +1,5 @@
-//! No line of the contract is weaker by any way that the engine can take: each is forced, and goes
-//! through all of them.
+//! The contract holds for each of the engine's strategies: options and injected errors force each of
+//! them, and it runs through all of these tests.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -12,26 +12,26 @@ use fast_copy_test_support::prepared::{Prepared, prepared};
 use fast_copy_test_support::traced::Call;
 
 fast_copy_test_support::tests![
-    each_way_can_be_forced_and_makes_the_same_copy,
-    no_fault_makes_a_wrong_copy,
-    an_interrupted_call_is_made_again,
-    a_kill_at_any_call_leaves_the_old_file_or_the_whole_new_one,
-    a_cancel_at_any_call_before_publishing_leaves_nothing,
-    a_source_that_changes_is_an_error,
-    a_limit_on_file_sizes_is_an_error_and_no_signal,
+    each_strategy_makes_a_correct_copy,
+    a_failing_call_never_makes_a_wrong_copy,
+    an_interrupted_call_is_repeated,
+    a_kill_at_any_call_leaves_the_old_file_or_the_complete_copy,
+    a_cancel_at_any_call_before_publishing_leaves_no_file,
+    a_source_changed_during_the_copy_is_source_changed,
+    a_copy_beyond_rlimit_fsize_fails_without_sigxfsz,
 ];
 
 /// Lines 7, 8 and 10: the same content, nothing denser, the same permissions but for set-user-ID.
-fn each_way_can_be_forced_and_makes_the_same_copy(fs: &FileSystem) {
+fn each_strategy_makes_a_correct_copy(fs: &FileSystem) {
     for prepared in prepared(fs) {
         let (outcome, calls) = prepared.calls();
-        prepared.assert_taken(&outcome, &calls);
-        prepared.assert_complete("alone");
+        prepared.assert_strategy(&outcome, &calls);
+        prepared.assert_complete("without an injection");
         prepared.assert_mode();
     }
 }
 
-/// Calls that say nothing of a copy: of the memory, of threads, and those that can't fail.
+/// Calls that are no part of a copy: for memory and threads, and those that can't fail.
 const NOT_OF_THE_COPY: [&str; 22] = [
     "mmap",
     "munmap",
@@ -57,24 +57,24 @@ const NOT_OF_THE_COPY: [&str; 22] = [
     "exit_group",
 ];
 
-/// A call of a copy, at which something is to happen.
+/// A system call of a copy, for an injection.
 struct Point {
     name: String,
-    /// For `when=`.
+    /// Its number, as `when=` takes it.
     number: usize,
-    /// Its place among the calls of this kind.
+    /// Its index among the calls with this name.
     among: usize,
     is_last: bool,
-    /// Whether each copy by this way comes there: two threads share the others as it happens.
-    sure: bool,
-    /// Whether the copy's name is in its place already, and only the directory is synchronised.
+    /// Whether this thread makes the call in every run: two threads share some calls by chance.
+    certain: bool,
+    /// Whether it synchronises the directory, after the copy is published.
     is_last_sync: bool,
-    /// Its place among all calls.
-    place: usize,
+    /// Its index among all calls.
+    index: usize,
 }
 
 impl Point {
-    /// Whether it is the first or the last call of its kind.
+    /// Whether it is the first or the last call with its name.
     fn is_at_an_end(&self) -> bool {
         self.among == 0 || self.is_last
     }
@@ -84,7 +84,7 @@ impl Point {
     }
 }
 
-/// What two threads share.
+/// The calls that two threads share.
 const MOVING: [&str; 6] = [
     "lseek",
     "ioctl",
@@ -94,32 +94,32 @@ const MOVING: [&str; 6] = [
     "sync_file_range",
 ];
 
-/// The first, the second and the last of each kind of call that a copy makes this way, but for those
-/// that are tampered with to force it.
+/// Returns the first, the second and the last call of each name, without those that have an injection to
+/// force the strategy.
 fn points(prepared: &Prepared, calls: &[Call]) -> Vec<Point> {
-    let mut kinds: BTreeMap<&str, Vec<(usize, &Call)>> = BTreeMap::new();
-    for (place, call) in calls.iter().enumerate() {
-        // The standard library's own check of a descriptor that it closes.
+    let mut by_name: BTreeMap<&str, Vec<(usize, &Call)>> = BTreeMap::new();
+    for (index, call) in calls.iter().enumerate() {
+        // The standard library's debug check of a descriptor before it closes it.
         let counts = call.thread == calls[0].thread && !call.line.contains("F_GETFD");
         let name = call.name.as_str();
         if counts && !prepared.needs(name) && !NOT_OF_THE_COPY.contains(&name) {
-            kinds.entry(name).or_default().push((place, call));
+            by_name.entry(name).or_default().push((index, call));
         }
     }
     let mut points = Vec::new();
-    for (name, calls) in kinds {
-        let shared = prepared.way.by_two && MOVING.contains(&name);
+    for (name, calls) in by_name {
+        let shared = prepared.strategy.two_threads && MOVING.contains(&name);
         let last = calls.len() - 1;
-        for (i, (place, call)) in calls.into_iter().enumerate() {
+        for (i, (index, call)) in calls.into_iter().enumerate() {
             if i < 2 || i == last {
                 points.push(Point {
                     name: name.to_owned(),
                     number: call.number,
                     among: i,
                     is_last: i == last,
-                    sure: !shared,
+                    certain: !shared,
                     is_last_sync: name == "fsync" && i == last,
-                    place,
+                    index,
                 });
             }
         }
@@ -127,28 +127,27 @@ fn points(prepared: &Prepared, calls: &[Call]) -> Vec<Point> {
     points
 }
 
-/// The first and the last of each kind.
+/// Returns the first and the last call of each name.
 fn ends(prepared: &Prepared, calls: &[Call]) -> impl Iterator<Item = Point> {
     points(prepared, calls)
         .into_iter()
         .filter(Point::is_at_an_end)
 }
 
-/// The disk's own error, no room, and not here.
+/// A disk error, no space, and not supported here.
 const ERRORS: &[&str] = &["EIO", "ENOSPC", "EINVAL"];
 
-/// And others of these kinds, or: not now, not allowed. They meet the first calls of the three ways
-/// that all others are made of.
+/// More errors, for the first calls of the three basic strategies.
 const MORE_ERRORS: &[&str] = &[
     "EDQUOT", "EXDEV", "ENOSYS", "ENOTTY", "EBADF", "EAGAIN", "EPERM", "EACCES",
 ];
 
-/// Whatever a call answers, a copy is the same as its source, or there is none and the call says so.
-fn no_fault_makes_a_wrong_copy(fs: &FileSystem) {
+/// After an injected error, the copy equals its source, or the call fails and there is no copy.
+fn a_failing_call_never_makes_a_wrong_copy(fs: &FileSystem) {
     for prepared in prepared(fs) {
         let (_, calls) = prepared.calls();
         for point in points(&prepared, &calls) {
-            let errors = match (prepared.way.is_a_part_of_others(), point.among < 2) {
+            let errors = match (prepared.strategy.is_basic(), point.among < 2) {
                 (true, true) => [ERRORS, MORE_ERRORS].concat(),
                 _ if point.is_at_an_end() => ERRORS.to_vec(),
                 _ => continue,
@@ -157,7 +156,7 @@ fn no_fault_makes_a_wrong_copy(fs: &FileSystem) {
                 let injection = point.inject(&format!("error={error}"));
                 match run_at(&prepared, &point, &injection) {
                     Outcome::Killed(_) => panic!("{injection}: killed"),
-                    // Where the extents can't be counted, a clone is tried after all.
+                    // If FIEMAP fails, the extents aren't counted and the clone is tried.
                     Outcome::Ok(method, _) if method == "Reflink" => {
                         prepared.assert_cloned(&injection);
                     }
@@ -172,7 +171,7 @@ fn no_fault_makes_a_wrong_copy(fs: &FileSystem) {
 }
 
 fn run_at(prepared: &Prepared, point: &Point, injection: &str) -> Outcome {
-    // A close that is made to fail isn't made.
+    // A close with an injected error doesn't close the descriptor.
     let options: &[&str] = match point.name.as_str() {
         "close" => &["may-leak"],
         _ => &[],
@@ -180,40 +179,40 @@ fn run_at(prepared: &Prepared, point: &Point, injection: &str) -> Outcome {
     prepared.run(options, &[injection])
 }
 
-/// Three times, and all goes on as if nothing had been.
-fn an_interrupted_call_is_made_again(fs: &FileSystem) {
+/// Each call is interrupted three times, and the outcome is the same as without.
+fn an_interrupted_call_is_repeated(fs: &FileSystem) {
     for prepared in prepared(fs) {
         let (expected, calls) = prepared.calls();
         for point in ends(&prepared, &calls) {
             let injection = format!("{}..{}", point.inject("error=EINTR"), point.number + 2);
             let outcome = run_at(&prepared, &point, &injection);
-            assert_eq!(outcome, expected, "{}: {injection}", prepared.way.name);
+            assert_eq!(outcome, expected, "{}: {injection}", prepared.strategy.name);
             prepared.assert_complete(&injection);
         }
     }
 }
 
-fn a_kill_at_any_call_leaves_the_old_file_or_the_whole_new_one(fs: &FileSystem) {
+fn a_kill_at_any_call_leaves_the_old_file_or_the_complete_copy(fs: &FileSystem) {
     for prepared in prepared(fs) {
         let (_, calls) = prepared.calls();
         for point in ends(&prepared, &calls) {
             let injection = point.inject("signal=KILL");
             let outcome = prepared.run(&[], &[&injection]);
-            let name = prepared.way.name;
-            if point.sure {
+            let name = prepared.strategy.name;
+            if point.certain {
                 assert_eq!(
                     outcome,
                     Outcome::Killed(libc::SIGKILL),
                     "{name}: {injection}"
                 );
             }
-            if let Some(left) = prepared.sweep() {
+            if let Some(left) = prepared.staging_name() {
                 assert!(
-                    prepared.way.passes_through_a_name(),
+                    prepared.strategy.may_leave_a_name(),
                     "{name}: {injection}: {left:?}"
                 );
-                // In the instant between a link and a renaming it is complete.
-                if !prepared.way.named {
+                // Between the link and the rename it is complete.
+                if !prepared.strategy.named {
                     assert_same(&prepared.src, &left);
                 }
                 fs::remove_file(left).unwrap();
@@ -226,25 +225,25 @@ fn a_kill_at_any_call_leaves_the_old_file_or_the_whole_new_one(fs: &FileSystem) 
     }
 }
 
-/// A signal at the call cancels the copy, so each is heard at exactly one place.
-fn a_cancel_at_any_call_before_publishing_leaves_nothing(fs: &FileSystem) {
+/// A signal at the call cancels the copy.
+fn a_cancel_at_any_call_before_publishing_leaves_no_file(fs: &FileSystem) {
     for prepared in prepared(fs) {
         let (_, calls) = prepared.calls();
         // Before publishing, the copy closes a duplicate of its descriptor, then reads its status.
         let duplicates = |call: &Call| call.line.contains("F_DUPFD");
-        let last_look = calls.iter().rposition(duplicates).unwrap() + 2;
-        let names = [-1, 0].map(|i| calls[last_look.strict_add_signed(i)].name.as_str());
+        let last_check = calls.iter().rposition(duplicates).unwrap() + 2;
+        let names = [-1, 0].map(|i| calls[last_check.strict_add_signed(i)].name.as_str());
         assert_eq!(names, ["close", "fstat"]);
         for point in ends(&prepared, &calls) {
             let injection = point.inject("signal=SIGUSR1");
             let outcome = prepared.run(&["cancel-on-signal"], &[&injection]);
-            let name = prepared.way.name;
-            if point.place > last_look {
+            let name = prepared.strategy.name;
+            if point.index > last_check {
                 assert!(
                     matches!(outcome, Outcome::Ok(..)),
                     "{name}: {injection}: {outcome:?}"
                 );
-            } else if point.sure {
+            } else if point.certain {
                 assert!(is_cancelled(&outcome), "{name}: {injection}: {outcome:?}");
             }
             match is_cancelled(&outcome) {
@@ -259,24 +258,25 @@ fn is_cancelled(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Err(kind, _) if kind == "Cancelled")
 }
 
-/// Not by a clone, which is one picture.
-fn a_source_that_changes_is_an_error(fs: &FileSystem) {
+/// Without clones, which are atomic snapshots.
+fn a_source_changed_during_the_copy_is_source_changed(fs: &FileSystem) {
     let changes: [fn(&File); 3] = [
         |file| file.set_len(MIB).unwrap(),
         |file| file.set_len(20 * MIB).unwrap(),
         |file| file.write_all_at(b"new", 0).unwrap(),
     ];
     for change in changes {
-        for prepared in prepared(fs).filter(|prepared| !prepared.way.clones()) {
+        for prepared in prepared(fs).filter(|prepared| !prepared.strategy.clones()) {
             let (_, calls) = prepared.calls();
-            let moves =
-                |call: &&Call| call.name == prepared.way.moves_by && call.thread == calls[0].thread;
-            let first = calls.iter().find(moves).expect("a byte moved");
+            let moves = |call: &&Call| {
+                call.name == prepared.strategy.moves_by && call.thread == calls[0].thread
+            };
+            let first = calls.iter().find(moves).expect("a call that moves bytes");
             let stopped =
                 prepared.start_and_stop_at(&format!("{}:when={}", first.name, first.number));
             change(&File::options().write(true).open(&prepared.src).unwrap());
             let outcome = stopped.go_on();
-            let name = prepared.way.name;
+            let name = prepared.strategy.name;
             let seen = matches!(&outcome, Outcome::Err(kind, _) if kind == "SourceChanged");
             assert!(seen, "{name}: {outcome:?}");
             prepared.assert_as_before("a change");
@@ -284,7 +284,7 @@ fn a_source_that_changes_is_an_error(fs: &FileSystem) {
     }
 }
 
-fn a_limit_on_file_sizes_is_an_error_and_no_signal(fs: &FileSystem) {
+fn a_copy_beyond_rlimit_fsize_fails_without_sigxfsz(fs: &FileSystem) {
     for prepared in prepared(fs) {
         let size = prepared.size();
         let outcome = prepared.run(&[&format!("file-size={}", size - 1)], &[]);

@@ -1,4 +1,4 @@
-//! Many guests share a few slots, some of them attackers.
+//! Many guests, some of them hostile, share a few slots.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -17,26 +17,26 @@ use wasmtime_fast_copy::{
     FastCopyCtxBuilder,
 };
 
-use crate::times::times;
+use crate::scale::scaled;
 
 fast_copy_test_support::tests![
-    nobody_fails_or_starves_beside_attackers,
-    an_extent_bomb_is_not_cloned where reflinks,
+    every_copy_succeeds_beside_hostile_guests,
+    a_source_with_too_many_extents_is_not_cloned where reflinks,
 ];
 
 const GUESTS: usize = 32;
 const COPIES: usize = 32;
 const SLOTS: usize = 8;
 
-/// Who waits longer has starved: what a guest gets then is no copy.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// The timeout of a call. A guest whose call waits longer fails its test.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How long calls took, from their permits until they returned to their guests.
+/// The times of calls, from their permits until they return to their guests.
 #[derive(Clone, Default)]
 struct Times(Arc<Mutex<Vec<Duration>>>);
 
 impl Times {
-    /// The median and the 99th percentile.
+    /// Returns the median and the 99th percentile.
     fn figures(&self) -> (Duration, Duration) {
         let mut times = self.0.lock().unwrap().clone();
         times.sort_unstable();
@@ -44,7 +44,7 @@ impl Times {
     }
 }
 
-/// How long each call of a guest waited for its permit, in order.
+/// The time that each call of a guest waited for its permit, in order.
 #[derive(Clone, Default)]
 struct Waits(Arc<Mutex<Vec<Duration>>>);
 
@@ -54,12 +54,12 @@ impl CopyHooks for Waits {
     }
 }
 
-fn nobody_fails_or_starves_beside_attackers(fs: &FileSystem) {
+fn every_copy_succeeds_beside_hostile_guests(fs: &FileSystem) {
     let (slots, start) = (CopySlots::new(SLOTS), Instant::now());
     let alone = Times::default();
     let runtime = Runtime::new().unwrap();
     runtime.block_on(async {
-        for _ in 0..times(32, 4) {
+        for _ in 0..scaled(32, 4) {
             copy_one_by_one(fs.clone(), slots.clone(), alone.clone()).await;
         }
     });
@@ -67,16 +67,16 @@ fn nobody_fails_or_starves_beside_attackers(fs: &FileSystem) {
     let crowded = Times::default();
     let mut slowest = Duration::ZERO;
     runtime.block_on(async {
-        let mut attackers = JoinSet::new();
+        let mut hostile = JoinSet::new();
         let attack = FastCopyCtx::builder().slots(slots.clone());
-        // Enough to take all slots, were these not given in turn.
+        // Enough to take all slots if stores didn't take turns.
         for extents in [(50_000, 5_000), (110_000, 10_000), (50_000, 5_000)] {
-            let extents = times(extents.0, extents.1) as u64;
-            attackers.spawn(spam_fifos(fs.clone(), attack.clone()));
-            attackers.spawn(spam_extents(fs.clone(), attack.clone(), extents));
-            attackers.spawn(be_killed(fs.clone(), attack.clone()));
+            let extents = scaled(extents.0, extents.1) as u64;
+            hostile.spawn(spam_fifos(fs.clone(), attack.clone()));
+            hostile.spawn(spam_extents(fs.clone(), attack.clone(), extents));
+            hostile.spawn(be_dropped(fs.clone(), attack.clone()));
         }
-        for _ in 0..times(10, 1) {
+        for _ in 0..scaled(10, 1) {
             let round = Instant::now();
             let mut guests = JoinSet::new();
             for _ in 0..GUESTS / 2 {
@@ -88,9 +88,9 @@ fn nobody_fails_or_starves_beside_attackers(fs: &FileSystem) {
             }
             slowest = slowest.max(round.elapsed());
         }
-        let ended = attackers.try_join_next();
-        assert!(ended.is_none(), "an attacker has ended: {ended:?}");
-        attackers.shutdown().await;
+        let ended = hostile.try_join_next();
+        assert!(ended.is_none(), "a hostile guest has ended: {ended:?}");
+        hostile.shutdown().await;
     });
     drop(runtime);
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -100,7 +100,7 @@ fn nobody_fails_or_starves_beside_attackers(fs: &FileSystem) {
     }
     let (unloaded, loaded) = (alone.figures(), crowded.figures());
     println!(
-        "{}: a copy of 1 MiB takes {unloaded:?} alone, {loaded:?} beside attackers (median and 99th \
+        "{}: a copy of 1 MiB takes {unloaded:?} alone, {loaded:?} beside hostile guests (median and 99th \
          percentile, from its permit to its return); the slowest round of {GUESTS} x \
          {COPIES} copies took {slowest:?}, all {:?}",
         fs.name,
@@ -109,10 +109,10 @@ fn nobody_fails_or_starves_beside_attackers(fs: &FileSystem) {
 }
 
 fn guest(slots: CopySlots) -> FastCopyCtxBuilder {
-    FastCopyCtx::builder().slots(slots).timeout(Some(PATIENCE))
+    FastCopyCtx::builder().slots(slots).timeout(Some(TIMEOUT))
 }
 
-/// One call after another; all copies must be made, and be whole.
+/// Makes copies one after another, which must all be complete.
 async fn copy_one_by_one(fs: FileSystem, slots: CopySlots, times: Times) {
     let dir = fs.dir();
     dense_file(&dir.path().join("src"), MIB);
@@ -124,7 +124,7 @@ async fn copy_one_by_one(fs: FileSystem, slots: CopySlots, times: Times) {
     let output = run_to_end(Guest::Probe, &dirs, &args, ctx.build()).await;
     let output = output.unwrap();
     assert!(output.stdout.starts_with("ok "), "{output:?}");
-    assert_all_whole(dir.path());
+    assert_all_complete(dir.path());
 
     let nanos = output.stdout.lines().nth(1).unwrap().split(' ');
     let calls = nanos.map(|nanos| Duration::from_nanos(nanos.parse().unwrap()));
@@ -133,7 +133,7 @@ async fn copy_one_by_one(fs: FileSystem, slots: CopySlots, times: Times) {
     times.0.lock().unwrap().extend(worked);
 }
 
-/// All of them in the background, at the same time.
+/// Makes copies by jobs at the same time, which must all be complete.
 async fn copy_all_at_once(fs: FileSystem, slots: CopySlots) {
     let dir = fs.dir();
     dense_file(&dir.path().join("src"), MIB);
@@ -141,17 +141,17 @@ async fn copy_all_at_once(fs: FileSystem, slots: CopySlots) {
     let args = ["crowd", &COPIES.to_string(), "no-sync", "dst-{i}"];
     let output = run_to_end(Guest::Hostile, &dirs, &args, guest(slots).build()).await;
     assert_eq!(output.unwrap().stdout, format!("ok {COPIES}\n"));
-    assert_all_whole(dir.path());
+    assert_all_complete(dir.path());
 }
 
-fn assert_all_whole(dir: &Path) {
+fn assert_all_complete(dir: &Path) {
     assert_eq!(names(dir).len(), 1 + COPIES);
     for i in 0..COPIES {
         same_content(&dir.join("src"), &dir.join(format!("dst-{i}"))).unwrap();
     }
 }
 
-/// Copies what no copy may wait at, again and again.
+/// Repeatedly copies a FIFO, where a copy must not block.
 async fn spam_fifos(fs: FileSystem, ctx: FastCopyCtxBuilder) {
     let dir = fs.dir();
     rustix::fs::mknodat(
@@ -170,7 +170,7 @@ async fn spam_fifos(fs: FileSystem, ctx: FastCopyCtxBuilder) {
     }
 }
 
-/// Copies a file of very many extents, again and again: by one call that can't be stopped, or extent by
+/// Repeatedly copies a file of very many extents: by a clone, which can't be interrupted, or extent by
 /// extent.
 async fn spam_extents(fs: FileSystem, ctx: FastCopyCtxBuilder, extents: u64) {
     let dir = fs.dir();
@@ -189,8 +189,8 @@ async fn spam_extents(fs: FileSystem, ctx: FastCopyCtxBuilder, extents: u64) {
     }
 }
 
-/// Is dropped in the middle of its copies, every 100 ms.
-async fn be_killed(fs: FileSystem, ctx: FastCopyCtxBuilder) {
+/// Runs a guest with many jobs, and drops it every 100 ms.
+async fn be_dropped(fs: FileSystem, ctx: FastCopyCtxBuilder) {
     let dir = fs.dir();
     dense_file(&dir.path().join("src"), 64 * MIB);
     for seed in 1.. {
@@ -200,7 +200,7 @@ async fn be_killed(fs: FileSystem, ctx: FastCopyCtxBuilder) {
         let guest = run_to_end(Guest::Hostile, &dirs, &args, ctx.clone().build());
         let ended = tokio::time::timeout(Duration::from_millis(100), guest).await;
         assert!(ended.is_err(), "{ended:?}");
-        // What is being published at this moment is whole too.
+        // What was published is complete, also at the moment of the drop.
         let src = dir.path().join("src");
         for name in names(dir.path()) {
             if name.starts_with("dst-") {
@@ -211,10 +211,10 @@ async fn be_killed(fs: FileSystem, ctx: FastCopyCtxBuilder) {
     }
 }
 
-/// To clone it would take long, could not be stopped, and would keep its writers waiting.
-fn an_extent_bomb_is_not_cloned(fs: &FileSystem) {
+/// A clone of it would take long, could not be interrupted, and would block writers to the source.
+fn a_source_with_too_many_extents_is_not_cloned(fs: &FileSystem) {
     let dir = fs.dir();
-    let extents: Vec<_> = (0..times(1_000_000, 110_000) as u64)
+    let extents: Vec<_> = (0..scaled(1_000_000, 110_000) as u64)
         .map(|i| 8 * KIB * i..8 * KIB * i + 4 * KIB)
         .collect();
     let src = dir.path().join("src");

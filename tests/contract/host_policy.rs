@@ -1,4 +1,4 @@
-//! What a host decides for its guests, as it comes out on the disk.
+//! A host's settings for its guests, and their effect on the disk.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -12,12 +12,12 @@ use fast_copy_test_support::guest_host::{FORMS, Guest, Preopen, run, run_with};
 use wasmtime_fast_copy::{CopyControl, CopyHooks, CopyRequest, FastCopyCtx, FastCopyCtxBuilder};
 
 fast_copy_test_support::tests![
-    a_host_that_forbids_sharing_gets_copies_that_share_nothing where reflinks,
-    a_host_chooses_how_many_threads_move_a_copy where is_ext4,
-    extents_that_come_while_a_host_thinks_count where reflinks,
+    a_host_that_forbids_sharing_gets_copies_without_shared_blocks where reflinks,
+    workers_sets_the_number_of_threads_of_a_copy where is_ext4,
+    extents_written_during_a_hook_count_for_the_clone_limit where reflinks,
 ];
 
-/// A guest's `fast-copy` of `src`, and by what method it was made.
+/// Has a guest copy `src` by `fast-copy`. Returns the method.
 fn method(form: Form, dir: &Path, dst: &str, ctx: FastCopyCtxBuilder) -> String {
     let dirs = [Preopen::writable(dir, ".")];
     let args = ["fast-copy", ".", "src", ".", dst, "replace"];
@@ -27,7 +27,7 @@ fn method(form: Form, dir: &Path, dst: &str, ctx: FastCopyCtxBuilder) -> String 
     words.split(' ').next().unwrap().to_owned()
 }
 
-/// Whether blocks of a file belong to others too, as a guest is told.
+/// Whether a file shares blocks, according to the guest `clone-disk`.
 fn shares(dir: &Path, name: &str) -> bool {
     let dirs = [Preopen::writable(dir, ".")];
     let output = run(Guest::CloneDisk, Form::Sync, &dirs, &["usage", name]);
@@ -36,7 +36,7 @@ fn shares(dir: &Path, name: &str) -> bool {
     words[5..7] != ["0", "B"]
 }
 
-fn a_host_that_forbids_sharing_gets_copies_that_share_nothing(fs: &FileSystem) {
+fn a_host_that_forbids_sharing_gets_copies_without_shared_blocks(fs: &FileSystem) {
     let dir = fs.dir();
     let src = dir.path().join("src");
     dense_file(&src, MIB);
@@ -49,10 +49,13 @@ fn a_host_that_forbids_sharing_gets_copies_that_share_nothing(fs: &FileSystem) {
     }
     let allowed = FastCopyCtx::builder();
     assert_eq!(method(Form::Sync, dir.path(), "clone", allowed), "Reflink");
-    assert!(shares(dir.path(), "clone"), "it can be told");
+    assert!(
+        shares(dir.path(), "clone"),
+        "shared blocks are not reported"
+    );
 }
 
-/// Makes a large file of many extents of the source, when it was opened already and found small.
+/// Writes many extents to the source after it was opened as a small file.
 struct Grow(PathBuf);
 
 impl CopyHooks for Grow {
@@ -64,7 +67,7 @@ impl CopyHooks for Grow {
     }
 }
 
-fn extents_that_come_while_a_host_thinks_count(fs: &FileSystem) {
+fn extents_written_during_a_hook_count_for_the_clone_limit(fs: &FileSystem) {
     for form in FORMS {
         let dir = fs.dir();
         let src = dir.path().join("src");
@@ -75,15 +78,15 @@ fn extents_that_come_while_a_host_thinks_count(fs: &FileSystem) {
         let dirs = [Preopen::writable(dir.path(), ".")];
         let args = ["fast-copy", ".", "src", ".", "dst", ""];
         let output = run_with(Guest::Probe, form, &dirs, &args, ctx.build());
-        // No clone, which would be true; but to move bytes of what has changed isn't.
+        // The extents are too many for a clone, and a source that has changed can't be copied otherwise.
         let changed = "err ErrorCode::SourceChanged Some(Operand::Source)\n";
         assert_eq!(output.stdout, changed);
         assert_eq!(names(dir.path()), ["src"]);
     }
 }
 
-/// Two always read and write, and one lets the kernel move what is on the disk.
-fn a_host_chooses_how_many_threads_move_a_copy(fs: &FileSystem) {
+/// Two threads always read and write; one offloads what is on the disk.
+fn workers_sets_the_number_of_threads_of_a_copy(fs: &FileSystem) {
     let dir = fs.dir();
     let src = dir.path().join("src");
     dense_file(&src, 32 * MIB);

@@ -1,4 +1,4 @@
-//! Contract lines 7 and 8, where the file system's map of the source is wrong or missing.
+//! Contract lines 7 and 8, where `SEEK_DATA` and `SEEK_HOLE` fail or return wrong offsets.
 
 use fast_copy_test_support::files::{KIB, assert_allocated_at_most, assert_same, four_extents};
 use fast_copy_test_support::filesystems::FileSystem;
@@ -7,12 +7,12 @@ use fast_copy_test_support::outcome::Outcome;
 use fast_copy_test_support::traced::Copy;
 
 fast_copy_test_support::tests![
-    without_a_map_zeros_are_left_out,
-    a_map_that_lies_of_holes_makes_no_wrong_copy,
-    a_map_that_goes_backwards_makes_no_wrong_copy,
+    zeros_are_left_out_where_lseek_fails,
+    wrong_answers_to_seek_hole_make_no_wrong_copy,
+    answers_to_seek_data_before_the_offset_make_no_wrong_copy,
 ];
 
-fn without_a_map_zeros_are_left_out(fs: &FileSystem) {
+fn zeros_are_left_out_where_lseek_fails(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     four_extents(&src);
@@ -27,11 +27,10 @@ fn without_a_map_zeros_are_left_out(fs: &FileSystem) {
     }
 }
 
-/// Where data begins and where it ends are asked in turn. An end that lies at or before its beginning
-/// is none; one that comes too early or too late is believed, and costs nothing but more questions or
-/// zeros that are read.
-fn a_map_that_lies_of_holes_makes_no_wrong_copy(fs: &FileSystem) {
-    let lies = [
+/// The calls alternate: `SEEK_DATA`, `SEEK_HOLE`. An end at or before the start of its data is an error; one
+/// that is too early or too late only costs more calls, or zeros that are read.
+fn wrong_answers_to_seek_hole_make_no_wrong_copy(fs: &FileSystem) {
+    let offsets = [
         "0",
         "1",
         "4096",
@@ -40,32 +39,35 @@ fn a_map_that_lies_of_holes_makes_no_wrong_copy(fs: &FileSystem) {
         "1099511627776",
         "9223372036854775807",
     ];
-    for lie in lies {
+    for offset in offsets {
         for when in ["2", "4", "2+2"] {
-            assert_not_misled(fs, &format!("lseek:retval={lie}:when={when}"));
+            assert_same_copy(fs, &format!("lseek:retval={offset}:when={when}"));
         }
     }
 }
 
-/// Data that begins before the place that was asked for.
-fn a_map_that_goes_backwards_makes_no_wrong_copy(fs: &FileSystem) {
+/// `SEEK_DATA` returns an offset before the one that it was given.
+fn answers_to_seek_data_before_the_offset_make_no_wrong_copy(fs: &FileSystem) {
     for when in ["3", "5", "3+2"] {
-        for lie in ["0", "1", "65535"] {
-            assert_not_misled(fs, &format!("lseek:retval={lie}:when={when}"));
+        for offset in ["0", "1", "65535"] {
+            assert_same_copy(fs, &format!("lseek:retval={offset}:when={when}"));
         }
     }
 }
 
 #[track_caller]
-fn assert_not_misled(fs: &FileSystem, lie: &str) {
+fn assert_same_copy(fs: &FileSystem, injection: &str) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     four_extents(&src);
     std::fs::File::open(&src).unwrap().sync_all().unwrap();
     for function in [Function::FastWithoutClone, Function::Sparse] {
         let copy = Copy::new(function, &src, &dst).options(&["replace"]);
-        let outcome = copy.run_injected(&[lie]);
-        assert!(matches!(outcome, Outcome::Ok(..)), "{lie}: {outcome:?}");
+        let outcome = copy.run_injected(&[injection]);
+        assert!(
+            matches!(outcome, Outcome::Ok(..)),
+            "{injection}: {outcome:?}"
+        );
         assert_same(&src, &dst);
         assert_allocated_at_most(&dst, 256 * KIB);
     }

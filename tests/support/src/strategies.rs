@@ -1,33 +1,33 @@
-//! Every way that the engine can take from a source to its copy, each forced by options, and by
-//! calls that strace makes fail.
+//! The engine's strategies: how it stages a copy and moves its bytes. Options and injected errors force
+//! each of them.
 
 use crate::filesystems::{FileSystem, has_fiemap, reflinks};
 use crate::function::Function;
-use crate::proofs::{self, Proof};
+use crate::trace_checks::{self, TraceCheck};
 
-/// One way.
-pub struct Way {
+/// One strategy.
+pub struct Strategy {
     pub name: &'static str,
     applies_to: fn(&str) -> bool,
     pub function: Function,
     pub options: &'static [&'static str],
-    /// What strace does to the copy's calls, so that it comes this way.
+    /// The injections that force it.
     pub injections: &'static [&'static str],
-    /// The file system is made to be one without files that have no name.
+    /// `O_TMPFILE` is made to fail.
     pub named: bool,
-    /// There is an old file, to be replaced.
+    /// There is a file at the destination.
     pub replaces: bool,
-    /// The source is large enough for two threads.
-    pub by_two: bool,
-    /// Blocks of zeros are left out, also where they were written.
+    /// Two threads move the bytes, so the source must be large enough.
+    pub two_threads: bool,
+    /// Blocks of zeros become holes, also where zeros were written.
     pub digs: bool,
-    /// The call that moves the bytes, or makes the clone.
+    /// The system call that moves the bytes or makes the clone.
     pub moves_by: &'static str,
-    /// That a copy came this way, by its outcome and its calls.
-    pub taken: Proof,
+    /// Checks that a copy used this strategy.
+    pub check: TraceCheck,
 }
 
-const PLAIN: Way = Way {
+const PLAIN: Strategy = Strategy {
     name: "reading and writing",
     applies_to: |_| true,
     function: Function::Sparse,
@@ -35,126 +35,128 @@ const PLAIN: Way = Way {
     injections: &[],
     named: false,
     replaces: false,
-    by_two: false,
+    two_threads: false,
     digs: false,
     moves_by: "pread64",
-    taken: proofs::pumped,
+    check: trace_checks::read_and_written,
 };
 
-const OFFLOAD: Way = Way {
+const OFFLOAD: Strategy = Strategy {
     name: "offload",
     applies_to: has_fiemap,
     function: Function::FastWithoutClone,
     moves_by: "copy_file_range",
-    taken: proofs::offloaded,
+    check: trace_checks::offloaded,
     ..PLAIN
 };
 
-const CLONE: Way = Way {
+const CLONE: Strategy = Strategy {
     name: "clone",
     applies_to: reflinks,
     function: Function::Fast,
     options: &[],
     moves_by: "ioctl",
-    taken: proofs::cloned,
+    check: trace_checks::cloned,
     ..PLAIN
 };
 
-const BY_TWO: Way = Way {
+const TWO_THREADS: Strategy = Strategy {
     name: "two threads",
-    function: Function::SparseByTwo,
+    function: Function::SparseTwoThreads,
     options: &[],
-    by_two: true,
-    taken: proofs::pumped_by_two,
+    two_threads: true,
+    check: trace_checks::read_and_written_by_two,
     ..PLAIN
 };
 
-pub const WAYS: &[Way] = &[
+pub const STRATEGIES: &[Strategy] = &[
     CLONE,
     OFFLOAD,
     PLAIN,
-    Way {
+    Strategy {
         name: "offload refused at its first byte",
         injections: &["copy_file_range:error=EXDEV"],
         moves_by: "pread64",
-        taken: proofs::pumped_after_a_refusal,
+        check: trace_checks::read_and_written_after_a_refusal,
         ..OFFLOAD
     },
-    Way {
-        name: "offload refused half way",
+    Strategy {
+        name: "offload refused midway",
         injections: &["copy_file_range:error=EXDEV:when=2+"],
         moves_by: "pread64",
-        taken: proofs::offloaded_then_pumped,
+        check: trace_checks::offloaded_then_written,
         ..OFFLOAD
     },
-    BY_TWO,
-    Way {
+    TWO_THREADS,
+    Strategy {
         name: "two threads of a fast copy",
         function: Function::FastWithoutClone,
         options: &["workers=2"],
-        ..BY_TWO
+        ..TWO_THREADS
     },
-    Way {
-        name: "without a map of the source",
+    Strategy {
+        name: "without SEEK_DATA",
         injections: &["lseek:error=EINVAL"],
         digs: true,
-        taken: proofs::all_read,
+        check: trace_checks::all_read,
         ..PLAIN
     },
-    Way {
+    Strategy {
         name: "digging holes",
         function: Function::FastWithoutClone,
         options: &["workers=1", "dig-holes"],
         digs: true,
         ..PLAIN
     },
-    Way {
+    Strategy {
         name: "staged under a name",
         named: true,
-        taken: proofs::staged_under_a_name,
+        check: trace_checks::staged_under_a_name,
         ..PLAIN
     },
-    Way {
-        name: "staged under a name, over an old file",
+    Strategy {
+        name: "staged under a name, replacing",
         named: true,
         replaces: true,
         options: &["workers=1", "replace"],
-        taken: proofs::staged_under_a_name,
+        check: trace_checks::staged_under_a_name,
         ..PLAIN
     },
-    Way {
+    Strategy {
         name: "clone staged under a name",
         named: true,
-        taken: proofs::cloned_under_a_name,
+        check: trace_checks::cloned_under_a_name,
         ..CLONE
     },
-    Way {
-        name: "over an old file",
+    Strategy {
+        name: "replacing",
         replaces: true,
         options: &["workers=1", "replace"],
-        taken: proofs::passed_through_a_name,
+        check: trace_checks::replaced_through_a_link,
         ..PLAIN
     },
 ];
 
-impl Way {
+impl Strategy {
     pub fn clones(&self) -> bool {
         self.moves_by == "ioctl"
     }
 
-    /// Whether other ways are made of this one.
-    pub fn is_a_part_of_others(&self) -> bool {
+    /// Whether the other strategies are made of this one.
+    pub fn is_basic(&self) -> bool {
         [PLAIN.name, OFFLOAD.name, CLONE.name].contains(&self.name)
     }
 
-    /// Whether a kill may leave the one name that the contract grants.
-    pub fn passes_through_a_name(&self) -> bool {
+    /// Whether a kill may leave a staging name, as the contract allows.
+    pub fn may_leave_a_name(&self) -> bool {
         self.named || self.replaces
     }
 }
 
-/// All ways that a file system knows.
-pub fn ways_on(fs: &FileSystem) -> impl Iterator<Item = &'static Way> {
+/// Returns the strategies that apply to a file system.
+pub fn strategies_on(fs: &FileSystem) -> impl Iterator<Item = &'static Strategy> {
     let name = fs.name;
-    WAYS.iter().filter(move |way| (way.applies_to)(name))
+    STRATEGIES
+        .iter()
+        .filter(move |strategy| (strategy.applies_to)(name))
 }
