@@ -1,4 +1,4 @@
-//! What is asked of the engine, and whether it is met.
+//! The bars: required figures, and whether the engine meets them.
 
 use fast_copy_test_support::files::{KIB, MIB};
 use fast_copy_test_support::filesystems::reflinks;
@@ -14,15 +14,15 @@ use crate::{clones, memory, small_files};
 /// A bar, and what was measured.
 pub struct Bar {
     pub what: String,
-    /// What is asked, in words.
+    /// The requirement, in words.
     pub bar: String,
-    /// None where a contender is missing.
+    /// `None` if a contender is missing.
     pub measured: Option<Measured>,
 }
 
 pub struct Measured {
     pub words: String,
-    /// The same of each round by itself, the least and the most; empty where there is one figure.
+    /// The least and the most of the rounds; empty if there is one figure only.
     pub spread: String,
     pub met: bool,
 }
@@ -67,7 +67,7 @@ pub fn all(results: &Results) -> Vec<Bar> {
     }
     for (work, places) in PREALLOCATED {
         for &on in places {
-            // Where a clone would win without a look at the data, the other function is judged.
+            // Where fast_copy would clone without reading the data, sparse_copy is judged.
             let ours = if reflinks(on) { SPARSE } else { FAST };
             bars.push(judge.ratio((work, on), ours, One(QEMU_IMG), 1.0));
             bars.push(judge.allocated((work, on), ours, WRITTEN));
@@ -92,7 +92,7 @@ struct Judge<'a> {
 type Place<'a> = (&'a str, &'a str);
 
 impl<'a> Judge<'a> {
-    /// At most `most` times a peer.
+    /// Requires at most `most` times the time of a peer.
     fn ratio(&self, place: Place<'_>, ours: &str, against: Against<'_>, most: f64) -> Bar {
         let found = self.found(place, ours, against);
         Bar {
@@ -113,7 +113,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// At least so many times faster than a peer.
+    /// Requires at least `least` times the speed of a peer.
     fn times(&self, place: Place<'_>, ours: &str, against: Against<'_>, least: f64) -> Bar {
         let found = self.found(place, ours, against);
         Bar {
@@ -134,7 +134,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// At most so many microseconds more than another.
+    /// Requires at most `most` microseconds more than another contender.
     fn more(&self, place: Place<'_>, ours: &str, other: &str, most: f64) -> Bar {
         let found = self.found(place, ours, Against::One(other));
         Bar {
@@ -151,7 +151,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// At most so many bytes allocated, but for 64 KiB of the file system's records.
+    /// Requires at most `most` bytes allocated, and 64 KiB for the file system's metadata.
     fn allocated(&self, (work, on): Place<'_>, ours: &str, most: u64) -> Bar {
         let row = self.results.row(work, on, ours);
         Bar {
@@ -165,7 +165,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// At most so many MiB above the idle process.
+    /// Requires at most `most` MiB above the idle process.
     fn memory(&self, on: &str, contender: &str, most: f64) -> Bar {
         let found = self.results.median(memory::WORK, on, contender);
         Bar {
@@ -195,19 +195,19 @@ fn what((work, on): Place<'_>, ours: &str) -> String {
 }
 
 fn in_words(against: Against<'_>, ours: &str) -> String {
-    let who = match against {
+    let peer = match against {
         Against::One(name) => return name.to_owned(),
         Against::Best => "the best peer",
         Against::BestSparse => "the best peer that keeps the holes",
     };
     match ours {
-        FAST_DURABLE => format!("{who} that waits for the disk"),
-        SPARSE => format!("{who} that shares nothing"),
-        _ => who.to_owned(),
+        FAST_DURABLE => format!("{peer} that waits for the disk"),
+        SPARSE => format!("{peer} that shares nothing"),
+        _ => peer.to_owned(),
     }
 }
 
-/// The least and the most of what is judged, round by round.
+/// Formats the least and the most of the figures of the rounds.
 fn spread(ours: &Row, peer: &Row, of: impl Fn(f64, f64) -> f64, digits: usize) -> String {
     let mut rounds: Vec<f64> = ours
         .rounds()

@@ -25,16 +25,16 @@ pub const FILES: [(&str, &str); 5] = [
 const INK: RGBColor = RGBColor(0x24, 0x29, 0x2f);
 const FAINT: RGBColor = RGBColor(0xd0, 0xd7, 0xde);
 const OURS: RGBColor = RGBColor(0x1f, 0x6f, 0xeb);
-const THEIRS: RGBColor = RGBColor(0x8c, 0x95, 0x9f);
+const PEER: RGBColor = RGBColor(0x8c, 0x95, 0x9f);
 const FONT: &str = "sans-serif";
 
 pub fn draw(results: &Results) -> Result<()> {
-    // A drawing error borrows from what is drawn.
-    let told = |error: Box<dyn std::error::Error>| anyhow!("{error}");
-    peers(results).map_err(told)?;
+    // The errors of plotters borrow from the drawing.
+    let owned = |error: Box<dyn std::error::Error>| anyhow!("{error}");
+    peers(results).map_err(owned)?;
     for ((work, title, axis), (file, _)) in scaling::WORKS.into_iter().zip(&FILES[1..]) {
         if results.group(work, "ext4").next().is_some() {
-            lines(results, work, file, title, axis).map_err(told)?;
+            lines(results, work, file, title, axis).map_err(owned)?;
         }
     }
     Ok(())
@@ -42,7 +42,7 @@ pub fn draw(results: &Results) -> Result<()> {
 
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
-/// Bars of time for some pieces of work, those of one piece next to each other.
+/// Draws the times of some pieces of work as bars, grouped by the piece.
 fn peers(results: &Results) -> Drawn {
     let panels: [(&str, &str, &str, &[&str]); 6] = [
         (
@@ -52,7 +52,7 @@ fn peers(results: &Results) -> Drawn {
             &[FAST, SPARSE, CP, XCP, STD, QEMU_IMG, CP_NEVER],
         ),
         (
-            // Those that take seconds would leave nothing to see of the others.
+            // Without those that take seconds, beside which the others would be too short to see.
             "8 GiB image, ext4, by those that keep the holes",
             IMAGE,
             "ext4",
@@ -113,7 +113,7 @@ fn peers(results: &Results) -> Drawn {
             let end = left + ((width - left - right) as f64 * seconds / longest).max(1.0) as i32;
             let middle = y + row / 2;
             let is_ours = contender.contains("fast") || contender.contains("sparse_copy");
-            let color = if is_ours { OURS } else { THEIRS };
+            let color = if is_ours { OURS } else { PEER };
             root.draw(&Text::new(
                 contender,
                 (left - 8, middle),
@@ -141,13 +141,13 @@ fn peers(results: &Results) -> Drawn {
     Ok(())
 }
 
-/// Ours and cp's medians over what a piece of work was measured at.
+/// Draws the medians of fast_copy and cp at the points of a piece of work.
 fn lines(results: &Results, work: &str, file: &str, title: &str, axis: &str) -> Drawn {
     let points = scaling::points_of(results, work);
     let of = |row: &Row, point: u64| (point as f64, row.median() * 1e3);
     let ours: Vec<_> = points.iter().map(|(at, ours, _)| of(ours, *at)).collect();
     let cp: Vec<_> = points.iter().map(|(at, _, cp)| of(cp, *at)).collect();
-    let both = [(FAST, ours, OURS), (scaling::CP, cp, THEIRS)];
+    let both = [(FAST, ours, OURS), (scaling::CP, cp, PEER)];
     let points = || both.iter().flat_map(|(_, points, _)| points);
     let most_x = points().map(|point| point.0).fold(1.0, f64::max);
     let most_y = points().map(|point| point.1).fold(1.0, f64::max);

@@ -1,4 +1,4 @@
-//! What every copy has to be: the same bytes, and ours no denser than its source's data.
+//! Checks of each copy: the same bytes as the source, and not more allocated than its data.
 
 use std::ops::Range;
 use std::path::Path;
@@ -10,12 +10,13 @@ pub fn same(src: &Path, copy: &Path) -> Result<()> {
     same_content(src, copy).map_err(|difference| anyhow!("{}: {difference}", copy.display()))
 }
 
-/// That a copy of some data takes no more blocks than the data itself, and the file system's records.
+/// Checks that a copy has no more allocated than its data and the file system's metadata.
 pub fn no_denser(copy: &Path, data: &[Range<u64>]) -> Result<()> {
     let bytes: u64 = data.iter().map(|range| range.end - range.start).sum();
-    takes_at_most(copy, bytes + records(data.len()))
+    takes_at_most(copy, bytes + metadata(data.len()))
 }
 
+/// Checks that a file has at most `most` bytes allocated.
 pub fn takes_at_most(copy: &Path, most: u64) -> Result<()> {
     let taken = allocated(copy);
     ensure!(
@@ -26,12 +27,11 @@ pub fn takes_at_most(copy: &Path, most: u64) -> Result<()> {
     Ok(())
 }
 
-/// What a file system takes at most for its records of so many extents, as far as `st_blocks` counts
-/// them, in bytes.
+/// Returns the most metadata that `st_blocks` includes for a number of extents, in bytes.
 ///
-/// ext4 counts the blocks of its extent tree, with 12 bytes for an extent, and XFS those of its block
-/// map, with 16; in both a leaf is at least half full. btrfs and tmpfs count data alone. The 64 KiB
-/// are for long extents that the file system lays out in pieces: there is room for 2000.
-pub fn records(extents: usize) -> u64 {
+/// ext4 includes the blocks of its extent tree, with 12 bytes for an extent, and XFS those of its block
+/// map, with 16. In both a leaf is at least half full. btrfs and tmpfs include data only. The 64 KiB
+/// allow for 2000 more extents, since a file system may split long ones.
+pub fn metadata(extents: usize) -> u64 {
     64 * KIB + 32 * extents as u64
 }

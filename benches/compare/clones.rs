@@ -1,4 +1,4 @@
-//! What one call of a clone costs: a GiB in one extent.
+//! The time of one clone call: a GiB in one extent.
 
 use std::fs;
 use std::path::Path;
@@ -44,17 +44,17 @@ pub const CONTENDERS: [&str; 9] = [
     FICLONE,
 ];
 
-/// Calls in a turn, of everybody.
+/// The calls of each contender in a turn.
 ///
-/// The asynchronous linker wakes a thread for each call, which takes longer where the processors have
-/// been halted. In the first turn of a run it took 90 µs more than a native call for 50 calls, 34 for
-/// the second 100, and 23 from the 400th on; where other programs keep the processors awake, the first
-/// calls take what all take. So the median of 1000 is that of a guest at work, and that of the first
-/// 25 that of one that clones now and then; both are judged.
+/// The asynchronous linker wakes a thread for each call, which takes longer after the processors were
+/// halted. In the first turn of a run a call took 90 µs more than a native one for 50 calls, 34 µs for
+/// the second 100, and 23 µs from the 400th on. While other programs keep the processors awake, the
+/// first calls take no longer than the others. So the median of 1000 calls stands for a busy guest, and
+/// that of the first 25 for one that clones now and then. Both are judged.
 const TURN: usize = 1000;
 pub const FIRST: usize = 25;
 
-/// The row with a contender's first calls.
+/// Returns the name of the row with the first calls of a contender.
 pub fn first_calls(contender: &str) -> String {
     format!("{contender}, first {FIRST} calls")
 }
@@ -96,7 +96,7 @@ fn run(group: &Group, _disks: &Disks, fs: &FileSystem, results: &mut Results) ->
     Ok(())
 }
 
-/// One contender's calls, one after another.
+/// Makes the calls of one contender, one after another.
 fn turn(contender: &str, dir: &Path, into: &Path, runtime: &Runtime) -> Result<Vec<Duration>> {
     let src = &dir.join("src");
     let name = |call: usize| into.join(call.to_string());
@@ -140,8 +140,8 @@ fn turn(contender: &str, dir: &Path, into: &Path, runtime: &Runtime) -> Result<V
     }
 }
 
-/// Every clone has as many blocks as its source. So many would not find room if they didn't share
-/// them. One of each turn is compared.
+/// Checks the size and the allocated bytes of each clone, and compares the bytes of one. All of them fit
+/// into the file system only because they share blocks.
 fn check(src: &Path, into: &Path, round: usize) -> Result<()> {
     for entry in fs::read_dir(into)? {
         let clone = entry?.path();

@@ -1,4 +1,4 @@
-//! Who takes part in copying one file.
+//! The contenders that copy one file.
 
 use std::fs::{self, File};
 use std::ops::Range;
@@ -18,34 +18,35 @@ use wasmtime_fast_copy::{CopyOptions, FastCopyCtx};
 
 use crate::guests;
 
-/// A file to be copied.
+/// A file to copy.
 pub struct Job<'a> {
     pub src: &'a Path,
     pub dst: &'a Path,
-    /// Where its data is, for those who needn't look for it.
+    /// The ranges of its data, for contenders that don't search for it.
     pub data: &'a [Range<u64>],
-    /// The same extents close together, in a file of twice their size.
+    /// A file of twice the size of the data, with the same extents close together.
     pub packed: &'a Path,
 }
 
 pub struct Contender {
     pub name: &'static str,
-    /// Whether the copy is synchronised before the time is taken.
+    /// Whether the measured time includes synchronisation.
     pub durable: bool,
     pub kind: Kind,
     run: fn(&Job<'_>) -> Result<Duration>,
 }
 
-/// Whom a contender may be compared with. Who keeps holes is seen in what the copies take.
+/// How a contender copies, which decides what it may be compared with. Whether it keeps holes follows
+/// from the allocated bytes of its copies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Ours: held to be no denser than the source.
+    /// This crate: its copies must not have more allocated than the source's data.
     Ours,
-    /// Has the kernel share blocks where it can.
+    /// Shares blocks where the file system can.
     Sharing,
     /// Always moves the bytes.
     Moving,
-    /// What a guest does without us.
+    /// A guest without this crate.
     Guest,
     /// Bare system calls.
     Floor,
@@ -56,7 +57,7 @@ impl Contender {
         (self.run)(job).with_context(|| self.name.to_owned())
     }
 
-    /// Whether what it needs is there.
+    /// Whether the program that it needs is installed.
     pub fn is_installed(&self) -> bool {
         let program = match self.name {
             QEMU_IMG => "qemu-img",
@@ -99,7 +100,7 @@ pub const READ_WRITE_BY_TWO: &str = "one pass of pread and pwrite, by two thread
 pub const WRITING: &str = "pwrite alone, reading nothing";
 pub const WRITING_BY_TWO: &str = "pwrite alone, by two threads";
 
-/// All of them, in the order of the tables.
+/// All contenders, in the order of the tables.
 pub const ALL: &[Contender] = &[
     contender(FAST_DURABLE, true, Kind::Ours, |job| ours(job, true, true)),
     contender(SPARSE_DURABLE, true, Kind::Ours, |job| {
@@ -212,7 +213,7 @@ fn packed(job: &Job<'_>, durable: bool) -> Result<Duration> {
     ours(&job, true, durable)
 }
 
-/// A call like any other, for those who time it themselves.
+/// Makes a copy without synchronisation, for callers that measure the time.
 pub fn fast_copy_no_sync(src: &Path, dst: &Path) -> Result<()> {
     CopyOptions::new().no_sync(true).fast_copy(src, dst)?;
     Ok(())
@@ -233,7 +234,7 @@ fn in_guest(job: &Job<'_>, durable: bool) -> Result<Duration> {
 fn own_copy(job: &Job<'_>, method: &str) -> Result<Duration> {
     let (dir, src) = dir_and_name(job.src)?;
     let (dst_dir, dst) = dir_and_name(job.dst)?;
-    ensure!(dir == dst_dir, "this guest has one directory");
+    ensure!(dir == dst_dir, "the guest has one directory");
     let times = guests::own_copy(method, dir, src, dst, 1)?;
     Ok(times.iter().sum())
 }
@@ -263,7 +264,7 @@ fn cp_sync(job: &Job<'_>, reflink: &str) -> Result<Duration> {
     Ok(start.elapsed())
 }
 
-/// From before the program's start to its end.
+/// Runs a program. Returns the time from before its start to its end.
 fn program(command: &mut Command) -> Result<Duration> {
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let start = Instant::now();
@@ -273,14 +274,14 @@ fn program(command: &mut Command) -> Result<Duration> {
     Ok(time)
 }
 
-/// What a clone takes at least, if nobody is to see half of it.
+/// Makes a clone by the fewest system calls that publish it atomically.
 pub fn staged_ficlone(src: &Path, dst: &Path) -> Result<()> {
     staged(src, dst, |src, copy| {
         Ok(rustix::fs::ioctl_ficlone(copy, src)?)
     })
 }
 
-/// Fills a file that has no name yet, and gives it one.
+/// Makes an unnamed file, fills it, and links it.
 pub fn staged(src: &Path, dst: &Path, fill: impl FnOnce(&File, &File) -> Result<()>) -> Result<()> {
     let src = File::open(src)?;
     let dir = dst.parent().context("a directory")?;
@@ -291,10 +292,10 @@ pub fn staged(src: &Path, dst: &Path, fill: impl FnOnce(&File, &File) -> Result<
     Ok(())
 }
 
-/// A way to move a range from one file to the other.
+/// A function that copies a range from one file to the other.
 type MoveRange = fn(&File, &File, Range<u64>) -> Result<()>;
 
-/// The data alone, by one thread that is told where it is.
+/// Copies the ranges of the data by one thread.
 fn one_pass(job: &Job<'_>, move_range: MoveRange, durable: bool) -> Result<Duration> {
     pass(job, durable, |src, dst| {
         let mut ranges = job.data.iter();
@@ -302,7 +303,7 @@ fn one_pass(job: &Job<'_>, move_range: MoveRange, durable: bool) -> Result<Durat
     })
 }
 
-/// The same by two threads, each of which takes the next piece when it is done with one.
+/// Copies the ranges of the data by two threads, piece by piece.
 fn pass_by_two(job: &Job<'_>, move_range: MoveRange) -> Result<Duration> {
     const PIECE: u64 = 8 * MIB;
     let pieces = Mutex::new(job.data.iter().flat_map(|range| {
@@ -319,12 +320,12 @@ fn pass_by_two(job: &Job<'_>, move_range: MoveRange) -> Result<Duration> {
         };
         thread::scope(|scope| {
             let other = scope.spawn(work);
-            work().and(other.join().expect("no panic"))
+            work().and(other.join().expect("a thread panicked"))
         })
     })
 }
 
-/// Makes a file of the source's size, and has its data moved.
+/// Makes a file of the source's size, and copies the data by `move_data`. Returns the time.
 fn pass(
     job: &Job<'_>,
     durable: bool,
@@ -370,7 +371,7 @@ fn read_write(src: &File, dst: &File, range: Range<u64>) -> Result<()> {
     Ok(())
 }
 
-/// As much as is to be copied, at the same places, from a buffer that stays in the processor's cache.
+/// Writes a range from a buffer that stays in the processor's cache.
 fn write_only(_src: &File, dst: &File, range: Range<u64>) -> Result<()> {
     static BUFFER: [u8; 256 << 10] = [1; 256 << 10];
     let mut at = range.start;

@@ -1,4 +1,4 @@
-//! Calls made by guests, timed by the guest's own clock.
+//! Calls by guests, timed by the guest's clock.
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -21,15 +21,14 @@ fn component(name: &str) -> Component {
     Component::from_file(&ENGINE, format!("{dir}/{name}.wasm")).expect("a bundled component")
 }
 
-/// What a guest's calls came to.
+/// The outcome and the times of a guest's calls.
 pub struct Calls {
-    /// What the first one returned, in words.
+    /// The result of the first call, as text.
     pub outcome: String,
     pub times: Vec<Duration>,
 }
 
-/// `sandbox:fast-copy/copy.fast-copy`, so many times. In the names `{i}` stands for the number of
-/// the call.
+/// Calls `fast-copy` of `sandbox:fast-copy/copy`. In the names `{i}` stands for the number of the call.
 pub fn fast_copy(
     form: Form,
     copies: FastCopyCtx,
@@ -49,7 +48,7 @@ pub fn fast_copy(
     )
 }
 
-/// `stat-at` of `wasi:filesystem`, so many times.
+/// Calls `stat-at` of `wasi:filesystem`.
 pub fn stat(form: Form, (dir, name): (&Path, &str), calls: usize) -> Result<Vec<Duration>> {
     let args = ["stat", "src", name, "src", "", ""];
     let calls = probe(form, FastCopyCtx::new(), &[(dir, "src")], &args, calls)?;
@@ -73,7 +72,7 @@ fn probe(
     })
 }
 
-/// What a guest can do without us: `std` is its `std::fs::copy`, `splice` a loop of
+/// Copies by a guest's own means: the method `std` is `std::fs::copy`, and `splice` a loop of
 /// `output-stream.blocking-splice`.
 pub fn own_copy(
     method: &str,

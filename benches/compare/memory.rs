@@ -1,4 +1,4 @@
-//! How much memory a copy takes above the idle process, in a process of its own.
+//! The memory of a copy above the idle process, measured in a child process.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -32,8 +32,8 @@ pub fn groups() -> Vec<Group> {
         .into()
 }
 
-/// The file system, contender and input of each row. On ext4 `fast_copy` is refused a clone. On XFS it
-/// gets one, which is one call whatever the extents, and moves no bytes.
+/// Returns the file system, the contender and the input of each row. `fast_copy` makes a clone on XFS, which
+/// is one call and moves no bytes whatever the extents, and copies on ext4.
 pub fn rows() -> Vec<(&'static str, &'static str, &'static str)> {
     let mut rows = Vec::new();
     for input in [MILLION, GIB_OF_DATA] {
@@ -88,13 +88,13 @@ fn peak_of(contender: &str, src: &Path, dst: &Path) -> Result<f64> {
     Ok(text.trim().parse()?)
 }
 
-/// The child's side: prints by how many bytes the peak of its memory exceeds what it had before.
+/// Copies, as the child process, and prints by how many bytes that raised the peak of memory.
 pub fn in_child(args: &[String]) -> Result<()> {
     let [contender, src, dst] = args else {
         bail!("{FLAG} CONTENDER SRC DST");
     };
     let options = CopyOptions::new().no_sync(contender.ends_with("no-sync"));
-    // The peak so far was that of the start: it is set to what is there now (proc(5)).
+    // This resets the peak to the present resident memory (proc(5)).
     fs::write("/proc/self/clear_refs", "5")?;
     let before = peak()?;
     match contender.starts_with("sparse_copy") {

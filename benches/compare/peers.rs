@@ -1,20 +1,20 @@
-//! Whom a contender of ours is judged against: who does the same.
+//! The peers that a contender of this crate is compared with.
 
 use crate::contenders::{self, Contender, Kind};
 use crate::results::{Results, Row};
 
-/// What it is measured against.
+/// The choice of a peer.
 #[derive(Clone, Copy)]
 pub enum Against<'a> {
-    /// The fastest that do the same: durable or not, sharing blocks or not, and in a guest the ways
-    /// that it has without us.
+    /// The fastest of those that do the same: durable or not, sharing blocks or not, and in a guest by
+    /// its own means.
     Best,
     /// The fastest of those that also keep the holes.
     BestSparse,
     One(&'a str),
 }
 
-/// Somebody to measure against.
+/// A peer in a group.
 pub struct Peer<'a> {
     pub row: &'a Row,
     pub keeps_holes: bool,
@@ -26,7 +26,7 @@ impl Peer<'_> {
     }
 }
 
-/// The one that a contender is measured against at a piece of work, if it took part.
+/// Returns the peer of a contender in a group, if it took part.
 pub fn peer<'a>(
     results: &'a Results,
     (work, on): (&str, &str),
@@ -64,16 +64,16 @@ fn does_the_same(ours: &str, row: &Row) -> bool {
     kinds.contains(&other.kind) && other.durable == ours.durable
 }
 
-/// Whether a contender's copies have the holes of their source: who takes a quarter more than the
-/// leanest of the group has filled some. XFS has `cp --reflink=never` do so, by what it allocates
-/// ahead.
+/// Whether the copies of a contender keep the holes: they have at most a quarter more allocated than the
+/// smallest copy of the group. On XFS those of `cp --reflink=never` have more, by speculative
+/// preallocation.
 pub fn keeps_holes(results: &Results, row: &Row) -> bool {
-    let leanest = results
+    let smallest = results
         .group(&row.work, &row.on)
         .filter_map(|row| row.allocated)
         .min();
-    match (row.allocated, leanest) {
-        (Some(taken), Some(leanest)) => taken <= leanest + leanest / 4,
+    match (row.allocated, smallest) {
+        (Some(taken), Some(smallest)) => taken <= smallest + smallest / 4,
         _ => true,
     }
 }

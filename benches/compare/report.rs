@@ -1,4 +1,4 @@
-//! The tables, as Markdown.
+//! The report: tables in Markdown.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -39,7 +39,7 @@ fn markdown(results: &Results) -> Result<String> {
     runs(&mut text, results)?;
     bars(&mut text, results)?;
     text.push_str("\n## Charts\n\n");
-    // What wasn't measured yet has no chart.
+    // A group that wasn't measured yet has no chart.
     for (file, title) in charts::FILES {
         if !dir().join(file).exists() {
             continue;
@@ -119,7 +119,7 @@ fn markdown(results: &Results) -> Result<String> {
     Ok(text)
 }
 
-/// Of what day and commit the samples are: one line, or one for each run of which some are left.
+/// Writes the days and commits of the samples: one line for each run.
 fn runs(text: &mut String, results: &Results) -> Result<()> {
     let mut runs: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for row in &results.rows {
@@ -178,7 +178,7 @@ fn places<'a>(results: &'a Results, work: &str) -> Vec<&'a str> {
     places
 }
 
-/// What a call took, in microseconds: of many, and of the first ones where that is another figure.
+/// Writes the times of calls in microseconds: all of a turn, and the first ones if they were measured.
 fn calls(
     text: &mut String,
     results: &Results,
@@ -218,7 +218,7 @@ fn calls(
     Ok(())
 }
 
-/// Ours and cp's time at each point.
+/// Writes the times of fast_copy and cp at each point.
 fn points(text: &mut String, results: &Results, work: &str, axis: &str) -> Result<()> {
     writeln!(
         text,
@@ -242,7 +242,7 @@ fn points(text: &mut String, results: &Results, work: &str, axis: &str) -> Resul
     Ok(())
 }
 
-/// Durable copies are compared with durable ones, the others with each other.
+/// Writes the times of the copies of a file. Durable copies are compared with durable ones.
 fn whole_files(text: &mut String, results: &Results, work: &str, on: &str) -> Result<()> {
     writeln!(
         text,

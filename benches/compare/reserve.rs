@@ -1,10 +1,10 @@
-//! Memory that a virtual machine doesn't give back to its host.
+//! Memory that a virtual machine doesn't return to its host.
 //!
-//! With free page reporting, the kernel gives free blocks of 2 MiB (its `pageblock_order`) back to the host,
-//! and whoever needs one again waits for the host: the same copy of a GiB takes 0.2 s or 2 s, whoever makes
-//! it, by what the host is doing. Free memory in smaller blocks stays, and the kernel takes the smallest
-//! block that will do. So here memory is taken and let go again, but for one page in each MiB: copies are
-//! made of what is between those.
+//! With free page reporting, the kernel returns free blocks of 2 MiB (its `pageblock_order`) to the host,
+//! and an allocation of such a block waits for the host: the same copy of a GiB takes 0.2 s or 2 s,
+//! depending on the host. The kernel keeps smaller free blocks, and allocates the smallest block that is
+//! large enough. So this takes memory and frees all but one page in each MiB: the copies use the free
+//! memory between these pages.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -15,16 +15,16 @@ use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, memfd_create};
 
 use crate::machine::memory;
 
-/// Enough for the sources of a group and a copy: 6 GiB where the time is shown against the data.
+/// Enough for the sources of a group and a copy: 6 GiB in the group that scales the data.
 const SIZE: u64 = 8 * GIB;
 
-/// The memory is kept for as long as this is.
+/// The reserve, which lasts until this is dropped.
 pub struct Reserve {
     _pages: File,
 }
 
 impl Reserve {
-    /// At most half of what is available.
+    /// Makes a reserve of at most half of the available memory.
     pub fn new() -> Result<Self> {
         let pages = File::from(memfd_create("reserve", MemfdFlags::CLOEXEC)?);
         let available = memory("MemAvailable").context("no MemAvailable in /proc/meminfo")?;

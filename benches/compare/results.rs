@@ -1,4 +1,4 @@
-//! What was measured, and where it is kept.
+//! The samples, and the file that keeps them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -17,7 +17,7 @@ pub struct Row {
     pub contender: String,
     /// Allocated bytes of its last copy.
     pub allocated: Option<u64>,
-    /// In seconds, but for `memory`, which has bytes.
+    /// In seconds; of the work `memory` in bytes.
     pub samples: Vec<f64>,
 }
 
@@ -26,7 +26,7 @@ impl Row {
         median(&self.samples)
     }
 
-    /// The median of each round; who had one run for all has that for each.
+    /// Returns the median of each round. A single sample counts for all rounds.
     pub fn rounds(&self) -> Vec<f64> {
         match self.samples.len() / ROUNDS {
             0 => vec![self.median(); ROUNDS],
@@ -55,9 +55,9 @@ pub fn median(samples: &[f64]) -> f64 {
 
 #[derive(Debug, Default)]
 pub struct Results {
-    /// A line for each thing that matters: processor, kernel, versions of the peers.
+    /// Lines about the machine: processor, kernel, versions of the peers.
     pub machine: Vec<String>,
-    /// For each group its name, and of what day and commit its samples are.
+    /// The day and the commit of the samples of each group, by its name.
     pub runs: BTreeMap<String, String>,
     pub rows: Vec<Row>,
 }
@@ -67,13 +67,13 @@ impl Results {
         self.machine = lines;
     }
 
-    /// Forgets what an earlier run has measured in a group.
+    /// Removes the samples of a group, and records the run that measures it.
     pub fn start(&mut self, work: &str, on: &str, run: &str) {
         self.remove(work, on);
         self.runs.insert(format!("{work}/{on}"), run.to_owned());
     }
 
-    /// Has no figures of a group.
+    /// Removes the samples of a group.
     pub fn remove(&mut self, work: &str, on: &str) {
         self.rows.retain(|row| row.work != work || row.on != on);
         self.runs.remove(&format!("{work}/{on}"));
@@ -120,12 +120,12 @@ impl Results {
         self.group(work, on).find(|row| row.contender == contender)
     }
 
-    /// The median, if the contender took part.
+    /// Returns the median of a contender, if it took part.
     pub fn median(&self, work: &str, on: &str, contender: &str) -> Option<f64> {
         Some(self.row(work, on, contender)?.median())
     }
 
-    /// Shows a group as soon as it is measured, in a unit of which a second has so many.
+    /// Prints a group, in a unit of which a second has `a_second`.
     pub fn print(&self, work: &str, on: &str, a_second: f64, unit: &str) {
         for row in self.group(work, on) {
             let allocated = row.allocated.map(|bytes| format!("  {} MiB", bytes >> 20));
@@ -201,7 +201,7 @@ impl Results {
     }
 }
 
-/// Where results, report and charts go.
+/// Returns the folder of the samples, the report and the charts.
 pub fn dir() -> PathBuf {
     concat!(env!("CARGO_MANIFEST_DIR"), "/benches/results").into()
 }

@@ -1,7 +1,6 @@
-//! How the time grows with the apparent size, the data, the extents, and the copies at once.
+//! The time of a copy against the apparent size, the data, the extents, and concurrent copies.
 //!
-//! On ext4, where bytes are moved, without waiting for the disk. A contender's name ends in `@` and
-//! what it was measured at.
+//! On ext4, which copies bytes, without synchronisation. A contender's name ends with `@` and the point.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -24,7 +23,7 @@ const BY_DATA: &str = "scaling-data";
 const BY_EXTENTS: &str = "scaling-extents";
 const BY_COPIES: &str = "scaling-copies-at-once";
 
-/// What the time is shown against, and in what unit.
+/// The pieces of work, each with a title and a label for the axis.
 pub const WORKS: [(&str, &str, &str); 4] = [
     (
         BY_SIZE,
@@ -48,7 +47,7 @@ pub fn groups() -> Vec<Group> {
         .into()
 }
 
-/// What is measured at: GiB of apparent size, MiB of data, extents, copies.
+/// Returns the points: GiB of apparent size, MiB of data, extents, copies.
 fn points(work: &str) -> &'static [u64] {
     match work {
         BY_SIZE => &[1, 16, 256, 1024, 4096],
@@ -69,7 +68,7 @@ fn build(work: &str, src: &Path, point: u64) -> Result<()> {
 
 type One = fn(&Path, &Path) -> Result<()>;
 
-/// Ours and cp's samples at each point, in order.
+/// Returns the samples of fast_copy and cp at each point, in order.
 pub fn points_of<'a>(results: &'a Results, work: &'a str) -> Vec<(u64, &'a Row, &'a Row)> {
     let at = |contender, point| results.row(work, "ext4", &format!("{contender}@{point}"));
     points(work)
@@ -107,7 +106,8 @@ fn run(group: &Group, _disks: &Disks, fs: &FileSystem, results: &mut Results) ->
     Ok(())
 }
 
-/// The time from the first start to the last end; then the copies are checked and removed.
+/// Makes copies at the same time, checks and removes them. Returns the time from the first start to the
+/// last end.
 fn at_once(copies: u64, src: &Path, copy: One) -> Result<Duration> {
     let copies: Vec<_> = (0..copies)
         .map(|i| src.with_extension(format!("copy-{i}")))

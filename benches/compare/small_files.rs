@@ -1,4 +1,4 @@
-//! What one call costs where there is little to copy: 10,000 files of 4 KiB.
+//! The time of one call for a small file: 10,000 files of 4 KiB.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -40,7 +40,7 @@ pub const CONTENDERS: [&str; 10] = [
 ];
 
 const FILES: usize = 10_000;
-/// Each of them waits for the disk.
+/// The number of durable copies, each of which waits for the disk.
 const DURABLE_FILES: usize = 200;
 
 pub fn groups() -> Vec<Group> {
@@ -78,9 +78,9 @@ fn run(group: &Group, _disks: &Disks, fs: &FileSystem, results: &mut Results) ->
     Ok(())
 }
 
-/// One contender's calls, one after another.
+/// Makes the calls of one contender, one after another.
 fn turn(contender: &str, root: &Path, from: &Path, into: &Path) -> Result<Vec<Duration>> {
-    // The names are made outside the measured time.
+    // The names are made before the measured time.
     let paths: Vec<_> = (0..FILES)
         .map(|i| (from.join(format!("src-{i}")), into.join(i.to_string())))
         .collect();
@@ -91,7 +91,7 @@ fn turn(contender: &str, root: &Path, from: &Path, into: &Path) -> Result<Vec<Du
         let (from, to) = ((from, "src-{i}"), (into, "{i}"));
         Ok(guests::fast_copy(form, FastCopyCtx::new(), from, to, false, FILES)?.times)
     };
-    // Those guests have one directory for both sides.
+    // The guest has one directory for sources and destinations.
     let without_us = |method| {
         let below =
             |dir: &Path| -> Result<String> { Ok(dir.strip_prefix(root)?.display().to_string()) };
@@ -129,7 +129,10 @@ fn turn(contender: &str, root: &Path, from: &Path, into: &Path) -> Result<Vec<Du
 fn check(from: &Path, into: &Path, copies: usize, ours: bool) -> Result<()> {
     for i in 0..copies {
         let (src, copy) = (from.join(format!("src-{i}")), into.join(i.to_string()));
-        ensure!(fs::read(&src)? == fs::read(&copy)?, "the copy of file {i}");
+        ensure!(
+            fs::read(&src)? == fs::read(&copy)?,
+            "the copy of file {i} differs"
+        );
         if ours {
             checks::takes_at_most(&copy, allocated(&src))?;
         }

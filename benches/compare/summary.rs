@@ -1,4 +1,4 @@
-//! The table in the project's README.
+//! The table in README.md.
 
 use std::fmt::Write;
 use std::fs;
@@ -14,20 +14,20 @@ use crate::whole_files::{ACROSS, DENSE, EXTENTS, IMAGE, TERABYTE, WARM};
 const BEGIN: &str = "<!-- from `cargo bench --bench compare` -->\n";
 const END: &str = "<!-- to here -->\n";
 
-/// Puts the table where the README shows it.
+/// Writes the table between its marks in README.md.
 pub fn write(results: &Results) -> Result<()> {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
     let text = fs::read_to_string(file)?;
-    let (before, rest) = text.split_once(BEGIN).context("no place in README.md")?;
-    let (_, after) = rest
-        .split_once(END)
-        .context("no end of the place in README.md")?;
+    let (before, rest) = text
+        .split_once(BEGIN)
+        .context("no begin mark in README.md")?;
+    let (_, after) = rest.split_once(END).context("no end mark in README.md")?;
     let summary = summary(results)?;
     fs::write(file, format!("{before}{BEGIN}{summary}{END}{after}"))?;
     Ok(())
 }
 
-/// A line for each kind of work: ours, and the best of those who do the same.
+/// Returns a line for each kind of work: the time of this crate, and of its best peer.
 fn summary(results: &Results) -> Result<String> {
     let mut text =
         String::from("| work | here | the best peer | |\n| --- | ---: | ---: | ---: |\n");

@@ -1,15 +1,15 @@
-//! Whose turn it is.
+//! Turns: the order of the contenders, and the times of their calls.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-/// Rounds that count.
+/// The number of counted rounds.
 pub const ROUNDS: usize = 5;
 
-/// Puts contenders in another order in each round, and in the same one in each run, so that nobody
-/// always has the same one before.
+/// Sorts contenders in an order that differs between rounds and is the same in each run, so that no
+/// contender always follows the same one.
 pub fn shuffle<T>(round: usize, contenders: &mut [T], name: impl Fn(&T) -> String) {
     contenders.sort_by_cached_key(|contender| {
         let mut hasher = DefaultHasher::new();
@@ -18,7 +18,7 @@ pub fn shuffle<T>(round: usize, contenders: &mut [T], name: impl Fn(&T) -> Strin
     });
 }
 
-/// Makes calls, and takes the time of each.
+/// Makes calls, and measures the time of each.
 pub fn timed(calls: usize, mut call: impl FnMut(usize) -> Result<()>) -> Result<Vec<Duration>> {
     (0..calls)
         .map(|i| {

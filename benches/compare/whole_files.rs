@@ -1,4 +1,4 @@
-//! One large file, copied by everybody.
+//! Copies of one large file, by all contenders.
 
 use std::fs::{self, File};
 use std::ops::Range;
@@ -23,19 +23,19 @@ pub const COLD: &str = "preallocated-cold";
 pub const WARM: &str = "preallocated-warm";
 pub const CLONE_EXTENTS: &str = "clone-50k-extents";
 
-/// What was written of a preallocated file, in bytes.
+/// The written bytes of a preallocated file.
 pub const WRITTEN: u64 = 64 * MIB;
 
-/// Rounds that count where a GiB is copied: these take longer, so more comes between.
+/// The counted rounds where about a GiB is copied: such copies take longer, so noise is more likely.
 const ROUNDS_OF_LARGE: usize = 9;
 
-/// In seconds.
+/// A contender that takes longer has one round only, in seconds.
 const SLOW: f64 = 8.0;
 
 /// From one file system to another.
 pub const ACROSS: &str = "ext4-to-xfs";
 
-/// Where the copies of preallocated files are measured. tmpfs has no cold one.
+/// The file systems for preallocated files. On tmpfs a file is always in memory, so never cold.
 pub const PREALLOCATED: [(&str, &[&str]); 2] = [
     (COLD, &["ext4", "xfs", "btrfs"]),
     (WARM, &["ext4", "xfs", "btrfs", "tmpfs"]),
@@ -73,20 +73,20 @@ fn build(work: &str, src: &Path, packed: &Path) -> Result<()> {
     }
 }
 
-/// Whether a contender takes part in a group. Left out is
+/// Whether a contender takes part in a group. Left out are
 ///
-/// - who would write a TiB of zeros: `std::fs::copy` where it can't clone, `rsync` (it reads them),
-///   and what a guest does without us;
-/// - `rsync` on images and on 50,000 extents elsewhere than on ext4, where it was shown to take
-///   seconds, and on preallocated files, whose zeros it reads too;
-/// - `std::fs::copy` of the image on tmpfs and across: 14 s on ext4;
-/// - what a guest does without us elsewhere than on ext4: its time is the host's work per call, not
+/// - those that would write a TiB of zeros: `std::fs::copy` where it can't clone, `rsync` (it reads
+///   them), and copies by a guest's own means;
+/// - `rsync` on images and on 50,000 extents, except on ext4, where it takes seconds, and on
+///   preallocated files, whose zeros it reads too;
+/// - `std::fs::copy` of the image on tmpfs and across: it takes 14 s on ext4;
+/// - copies by a guest's own means, except on ext4: their time is the host's work for each call, not
 ///   the file system's;
-/// - among clones whoever doesn't clone, and of ours the one that doesn't;
-/// - durable copies of preallocated files by `cp --reflink=never` and by one thread: they write what
-///   those without `fsync` write;
-/// - the durable guest elsewhere than on ext4: it was shown there to take what the native call takes;
-/// - one pass by another way than the file system's faster one.
+/// - in the group of clones, those that don't clone, and sparse_copy;
+/// - durable copies of preallocated files by `cp --reflink=never` and by one thread: they write the same
+///   as without `fsync`;
+/// - the durable guest, except on ext4, where it takes as long as the native call;
+/// - of the two calls for one pass, the one that is slower on the file system.
 fn takes_part(contender: &Contender, work: &str, on: &str) -> bool {
     use contenders::{
         CP_NEVER_SYNC, FICLONE, GUEST_FAST_DURABLE, GUEST_SPLICE, GUEST_STD, ONE_PASS,
@@ -124,15 +124,15 @@ fn takes_part(contender: &Contender, work: &str, on: &str) -> bool {
     }
 }
 
-/// Whether a contender writes so much at once that file systems take memory for it in the very blocks that
-/// are given back to a host ([`crate::reserve`]). It copies once before its time is taken, so that it
-/// finds those of its first copy. `xcp` writes so much where the kernel doesn't copy for it.
+/// Whether a contender writes in chunks so large that file systems allocate memory for them in the blocks
+/// that free page reporting returns to the host ([`crate::reserve`]). Such a contender copies once before
+/// the measured copy, which then reuses these blocks. `xcp` does so where it doesn't use
+/// `copy_file_range`.
 fn takes_large_blocks(contender: &Contender, work: &str) -> bool {
     is_large(work) && matches!(contender.name, contenders::QEMU_IMG | contenders::XCP)
 }
 
-/// Whether most of the data of a gigabyte is copied: these races are close, and what else the machine does
-/// is heard in them.
+/// Whether about a gigabyte of data is copied. The times are close, so noise of the machine matters more.
 fn is_large(work: &str) -> bool {
     matches!(work, DENSE | IMAGE)
 }
@@ -170,7 +170,7 @@ fn run(group: &Group, disks: &Disks, fs: &FileSystem, results: &mut Results) -> 
             installed
         })
         .collect();
-    // Who takes long has one round, the first, and no other: that is no close race.
+    // Slow contenders have one round only: their times are far from the others.
     let mut slow = Vec::new();
     let rounds = match is_large(group.work) {
         true => ROUNDS_OF_LARGE,
@@ -236,12 +236,12 @@ impl Place {
             checks::same(src, &self.dst).context(contender.name)?;
         }
         if contender.kind == Kind::Ours {
-            // A clone has its source's blocks.
+            // A clone has the same blocks allocated as its source.
             let clones = reflinks(group.on) && !contender.name.starts_with("sparse_copy");
             match (clones, group.work) {
                 (true, _) => checks::takes_at_most(&self.dst, allocated(src)),
                 (false, COLD | WARM) => {
-                    checks::takes_at_most(&self.dst, WRITTEN + checks::records(64))
+                    checks::takes_at_most(&self.dst, WRITTEN + checks::metadata(64))
                 }
                 (false, _) => checks::no_denser(&self.dst, &self.data),
             }
