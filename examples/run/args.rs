@@ -21,7 +21,7 @@ Options:
   --help
 ";
 
-/// What to run.
+/// What the command line asks for.
 pub enum Invocation {
     Help,
     Demo { form: Form },
@@ -29,14 +29,14 @@ pub enum Invocation {
 }
 
 pub struct Guest {
-    /// None: the bundled one.
+    /// `None` for the bundled one.
     pub component: Option<PathBuf>,
     pub args: Vec<String>,
     pub dirs: Vec<Preopen>,
     pub form: Form,
 }
 
-/// A directory that the guest sees.
+/// A directory for the guest.
 #[derive(Debug, PartialEq)]
 pub struct Preopen {
     pub host: PathBuf,
@@ -63,7 +63,7 @@ impl Preopen {
     }
 }
 
-/// Parses everything behind the program's name.
+/// Parses the arguments after the program's name.
 pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Invocation> {
     let mut args = args.into_iter();
     let mut dirs = Vec::new();

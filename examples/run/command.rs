@@ -1,4 +1,4 @@
-//! A host for WASI 0.2 commands with `sandbox:fast-copy` linked, in both linker forms.
+//! A host of WASI 0.2 commands with `sandbox:fast-copy` linked, in both linker forms.
 
 use anyhow::Result;
 use tokio::runtime::Runtime;
@@ -8,7 +8,7 @@ use wasmtime_fast_copy::{FastCopyCtx, FastCopyCtxView, FastCopyView};
 use wasmtime_wasi::p2::bindings::{Command, sync};
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
 
-/// Which of the two linkers a command runs with.
+/// The linker that a command runs with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     Async,

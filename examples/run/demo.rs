@@ -1,4 +1,4 @@
-//! What this project is for, in one run: a real disk image, cloned by a guest.
+//! A demonstration: a guest clones a disk image.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -18,8 +18,8 @@ const IMAGE_SIZE: u64 = 4 << 30;
 const MIB: u64 = 1 << 20;
 const CLONES: [&str; 5] = ["vm1.img", "vm2.img", "vm3.img", "vm4.img", "vm5.img"];
 
-/// Makes the image, has the guest clone it five times, show what the clones take and verify one, and
-/// says how long that took.
+/// Makes an image, and runs the guest to clone it five times, to print the allocated bytes, and to verify
+/// one clone. Prints the time of the verification.
 pub fn run(form: Form) -> Result<i32> {
     let dir = tempfile::tempdir().context("making a temporary directory")?;
     let base = dir.path().join("base.img");
@@ -40,15 +40,15 @@ pub fn run(form: Form) -> Result<i32> {
     }
     let args = ["usage", "base.img"].iter().chain(&CLONES);
     let status = in_guest(dir.path(), form, args)?;
-    ensure!(status == 0, "the guest could not look at the clones");
+    ensure!(status == 0, "the guest could not inspect the clones");
 
     let start = Instant::now();
     let status = in_guest(dir.path(), form, ["verify", "base.img", CLONES[4]].iter())?;
     ensure!(status == 0, "a clone differs from its base");
     println!(
         "\nFive clones of {} MiB: {} MiB allocated, shared blocks counted each time.\n\
-         Reading the image and one clone in the guest took {:.1} s: what a copy by the guest \
-         itself would begin with.",
+         Reading the image and one clone in the guest took {:.1} s; a copy by the guest itself \
+         would read the image too.",
         IMAGE_SIZE / MIB,
         total / MIB,
         start.elapsed().as_secs_f64(),
@@ -71,12 +71,12 @@ fn in_guest<'a>(dir: &Path, form: Form, args: impl Iterator<Item = &'a &'a str>)
     })
 }
 
-/// Makes an ext4 file system with files in it, or, without mkfs.ext4, a sparse file with data at
-/// known places. Returns what it is.
+/// Makes an image of an ext4 file system with files in it, or a sparse file if there is no mkfs.ext4.
+/// Returns which of them it is.
 fn make_image(dir: &Path, image: &Path) -> Result<&'static str> {
     let root = dir.join("root");
     make_files(&root)?;
-    // Debian has it where only root's PATH leads.
+    // On Debian it is in a folder that only root has in PATH.
     for mkfs in ["mkfs.ext4", "/usr/sbin/mkfs.ext4", "/sbin/mkfs.ext4"] {
         let made = Command::new(mkfs)
             .args(["-q", "-F", "-d"])
@@ -104,7 +104,7 @@ fn make_image(dir: &Path, image: &Path) -> Result<&'static str> {
     Ok("a sparse file (there is no mkfs.ext4 here)")
 }
 
-/// 16 files of 4 MiB that no file system can compress or leave out.
+/// Makes 16 files of 4 MiB that don't compress.
 fn make_files(root: &Path) -> Result<()> {
     fs::create_dir(root)?;
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;

@@ -1,4 +1,4 @@
-//! A guest with the stdio of this process.
+//! Runs a guest with the stdio of this process.
 
 use anyhow::{Context, Result};
 use wasmtime::Engine;
@@ -8,7 +8,7 @@ use wasmtime_wasi::WasiCtx;
 use crate::args::Guest;
 use crate::command;
 
-/// The component that `guest/build.sh` has made of `guest/clone-disk`.
+/// The bundled component, built from `guest/clone-disk` by `guest/build.sh`.
 const BUNDLED: &[u8] = include_bytes!("../../prebuilt/clone-disk.wasm");
 
 /// Runs a guest and returns its exit status.

@@ -1,4 +1,4 @@
-//! Runs WASI 0.2 commands with `sandbox:fast-copy` linked. `--help` tells how.
+//! Runs WASI 0.2 commands with `sandbox:fast-copy` linked. `--help` prints the usage.
 
 mod args;
 mod command;
