@@ -140,9 +140,7 @@ impl Queue {
         match wait::until(deadline, either).await {
             Ok(Some(permit)) => permit,
             Ok(None) => Err(CallError::TimedOut),
-            Err(_) => Err(CallError::Busy(
-                "the host can't start the thread that waits for slots and deadlines",
-            )),
+            Err(_) => Err(CallError::Busy(wait::NO_THREAD)),
         }
     }
 

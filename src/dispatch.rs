@@ -84,21 +84,22 @@ where
         deadline,
         guard: CancelOnDrop(canceller),
     };
-    let begin = move || match queue.try_permit() {
-        Some(permit) => task.run_on_thread(permit),
-        None => match wait::runtime() {
+    let begin = move || {
+        // Without it, the deadline would not end a call whose thread hangs.
+        let Ok(runtime) = wait::runtime() else {
+            return task.refuse(CallError::Busy(wait::NO_THREAD));
+        };
+        match queue.try_permit() {
+            Some(permit) => task.run_on_thread(permit),
             // In a task of its own: the host may stop polling the guest's future, and a slot that was
             // granted to it meanwhile would be lost to all stores.
-            Ok(runtime) => wait::spawn(runtime, async move {
+            None => wait::spawn(runtime, async move {
                 match queue.permit(deadline, stopped.notified()).await {
                     Ok(permit) => task.run_on_thread(permit),
                     Err(refusal) => task.refuse(refusal),
                 }
             }),
-            Err(_) => task.refuse(CallError::Busy(
-                "the host can't start the thread that waits for slots and deadlines",
-            )),
-        },
+        }
     };
     (running, begin)
 }
@@ -134,8 +135,9 @@ where
                 let granted = permit.granted;
                 let ended = catch_unwind(AssertUnwindSafe(|| work(Ok(granted))));
                 Box::new(move || {
-                    // The slot is free before the caller knows that its call has ended.
-                    drop(permit);
+                    // The slot is free before the caller knows that its call has ended. Dropping the permit
+                    // wakes another caller, whose waker may panic.
+                    let _ = catch_unwind(AssertUnwindSafe(|| drop(permit)));
                     finish(held, sender, ended);
                 })
             })),
@@ -206,12 +208,13 @@ impl<T> Running<T> {
         match wait::until(self.patience(), &mut self.outcome).await {
             Ok(Some(ended)) => return unpack(ended),
             Ok(None) if self.guard.0.cancel() => return Err(CallError::TimedOut),
-            // It is being published.
-            Ok(None) => {}
-            // There is no timer now. The work checks its deadline by itself.
-            Err(_) => {}
+            // It is being published, or has ended.
+            _ => {}
         }
-        unpack((&mut self.outcome).await)
+        match wait::until(None, &mut self.outcome).await {
+            Ok(Some(ended)) => unpack(ended),
+            _ => Err(CallError::Lost),
+        }
     }
 
     /// Waits until the work has ended, and blocks the calling thread.
@@ -219,8 +222,17 @@ impl<T> Running<T> {
     /// # Panics
     ///
     /// Resumes a panic of the work.
-    pub(crate) fn outcome_blocking(self) -> Outcome<T> {
-        wait::block_on(None, self.outcome()).expect("there is no deadline")
+    pub(crate) fn outcome_blocking(mut self) -> Outcome<T> {
+        match wait::block_on(self.patience(), &mut self.outcome) {
+            Some(ended) => return unpack(ended),
+            None if self.guard.0.cancel() => return Err(CallError::TimedOut),
+            // It is being published, or has ended.
+            None => {}
+        }
+        match wait::block_on(None, &mut self.outcome) {
+            Some(ended) => unpack(ended),
+            None => Err(CallError::Lost),
+        }
     }
 }
 
@@ -228,8 +240,7 @@ fn unpack<T>(ended: Result<Ended<T>, oneshot::error::RecvError>) -> Outcome<T> {
     match ended {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(panic)) => resume_unwind(panic),
-        // The sender was dropped without a result: the thread was destroyed.
-        Err(_) => Err(CallError::Cancelled),
+        Err(_) => Err(CallError::Lost),
     }
 }
 

@@ -42,7 +42,7 @@ pub struct CopyRequest<'a> {
 /// `authorize`, `started` and `ended` run on the thread that runs the call. For synchronous calls, and with
 /// [`allow_blocking_current_thread`], that is the thread that called the guest. `progress` may run on two
 /// threads at the same time. Hooks may block, but the copy waits for them while holding its slot, and its
-/// time limit keeps running.
+/// time limit keeps running. A hook that makes a copy in the same slots can wait for its own slot for ever.
 ///
 /// They are not called for calls that are refused earlier: `busy`, a timeout while waiting, a path that
 /// can't be opened, a copy that the context's policy forbids. Nor are they called for the functions of
@@ -70,7 +70,7 @@ pub trait CopyHooks: Send + Sync {
     }
 
     /// Called when a copy has ended: once for each [`started`](Self::started), even if its caller has
-    /// gone, unless a hook has panicked.
+    /// gone, unless a hook has panicked. The call waits for it without a time limit.
     fn ended(
         &self,
         request: &CopyRequest<'_>,

@@ -116,11 +116,9 @@ impl JobEnd {
         match wait::until(self.patience, self.ended.changed()).await {
             Ok(Some(_)) => return,
             Ok(None) if self.canceller.cancel() => return,
-            // It is being published.
-            Ok(None) => {}
-            // There is no timer now. The work checks its deadline by itself.
-            Err(_) => {}
+            // It is being published, or has ended.
+            _ => {}
         }
-        let _ = self.ended.changed().await;
+        let _ = wait::until(None, self.ended.changed()).await;
     }
 }

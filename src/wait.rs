@@ -5,9 +5,9 @@
 //! descriptors. It starts when it is first needed. A failed start is an error, and is tried again at the
 //! next call.
 
-use std::future::{Future, pending};
+use std::future::{Future, pending, poll_fn};
 use std::io;
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -17,6 +17,10 @@ use std::time::Instant;
 
 use fast_copy_engine::thread_builder;
 use tokio::runtime::{Builder, Handle};
+
+/// Why a call is refused if the runtime can't be started.
+pub(crate) const NO_THREAD: &str =
+    "the host can't start the thread that waits for slots and deadlines";
 
 /// Returns the runtime that waits, and starts it if necessary.
 pub(crate) fn runtime() -> io::Result<&'static Handle> {
@@ -40,8 +44,7 @@ fn start() -> io::Result<Handle> {
         match Builder::new_current_thread().enable_time().build() {
             Ok(runtime) => {
                 let _ = sender.send(Ok(runtime.handle().clone()));
-                // A waker of a caller may panic. It must not end the thread.
-                while catch_unwind(|| runtime.block_on(pending::<()>())).is_err() {}
+                runtime.block_on(pending::<()>());
             }
             Err(error) => {
                 let _ = sender.send(Err(error));
@@ -80,13 +83,33 @@ pub(crate) async fn until<F: Future>(
     future: F,
 ) -> io::Result<Option<F::Output>> {
     let Some(deadline) = deadline else {
-        return Ok(Some(future.await));
+        return Ok(Some(guarded(future).await));
     };
     let timed = {
         let _entered = runtime()?.enter();
         tokio::time::timeout_at(deadline.into(), future)
     };
-    Ok(timed.await.ok())
+    Ok(guarded(timed).await.ok())
+}
+
+/// Polls `future` with a waker that does not panic. Threads that other calls depend on call it: the one that
+/// waits, and those that free slots.
+async fn guarded<F: Future>(future: F) -> F::Output {
+    struct Guarded(Waker);
+    impl Wake for Guarded {
+        fn wake(self: Arc<Self>) {
+            let _ = catch_unwind(AssertUnwindSafe(move || {
+                self.0.wake_by_ref();
+                drop(self);
+            }));
+        }
+    }
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        let waker = Waker::from(Arc::new(Guarded(context.waker().clone())));
+        future.as_mut().poll(&mut Context::from_waker(&waker))
+    })
+    .await
 }
 
 /// Waits for `future` on the calling thread until the deadline. None if the deadline passes first.

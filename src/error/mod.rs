@@ -31,6 +31,8 @@ pub(crate) enum CallError {
     Cancelled,
     /// The call reached its time limit.
     TimedOut,
+    /// The outcome of the call is unknown: its thread was destroyed.
+    Lost,
 }
 
 /// Why a call failed, as the guest sees it: the `error-code` of the WIT.
@@ -76,6 +78,7 @@ impl CallError {
             Self::Busy(_) => ErrorCode::Busy,
             Self::Cancelled => ErrorCode::Cancelled,
             Self::TimedOut => ErrorCode::Timeout,
+            Self::Lost => ErrorCode::Other(self.to_string()),
         }
     }
 
@@ -108,6 +111,7 @@ impl fmt::Display for CallError {
             }
             Self::Cancelled => f.write_str("the call was cancelled"),
             Self::TimedOut => f.write_str("the call exceeded its time limit"),
+            Self::Lost => f.write_str("the outcome of the call is unknown"),
         }
     }
 }

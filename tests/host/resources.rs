@@ -6,10 +6,10 @@ use std::env;
 use std::fs::{self, File};
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::process::{Command, exit};
-use std::sync::mpsc;
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ use wasmtime_fast_copy::{
     CopyErrorKind, CopyHooks, CopyOptions, CopyQuota, CopyRequest, CopySlots, FastCopyCtx,
 };
 
-use crate::gate::{Gate, begin};
+use crate::gate::{Gate, start_held};
 
 type Answer = Result<CopyReport, CopyError>;
 
@@ -163,7 +163,7 @@ fn a_sync_and_an_async_guest_share_a_slot_and_a_saturated_pool() {
     let mut second = State::new().with(builder);
     dense_file(&second.path("src"), 100_000);
     let waiting = second.ctx.clone();
-    let held = begin(&mut first, &seen);
+    let held = start_held(&mut first, &seen);
     let synchronous = runtime.spawn_blocking(move || copy_sync(&mut second, "dst"));
     while waiting.waiting() == 0 {
         thread::yield_now();
@@ -182,7 +182,7 @@ fn calls_run_on_a_current_thread_runtime() {
     let mut state = State::new().with(builder);
     dense_file(&state.path("src"), 100_000);
     runtime.block_on(async {
-        let held = begin(&mut holder, &seen);
+        let held = start_held(&mut holder, &seen);
         // It waits, so that the runtime without a timer has a deadline to watch.
         let mut waiting = Box::pin(state.sparse_copy_async("src", "dst", CopyFlags::REPLACE));
         let mut context = Context::from_waker(Waker::noop());
@@ -281,7 +281,7 @@ fn a_dropped_call_that_waits_leaves_the_queue() {
     let (gate, seen, go) = Gate::new(None);
     let builder = FastCopyCtx::builder().slots(slots.clone()).timeout(None);
     let mut holder = State::new().with(builder.clone().hooks(gate));
-    let held = begin(&mut holder, &seen);
+    let held = start_held(&mut holder, &seen);
     let mut state = State::new().with(builder);
     fs::write(state.path("src"), "text").unwrap();
     let ctx = state.ctx.clone();
@@ -341,7 +341,7 @@ fn the_waiting_thread_starts_without_free_descriptors() {
                 .slots(CopySlots::new(1))
                 .timeout(None);
             let mut holder = State::new().with(builder.clone().hooks(gate));
-            let held = begin(&mut holder, &seen);
+            let held = start_held(&mut holder, &seen);
             let mut state = State::new().with(builder);
             dense_file(&state.path("src"), 100_000);
             let usual = limit(Resource::Nofile, Some(0));
@@ -538,4 +538,59 @@ fn a_panic_of_a_hook_keeps_its_payload_in_every_form() {
         let panic = catch_unwind(AssertUnwindSafe(|| form(&mut state, "dst"))).unwrap_err();
         assert_eq!(panic.downcast_ref(), Some(&4711_u32));
     }
+}
+
+/// The waker of an executor that is gone.
+struct Gone;
+
+impl Wake for Gone {
+    fn wake(self: Arc<Self>) {
+        panic!("the executor is gone");
+    }
+}
+
+/// Polls a call once, with a waker that panics.
+fn poll_with_panicking_waker<T>(call: Pin<&mut impl Future<Output = T>>) {
+    let waker = Waker::from(Arc::new(Gone));
+    assert!(call.poll(&mut Context::from_waker(&waker)).is_pending());
+}
+
+/// The deadline of the first call, its end, and its slot all call wakers that panic.
+#[test]
+fn a_waker_that_panics_does_not_disturb_other_calls() {
+    let slots = CopySlots::new(1);
+    let (gate, seen, go) = Gate::new(None);
+    let builder = FastCopyCtx::builder().slots(slots.clone());
+    let short = builder.clone().timeout(Some(Duration::from_millis(100)));
+    let mut first = State::new().with(short.hooks(gate));
+    fs::write(first.path("src"), "text").unwrap();
+    let mut hanging = Box::pin(first.sparse_copy_async("src", "dst", CopyFlags::empty()));
+    poll_with_panicking_waker(hanging.as_mut());
+    while seen.recv().unwrap() != "started, 0" {}
+
+    let mut second = State::new().with(
+        builder
+            .clone()
+            .allow_blocking_current_thread(true)
+            .timeout(None),
+    );
+    fs::write(second.path("src"), "text").unwrap();
+    let mut waiting = Box::pin(second.sparse_copy_async("src", "dst", CopyFlags::empty()));
+    poll_with_panicking_waker(waiting.as_mut());
+
+    // The deadline of a third call passes after that of the first.
+    let mut third = State::new().with(builder.clone().timeout(Some(Duration::from_millis(300))));
+    fs::write(third.path("src"), "text").unwrap();
+    let answer = copy_async(&mut third, "dst");
+    assert_eq!(answer.unwrap_err().code, ErrorCode::Timeout);
+    let answer = finish(hanging).unwrap();
+    assert_eq!(answer.unwrap_err().code, ErrorCode::Timeout);
+
+    // The slot of the first call goes to the second, which is not polled yet.
+    drop(go);
+    assert!(finish(waiting).unwrap().is_ok());
+    let mut fourth = State::new().with(builder.timeout(Some(Duration::from_secs(60))));
+    fs::write(fourth.path("src"), "text").unwrap();
+    assert!(copy_async(&mut fourth, "dst").is_ok());
+    assert!(copy_in_job(&mut fourth, "job").is_ok());
 }
