@@ -62,13 +62,18 @@ fn started(calls: &[String]) -> usize {
 fn a_large_copy_uses_two_threads_and_a_small_one_uses_one(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (large(dir.path()), dir.path().join("dst"));
-    let (outcome, calls) = Copy::new(Function::Sparse, &src, &dst).trace();
-    assert_eq!(outcome, Outcome::Ok("Copy".into(), 48 * MIB));
-    assert_same(&src, &dst);
     // The default is the number of processors, and at most two.
     let threads = thread::available_parallelism().unwrap().get().min(2);
-    assert_eq!(started(&calls), threads - 1);
-    assert_eq!(writers(&calls).len(), threads);
+    // On a loaded machine the first thread can be done before the second one runs: then another copy is made.
+    let both_write = (0..50).any(|_| {
+        let copy = Copy::new(Function::Sparse, &src, &dst).options(&["replace"]);
+        let (outcome, calls) = copy.trace();
+        assert_eq!(outcome, Outcome::Ok("Copy".into(), 48 * MIB));
+        assert_same(&src, &dst);
+        assert_eq!(started(&calls), threads - 1);
+        writers(&calls).len() == threads
+    });
+    assert!(both_write, "the second thread never wrote");
 
     let small = dir.path().join("small");
     dense_file(&small, 8 * MIB);
