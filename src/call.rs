@@ -3,6 +3,7 @@
 //! Copies, jobs and the functions of `inspect` are all a [`Call`]. A front passes the guest's arguments
 //! in, chooses where the call runs, and converts the outcome.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use fast_copy_engine::{
@@ -18,7 +19,7 @@ use crate::error::CallError;
 use crate::hooks::{CopyRequest, CopyTimes};
 use crate::options::GuestOptions;
 use crate::sandbox::{self, PathAt};
-use crate::settings::Allowed;
+use crate::settings::{Allowed, Settings};
 use crate::trace;
 
 /// A decoded call, or the reason why it is refused.
@@ -129,7 +130,7 @@ impl FastCopyCtx {
                 durable,
                 options: with_ticket(options, ticket),
                 control: ticket.control.clone(),
-                ctx: self.clone(),
+                settings: self.settings.clone(),
                 span,
             };
             Ok(Box::new(move |clock| copy.make(clock)))
@@ -201,7 +202,7 @@ struct Copy {
     durable: bool,
     options: CopyOptions,
     control: CopyControl,
-    ctx: FastCopyCtx,
+    settings: Arc<Settings>,
     span: Span,
 }
 
@@ -226,7 +227,7 @@ impl Copy {
             self.options
                 .copy(&source, &destination, self.sharing, on_progress)
         };
-        let Some(hooks) = &self.ctx.settings.hooks else {
+        let Some(hooks) = &self.settings.hooks else {
             return Ok(copy(&|_| ())?);
         };
         let hooks = &*hooks.0;

@@ -59,8 +59,8 @@ fn run_admitted<T>(
     }
 }
 
-/// Prepares `work` for one of our threads. Nothing begins until the returned function is called. Calling
-/// it never blocks. The work then runs once there is a permit. If it is not admitted, it is called with the
+/// Prepares `work` for one of our threads. Nothing begins until the returned function is called, which
+/// does not wait for a permit. The work runs once there is one. If it is not admitted, it is called with the
 /// reason instead. When it has ended, `held` is released.
 pub(crate) fn prepare<T, W>(ticket: Ticket, held: Held, work: W) -> (Running<T>, impl FnOnce())
 where
@@ -135,9 +135,8 @@ where
                 let granted = permit.granted;
                 let ended = catch_unwind(AssertUnwindSafe(|| work(Ok(granted))));
                 Box::new(move || {
-                    // The slot is free before the caller knows that its call has ended. Dropping the permit
-                    // wakes another caller, whose waker may panic.
-                    let _ = catch_unwind(AssertUnwindSafe(|| drop(permit)));
+                    // The slot is free before the caller knows that its call has ended.
+                    drop(permit);
                     finish(held, sender, ended);
                 })
             })),
@@ -206,14 +205,10 @@ impl<T> Running<T> {
     /// Resumes a panic of the work.
     pub(crate) async fn outcome(mut self) -> Outcome<T> {
         match wait::until(self.patience(), &mut self.outcome).await {
-            Ok(Some(ended)) => return unpack(ended),
-            Ok(None) if self.guard.0.cancel() => return Err(CallError::TimedOut),
-            // It is being published, or has ended.
-            _ => {}
-        }
-        match wait::until(None, &mut self.outcome).await {
             Ok(Some(ended)) => unpack(ended),
-            _ => Err(CallError::Lost),
+            Ok(None) if self.guard.0.cancel() => Err(CallError::TimedOut),
+            // It is being published, or has ended.
+            _ => unpack(wait::guarded(&mut self.outcome).await),
         }
     }
 
@@ -222,17 +217,8 @@ impl<T> Running<T> {
     /// # Panics
     ///
     /// Resumes a panic of the work.
-    pub(crate) fn outcome_blocking(mut self) -> Outcome<T> {
-        match wait::block_on(self.patience(), &mut self.outcome) {
-            Some(ended) => return unpack(ended),
-            None if self.guard.0.cancel() => return Err(CallError::TimedOut),
-            // It is being published, or has ended.
-            None => {}
-        }
-        match wait::block_on(None, &mut self.outcome) {
-            Some(ended) => unpack(ended),
-            None => Err(CallError::Lost),
-        }
+    pub(crate) fn outcome_blocking(self) -> Outcome<T> {
+        wait::block_on(None, self.outcome()).expect("there is no deadline")
     }
 }
 

@@ -119,6 +119,6 @@ impl JobEnd {
             // It is being published, or has ended.
             _ => {}
         }
-        let _ = wait::until(None, self.ended.changed()).await;
+        let _ = wait::guarded(self.ended.changed()).await;
     }
 }

@@ -76,7 +76,7 @@ fn run_messages(messages: &Receiver<Message>, idle: &Weak<Mutex<Vec<IdleThread>>
         let last_step = work();
         // Without a list, nothing takes this thread any more.
         let listed = idle.upgrade().map(|idle| lock(&idle).push(own));
-        // It wakes a caller, whose waker may panic. The thread is listed, so it must go on.
+        // It can drop a hook's panic payload, whose `Drop` may panic. The thread is listed, so it must go on.
         let _ = catch_unwind(AssertUnwindSafe(last_step));
         if listed.is_none() {
             return;
@@ -156,7 +156,6 @@ mod tests {
         }));
         run_and_wait(&threads);
         drop(threads);
-        // Long before the time that an idle thread waits for work, if the machine is not overloaded.
         ended.recv().unwrap();
     }
 }

@@ -72,8 +72,8 @@ where
     }
 }
 
-/// Waits for `future` until the deadline. None if the deadline passes first. It can be polled
-/// on any executor.
+/// Waits for `future` until the deadline. None if the deadline passes first. It can be polled on any
+/// executor, whose wakers may panic.
 ///
 /// # Errors
 ///
@@ -92,9 +92,9 @@ pub(crate) async fn until<F: Future>(
     Ok(guarded(timed).await.ok())
 }
 
-/// Polls `future` with a waker that does not panic. Threads that other calls depend on call it: the one that
-/// waits, and those that free slots.
-async fn guarded<F: Future>(future: F) -> F::Output {
+/// Polls `future` with a waker that does not panic. The thread that waits and the threads that free slots call
+/// it, and other calls depend on them. So everything that is awaited for a caller goes through here.
+pub(crate) async fn guarded<F: Future>(future: F) -> F::Output {
     struct Guarded(Waker);
     impl Wake for Guarded {
         fn wake(self: Arc<Self>) {
