@@ -1,6 +1,9 @@
 //! Why a guest's call failed, and the code that the guest gets.
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
+#[path = "linux.rs"]
+mod number;
+#[cfg(target_os = "macos")]
 #[path = "unix.rs"]
 mod number;
 #[cfg(windows)]
@@ -155,8 +158,7 @@ fn of_system(error: &io::Error) -> ErrorCode {
         ErrorKind::ReadOnlyFilesystem => ErrorCode::ReadOnly,
         ErrorKind::InvalidInput => ErrorCode::Invalid,
         ErrorKind::InvalidFilename => ErrorCode::NameTooLong,
-        ErrorKind::TimedOut => ErrorCode::Timeout,
-        ErrorKind::WriteZero => ErrorCode::Io,
+        ErrorKind::WriteZero | ErrorKind::TimedOut => ErrorCode::Io,
         ErrorKind::StorageFull => ErrorCode::InsufficientSpace,
         ErrorKind::QuotaExceeded => ErrorCode::Quota,
         ErrorKind::FileTooLarge => ErrorCode::FileTooLarge,
@@ -179,10 +181,16 @@ mod tests {
             (libc::EACCES, ErrorCode::Access),
             (libc::EAGAIN, ErrorCode::Busy),
             (libc::EBADF, ErrorCode::BadDescriptor),
+            (libc::EBADMSG, ErrorCode::Io),
             (libc::EBUSY, ErrorCode::Busy),
+            (libc::ECONNABORTED, ErrorCode::Io),
+            (libc::ECONNREFUSED, ErrorCode::Io),
+            (libc::ECONNRESET, ErrorCode::Io),
             (libc::EDQUOT, ErrorCode::Quota),
             (libc::EEXIST, ErrorCode::Exist),
             (libc::EFBIG, ErrorCode::FileTooLarge),
+            (libc::EHOSTDOWN, ErrorCode::Io),
+            (libc::EHOSTUNREACH, ErrorCode::Io),
             (libc::EILSEQ, ErrorCode::IllegalByteSequence),
             (libc::EINVAL, ErrorCode::Invalid),
             (libc::EIO, ErrorCode::Io),
@@ -191,17 +199,30 @@ mod tests {
             (libc::EMFILE, ErrorCode::Busy),
             (libc::EMLINK, ErrorCode::TooManyLinks),
             (libc::ENAMETOOLONG, ErrorCode::NameTooLong),
+            (libc::ENETDOWN, ErrorCode::Io),
+            (libc::ENETUNREACH, ErrorCode::Io),
             (libc::ENFILE, ErrorCode::Busy),
+            (libc::ENODATA, ErrorCode::Io),
+            (libc::ENODEV, ErrorCode::Io),
             (libc::ENOENT, ErrorCode::NoEntry),
+            (libc::ENOLINK, ErrorCode::Io),
             (libc::ENOMEM, ErrorCode::InsufficientMemory),
             (libc::ENOSPC, ErrorCode::InsufficientSpace),
             (libc::ENOSYS, ErrorCode::Unsupported),
+            (libc::ENOTCONN, ErrorCode::Io),
             (libc::ENOTDIR, ErrorCode::NotDirectory),
             (libc::ENOTSUP, ErrorCode::Unsupported),
             (libc::ENOTTY, ErrorCode::Unsupported),
+            (libc::ENXIO, ErrorCode::Io),
             (libc::EOVERFLOW, ErrorCode::Overflow),
             (libc::EPERM, ErrorCode::NotPermitted),
+            (libc::EPIPE, ErrorCode::Io),
+            (libc::EPROTO, ErrorCode::Io),
             (libc::EROFS, ErrorCode::ReadOnly),
+            (libc::ESHUTDOWN, ErrorCode::Io),
+            (libc::ESTALE, ErrorCode::Io),
+            // The file system's own; `timeout` means a limit of the host.
+            (libc::ETIMEDOUT, ErrorCode::Io),
             (libc::ETXTBSY, ErrorCode::TextFileBusy),
         ] {
             let error = io::Error::from_raw_os_error(number);
