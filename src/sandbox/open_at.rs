@@ -3,6 +3,7 @@
 //! It only opens directories, because `open-at` would wait at a FIFO. The last component of a source is
 //! opened relative to its directory, without following a symbolic link.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::pin::pin;
@@ -45,10 +46,12 @@ pub(super) fn directory(dir: &Dir, path: &Path) -> io::Result<Directory> {
 /// future is ready at once, and needs neither a runtime nor a thread of a pool.
 fn open_at(dir: &Dir, path: String) -> io::Result<Dir> {
     let blocking = Dir::new(dir.dir.try_clone()?, dir.perms, dir.open_mode, true);
+    let components = Path::new(&path).components().count();
     let opened = poll_noop(pin!(open_at_in_own_table(blocking, path)));
     match opened {
         Some(Ok(Ok(Descriptor::Dir(dir)))) => Ok(dir),
         Some(Ok(Ok(Descriptor::File(_)))) => Err(io::ErrorKind::NotADirectory.into()),
+        Some(Ok(Err(ErrorCode::Io))) => Err(io_error(components)),
         Some(Ok(Err(code))) => Err(to_os_error(code)),
         Some(Err(_)) | None => Err(io::Error::other("resolving the path failed")),
     }
@@ -78,6 +81,20 @@ async fn open_at_in_own_table(
         Err(error) => Ok(Err(error.downcast()?)),
     }
 }
+
+/// Returns the error that `open-at` reports as `io`. That is its code for every error that it does not know,
+/// also for a lack of descriptors. Such a lack is temporary, so it is looked for here.
+fn io_error(components: usize) -> io::Error {
+    // `open-at` keeps each directory on its way open. A symbolic link usually leads through one more.
+    let as_many = (0..components + MAX_SYMLINKS).map(|_| File::open("/"));
+    match as_many.collect::<io::Result<Vec<_>>>() {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => error,
+        _ => io::Error::from_raw_os_error(libc::EIO),
+    }
+}
+
+/// The number of symbolic links that `open-at` follows in one path.
+const MAX_SYMLINKS: usize = 40;
 
 /// Converts the errors of `open-at` of a directory to the system's.
 fn to_os_error(code: ErrorCode) -> io::Error {

@@ -5,6 +5,8 @@
 use std::env;
 use std::fs::{self, File};
 use std::future::Future;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::symlink;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::process::{Command, exit};
@@ -16,6 +18,7 @@ use std::time::{Duration, Instant};
 use fast_copy_test_support::files::dense_file;
 use fast_copy_test_support::state::State;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use tokio::runtime::Builder;
 use wasmtime_fast_copy::p2::bindings::copy::Host as AsyncHost;
 use wasmtime_fast_copy::p2::bindings::inspect::Host as _;
@@ -309,10 +312,7 @@ fn a_lack_of_descriptors_is_busy_until_it_ends() {
             dense_file(&state.path("src"), 100_000);
             // The next number that a new descriptor would get. Nothing was copied yet, so threads and timers
             // start under the limit too.
-            let next = File::open("/").map(|file| {
-                use std::os::fd::AsRawFd;
-                file.as_raw_fd() as u64
-            });
+            let next = File::open("/").map(|file| file.as_raw_fd() as u64);
             let usual = limit(Resource::Nofile, Some(next.unwrap()));
             for _ in 0..3 {
                 assert_busy(&copy_async(&mut state, "dst"));
@@ -327,6 +327,48 @@ fn a_lack_of_descriptors_is_busy_until_it_ends() {
             assert_eq!(state.ctx.slots().free(), 1);
         },
     );
+}
+
+/// With each number of free descriptors, another step on the way to the file fails.
+#[test]
+fn a_lack_of_descriptors_is_busy_without_openat2() {
+    in_child(
+        "resources::a_lack_of_descriptors_is_busy_without_openat2",
+        || {
+            refuse_openat2();
+            let mut state = State::new();
+            let deep = state.path("a/b/c/d");
+            fs::create_dir_all(&deep).unwrap();
+            symlink("b/c/d", state.path("a/link")).unwrap();
+            fs::write(deep.join("src"), "text").unwrap();
+            let next = File::open("/").map(|file| file.as_raw_fd() as u64);
+            let next = next.unwrap();
+            for path in ["a/b/c/d/src", "a/link/src"] {
+                let mut busy = 0;
+                loop {
+                    let usual = limit(Resource::Nofile, Some(next + busy));
+                    let answer = state.sparse_copy(path, "dst", CopyFlags::REPLACE).unwrap();
+                    limit(Resource::Nofile, usual);
+                    if answer.is_ok() {
+                        break;
+                    }
+                    assert_busy(&answer);
+                    busy += 1;
+                }
+                assert!(busy > 4, "{path} needs only {busy} descriptors");
+            }
+        },
+    );
+}
+
+/// Makes `openat2` fail with ENOSYS on this thread and those that it starts.
+fn refuse_openat2() {
+    let rules = [(libc::SYS_openat2, Vec::new())].into();
+    let refused = SeccompAction::Errno(libc::ENOSYS as u32);
+    let arch = env::consts::ARCH.try_into().unwrap();
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refused, arch).unwrap();
+    let filter: BpfProgram = filter.try_into().unwrap();
+    seccompiler::apply_filter(&filter).unwrap();
 }
 
 /// Two copies wait here while the third holds the slot, so that the waiting thread starts without free
