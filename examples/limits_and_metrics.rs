@@ -116,6 +116,7 @@ fn main() -> Result<()> {
             bytes: 100 << 20,
         })
         .rate(CopyRate::new(bytes_per_second))
+        .wait_timeout(Some(Duration::from_secs(10)))
         .timeout(Some(Duration::from_secs(60)))
         .max_copies(1)
         .durability(Durability::Always)

@@ -120,10 +120,10 @@ impl Queue {
         Some(self.grant(slot.ok()?, own))
     }
 
-    /// Waits for a permit until the deadline, or until `stopped` is ready.
+    /// Waits for a permit until an instant, or until `stopped` is ready.
     pub(crate) async fn permit(
         &self,
-        deadline: Option<Instant>,
+        wait_until: Option<Instant>,
         stopped: impl Future<Output = ()>,
     ) -> Result<Permit, CallError> {
         if let Some(permit) = self.try_permit() {
@@ -137,20 +137,20 @@ impl Queue {
             }
             next.as_mut().poll(context).map(Ok)
         });
-        match wait::until(deadline, either).await {
+        match wait::until(wait_until, either).await {
             Ok(Some(permit)) => permit,
             Ok(None) => Err(CallError::TimedOut),
             Err(_) => Err(CallError::Busy(wait::NO_THREAD)),
         }
     }
 
-    /// Waits for a permit until the deadline, and blocks the calling thread.
-    pub(crate) fn permit_blocking(&self, deadline: Option<Instant>) -> Result<Permit, CallError> {
+    /// Waits for a permit until an instant, and blocks the calling thread.
+    pub(crate) fn permit_blocking(&self, wait_until: Option<Instant>) -> Result<Permit, CallError> {
         if let Some(permit) = self.try_permit() {
             return Ok(permit);
         }
         let _waits = self.waiting.take()?;
-        wait::block_on(deadline, self.next()).ok_or(CallError::TimedOut)
+        wait::block_on(wait_until, self.next()).ok_or(CallError::TimedOut)
     }
 
     /// Returns the number of waiting calls.
@@ -260,9 +260,9 @@ mod tests {
         let queue = Queue::new(CopySlots::new(1), 1, 1);
         let first = queue.permit_blocking(None).unwrap();
         for _ in 0..3 {
-            let deadline = Instant::now() + Duration::from_millis(5);
+            let wait_until = Instant::now() + Duration::from_millis(5);
             assert!(matches!(
-                queue.permit_blocking(Some(deadline)),
+                queue.permit_blocking(Some(wait_until)),
                 Err(CallError::TimedOut)
             ));
         }

@@ -99,11 +99,20 @@ impl FastCopyCtxBuilder {
         self.limits(|limits| limits.rate(rate))
     }
 
-    /// Sets how long a call may take, including the time that it waits. Default:
+    /// Sets how long a call may wait for its slot. Default:
+    /// [`DEFAULT_WAIT_TIMEOUT`](crate::DEFAULT_WAIT_TIMEOUT). None means no limit; with [`Duration::ZERO`] a
+    /// call needs a free slot. After that time the guest gets `timeout`, and no work has begun.
+    pub fn wait_timeout(mut self, time: Option<Duration>) -> Self {
+        self.settings.wait_timeout = time;
+        self
+    }
+
+    /// Sets how long a call may work, from when its slot is granted. Default:
     /// [`DEFAULT_TIMEOUT`](crate::DEFAULT_TIMEOUT). None means no limit. After that time the guest
-    /// gets `timeout`, and nothing is published.
+    /// gets `timeout`, and nothing is published. The time that a call waits is limited by
+    /// [`wait_timeout`](Self::wait_timeout).
     ///
-    /// An asynchronous call returns within 100 ms after its deadline even if its thread hangs in a system
+    /// An asynchronous call returns within 100 ms after either limit even if its thread hangs in a system
     /// call; the slot is freed when the system call returns. A synchronous call, and one with
     /// [`allow_blocking_current_thread`](Self::allow_blocking_current_thread), hangs itself.
     pub fn timeout(mut self, time: Option<Duration>) -> Self {

@@ -13,8 +13,9 @@ use fast_copy_engine::{
 use tracing::Span;
 use wasmtime_wasi::filesystem::Descriptor;
 
+use crate::admission::Place;
 use crate::ctx::FastCopyCtx;
-use crate::dispatch::{self, Admission, Held, Outcome, Running, Ticket};
+use crate::dispatch::{self, Admission, Outcome, Running, Start, Ticket};
 use crate::error::CallError;
 use crate::hooks::{CopyRequest, CopyTimes};
 use crate::options::GuestOptions;
@@ -33,19 +34,28 @@ pub(crate) struct Call<T> {
 /// The work of a call. It runs under a permit, within the call's span.
 type Work<T> = Box<dyn FnOnce(Clock) -> Outcome<T> + Send>;
 
-/// When a call was made, and when its permit was granted.
+/// When a call was made, and when its work began.
 #[derive(Clone, Copy)]
 struct Clock {
     called: Instant,
-    granted: Instant,
+    start: Start,
 }
 
 impl Clock {
     /// Returns how long the call has waited and worked until now.
     fn times(self) -> CopyTimes {
+        let granted = self.start.granted;
         CopyTimes {
-            waited: self.granted - self.called,
-            worked: self.granted.elapsed(),
+            waited: granted - self.called,
+            worked: granted.elapsed(),
+        }
+    }
+
+    /// Sets the deadline of the work.
+    fn limit(self, options: CopyOptions) -> CopyOptions {
+        match self.start.deadline {
+            Some(deadline) => options.deadline(deadline),
+            None => options,
         }
     }
 }
@@ -62,7 +72,7 @@ impl<T: Send + 'static> Call<T> {
     /// the future cancels the call.
     pub(crate) async fn run(self) -> Outcome<T> {
         if !self.may_block_executor {
-            let (running, begin) = self.prepare(Held::default());
+            let (running, begin) = self.prepare(None);
             begin();
             return running.outcome().await;
         }
@@ -73,11 +83,14 @@ impl<T: Send + 'static> Call<T> {
     }
 
     /// Prepares the call for one of our threads. Nothing begins until the returned function is called.
-    pub(crate) fn prepare(self, held: Held) -> (Running<T>, Box<dyn FnOnce() + Send>) {
+    pub(crate) fn prepare(
+        self,
+        place: Option<Arc<Place>>,
+    ) -> (Running<T>, Box<dyn FnOnce() + Send>) {
         let Self { called, span, .. } = self;
         match self.decoded {
             Ok((ticket, work)) => {
-                let (running, begin) = dispatch::prepare(ticket, held, move |admission| {
+                let (running, begin) = dispatch::prepare(ticket, place, move |admission| {
                     perform(&span, called, work, admission)
                 });
                 (running, Box::new(begin))
@@ -97,8 +110,8 @@ impl<T: Send + 'static> Call<T> {
 
 /// Does the work of an admitted call within its span, and records its times and its error there.
 fn perform<T>(span: &Span, called: Instant, work: Work<T>, admission: Admission) -> Outcome<T> {
-    let granted = admission.map_err(|refusal| trace::failed(span, refusal))?;
-    let clock = Clock { called, granted };
+    let start = admission.map_err(|refusal| trace::failed(span, refusal))?;
+    let clock = Clock { called, start };
     let _entered = span.enter();
     let result = work(clock);
     trace::times(span, clock.times());
@@ -128,7 +141,7 @@ impl FastCopyCtx {
                 wanted,
                 sharing,
                 durable,
-                options: with_ticket(options, ticket),
+                options: options.control(ticket.control.clone()),
                 control: ticket.control.clone(),
                 settings: self.settings.clone(),
                 span,
@@ -155,11 +168,11 @@ impl FastCopyCtx {
         let span = trace::inspect(&path);
         self.call(span.clone(), |ticket| {
             let at = PathAt::source(dir, path, self.settings.max_path)?;
-            let options = with_ticket(CopyOptions::new(), ticket);
-            Ok(Box::new(move |_| {
+            let options = CopyOptions::new().control(ticket.control.clone());
+            Ok(Box::new(move |clock| {
                 let source = Source::from_handle(at.open_handle(false)?)?;
                 trace::opened(&span, source.size());
-                Ok(summarize_extents(&source, &options)?)
+                Ok(summarize_extents(&source, &clock.limit(options))?)
             }))
         })
     }
@@ -170,9 +183,11 @@ impl FastCopyCtx {
         decode: impl FnOnce(&Ticket) -> Result<Work<T>, CallError>,
     ) -> Call<T> {
         let called = Instant::now();
+        let wait_timeout = self.settings.wait_timeout;
         let ticket = Ticket {
             queue: self.queue.clone(),
-            deadline: self.settings.deadline(called),
+            wait_until: wait_timeout.and_then(|time| called.checked_add(time)),
+            timeout: self.settings.timeout,
             control: CopyControl::new(),
         };
         Call {
@@ -181,15 +196,6 @@ impl FastCopyCtx {
             may_block_executor: self.settings.allow_blocking_current_thread,
             span,
         }
-    }
-}
-
-/// Sets the deadline and the control of a call.
-fn with_ticket(options: CopyOptions, ticket: &Ticket) -> CopyOptions {
-    let options = options.control(ticket.control.clone());
-    match ticket.deadline {
-        Some(deadline) => options.deadline(deadline),
-        None => options,
     }
 }
 
@@ -207,7 +213,8 @@ struct Copy {
 }
 
 impl Copy {
-    fn make(self, clock: Clock) -> Outcome<CopyReport> {
+    fn make(mut self, clock: Clock) -> Outcome<CopyReport> {
+        self.options = clock.limit(self.options);
         let result = self.try_make(clock);
         trace::refusals(&self.span, &self.control);
         if let Ok(report) = &result {

@@ -16,8 +16,31 @@ use crate::wait;
 /// What a call returns to its front.
 pub(crate) type Outcome<T> = Result<T, CallError>;
 
-/// When the permit was granted, or why it was refused.
-pub(crate) type Admission = Result<Instant, CallError>;
+/// When the work begins, or why it was not admitted.
+pub(crate) type Admission = Result<Start, CallError>;
+
+/// When work begins, and when it must have ended.
+#[derive(Clone, Copy)]
+pub(crate) struct Start {
+    pub(crate) granted: Instant,
+    /// None if there is no limit, or if it is beyond the clock's range.
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl Start {
+    fn new(permit: &Permit, timeout: Option<Duration>) -> Self {
+        let granted = permit.granted;
+        Self {
+            granted,
+            deadline: timeout.and_then(|time| granted.checked_add(time)),
+        }
+    }
+
+    /// Returns the instant at which a caller stops waiting for the work.
+    fn patience(self) -> Option<Instant> {
+        self.deadline?.checked_add(GRACE)
+    }
+}
 
 /// The time after the deadline in which a thread can report the timeout itself. A thread that hangs in a
 /// system call does not; then its caller stops waiting for it.
@@ -26,7 +49,10 @@ const GRACE: Duration = Duration::from_millis(100);
 /// What the dispatcher has to know about a call.
 pub(crate) struct Ticket {
     pub(crate) queue: Queue,
-    pub(crate) deadline: Option<Instant>,
+    /// When the call stops waiting for its permit.
+    pub(crate) wait_until: Option<Instant>,
+    /// How long the work may take, once there is a permit.
+    pub(crate) timeout: Option<Duration>,
     /// Cancels the work.
     pub(crate) control: CopyControl,
 }
@@ -36,8 +62,8 @@ pub(crate) fn run_here<T>(
     ticket: &Ticket,
     work: impl FnOnce(Admission) -> Outcome<T>,
 ) -> Outcome<T> {
-    let permit = ticket.queue.permit_blocking(ticket.deadline);
-    run_admitted(permit, work)
+    let permit = ticket.queue.permit_blocking(ticket.wait_until);
+    run_admitted(permit, ticket.timeout, work)
 }
 
 /// Waits for a permit without blocking, then runs `work` on the thread that polls.
@@ -45,35 +71,50 @@ pub(crate) async fn run_where_polled<T>(
     ticket: Ticket,
     work: impl FnOnce(Admission) -> Outcome<T>,
 ) -> Outcome<T> {
-    let permit = ticket.queue.permit(ticket.deadline, pending()).await;
-    run_admitted(permit, work)
+    let permit = ticket.queue.permit(ticket.wait_until, pending()).await;
+    run_admitted(permit, ticket.timeout, work)
 }
 
 fn run_admitted<T>(
     permit: Result<Permit, CallError>,
+    timeout: Option<Duration>,
     work: impl FnOnce(Admission) -> Outcome<T>,
 ) -> Outcome<T> {
     match permit {
-        Ok(permit) => work(Ok(permit.granted)),
+        Ok(permit) => work(Ok(Start::new(&permit, timeout))),
         Err(refusal) => work(Err(refusal)),
     }
 }
 
 /// Prepares `work` for one of our threads. Nothing begins until the returned function is called, which
 /// does not wait for a permit. The work runs once there is one. If it is not admitted, it is called with the
-/// reason instead. When it has ended, `held` is released.
-pub(crate) fn prepare<T, W>(ticket: Ticket, held: Held, work: W) -> (Running<T>, impl FnOnce())
+/// reason instead. When it has ended, `place` is freed.
+pub(crate) fn prepare<T, W>(
+    ticket: Ticket,
+    place: Option<Arc<Place>>,
+    work: W,
+) -> (Running<T>, impl FnOnce())
 where
     T: Send + 'static,
     W: FnOnce(Admission) -> Outcome<T> + Send + 'static,
 {
     let Ticket {
         queue,
-        deadline,
+        wait_until,
+        timeout,
         control,
     } = ticket;
-    let (sender, outcome) = oneshot::channel();
-    let task = Task { work, sender, held };
+    let (outcome_sender, outcome) = oneshot::channel();
+    let (start, started) = watch::channel(None);
+    let task = Task {
+        work,
+        timeout,
+        callers: Callers {
+            place,
+            outcome: outcome_sender,
+            start,
+        },
+    };
     let canceller = Canceller {
         control,
         stop: Arc::default(),
@@ -81,8 +122,7 @@ where
     let stopped = canceller.stop.clone();
     let running = Running {
         outcome,
-        deadline,
-        guard: CancelOnDrop(canceller),
+        end: End { started, canceller },
     };
     let begin = move || {
         // Without it, the deadline would not end a call whose thread hangs.
@@ -94,7 +134,7 @@ where
             // In a task of its own: the host may stop polling the guest's future, and a slot that was
             // granted to it meanwhile would be lost to all stores.
             None => wait::spawn(runtime, async move {
-                match queue.permit(deadline, stopped.notified()).await {
+                match queue.permit(wait_until, stopped.notified()).await {
                     Ok(permit) => task.run_on_thread(permit),
                     Err(refusal) => task.refuse(refusal),
                 }
@@ -104,24 +144,32 @@ where
     (running, begin)
 }
 
-/// What a job holds until its work has ended.
-#[derive(Default)]
-pub(crate) struct Held {
-    /// Its place, which is free before its outcome is known.
-    pub(crate) place: Option<Arc<Place>>,
-    /// Dropping it announces the end, after the outcome is there.
-    pub(crate) not_ended: Option<watch::Sender<()>>,
-}
-
-/// Work, and where its outcome goes.
+/// Work, its time limit, and where its outcome goes.
 struct Task<T, W> {
     work: W,
-    sender: oneshot::Sender<Ended<T>>,
-    held: Held,
+    timeout: Option<Duration>,
+    callers: Callers<T>,
+}
+
+/// What a caller sees of its work.
+struct Callers<T> {
+    /// The place of a job. It is free before the outcome is known.
+    place: Option<Arc<Place>>,
+    outcome: oneshot::Sender<Ended<T>>,
+    /// When the work began. Dropping it announces the end, after the outcome is there.
+    start: watch::Sender<Option<Start>>,
 }
 
 /// The outcome of work, or the payload of its panic.
 type Ended<T> = Result<Outcome<T>, Box<dyn Any + Send>>;
+
+impl<T> Callers<T> {
+    fn tell(self, ended: Ended<T>) {
+        drop(self.place);
+        let _ = self.outcome.send(ended);
+        drop(self.start);
+    }
+}
 
 impl<T, W> Task<T, W>
 where
@@ -130,16 +178,19 @@ where
 {
     fn run_on_thread(self, permit: Permit) {
         match permit.thread() {
-            Ok(thread) => thread.run(Box::new(move || {
-                let Self { work, sender, held } = self;
-                let granted = permit.granted;
-                let ended = catch_unwind(AssertUnwindSafe(|| work(Ok(granted))));
-                Box::new(move || {
-                    // The slot is free before the caller knows that its call has ended.
-                    drop(permit);
-                    finish(held, sender, ended);
-                })
-            })),
+            Ok(thread) => {
+                let start = Start::new(&permit, self.timeout);
+                self.callers.start.send_replace(Some(start));
+                thread.run(Box::new(move || {
+                    let Self { work, callers, .. } = self;
+                    let ended = catch_unwind(AssertUnwindSafe(|| work(Ok(start))));
+                    Box::new(move || {
+                        // The slot is free before the caller knows that its call has ended.
+                        drop(permit);
+                        callers.tell(ended);
+                    })
+                }));
+            }
             Err(_) => {
                 drop(permit);
                 self.refuse(CallError::Busy(
@@ -150,23 +201,15 @@ where
     }
 
     fn refuse(self, refusal: CallError) {
-        let Self { work, sender, held } = self;
-        finish(held, sender, Ok(work(Err(refusal))));
+        let Self { work, callers, .. } = self;
+        callers.tell(Ok(work(Err(refusal))));
     }
-}
-
-/// Delivers the outcome of work: frees the place, sends the outcome, then announces the end.
-fn finish<T>(held: Held, sender: oneshot::Sender<Ended<T>>, ended: Ended<T>) {
-    drop(held.place);
-    let _ = sender.send(ended);
-    drop(held.not_ended);
 }
 
 /// Work that runs, or waits for its permit. Dropping it cancels the work.
 pub(crate) struct Running<T> {
     outcome: oneshot::Receiver<Ended<T>>,
-    deadline: Option<Instant>,
-    guard: CancelOnDrop,
+    end: End,
 }
 
 impl<T> Running<T> {
@@ -176,26 +219,28 @@ impl<T> Running<T> {
         let _ = sender.send(Ok(Err(error)));
         Self {
             outcome,
-            deadline: None,
-            guard: CancelOnDrop(Canceller {
-                control: CopyControl::new(),
-                stop: Arc::default(),
-            }),
+            end: End {
+                started: watch::channel(None).1,
+                canceller: Canceller {
+                    control: CopyControl::new(),
+                    stop: Arc::default(),
+                },
+            },
         }
     }
 
     pub(crate) fn control(&self) -> &CopyControl {
-        &self.guard.0.control
+        &self.end.canceller.control
     }
 
-    /// Returns what cancels the work.
-    pub(crate) fn canceller(&self) -> Canceller {
-        self.guard.0.clone()
+    /// Returns the end of the work. A clone of it can outlive this.
+    pub(crate) fn end(&self) -> &End {
+        &self.end
     }
 
-    /// Returns the instant at which a caller stops waiting for the work.
-    pub(crate) fn patience(&self) -> Option<Instant> {
-        self.deadline?.checked_add(GRACE)
+    /// Cancels the work.
+    pub(crate) fn cancel(&self) {
+        self.end.canceller.cancel();
     }
 
     /// Waits until the work has ended, or until its deadline has passed and it is cancelled.
@@ -204,9 +249,10 @@ impl<T> Running<T> {
     ///
     /// Resumes a panic of the work.
     pub(crate) async fn outcome(mut self) -> Outcome<T> {
-        match wait::until(self.patience(), &mut self.outcome).await {
+        let patience = self.end.patience().await;
+        match wait::until(patience, &mut self.outcome).await {
             Ok(Some(ended)) => unpack(ended),
-            Ok(None) if self.guard.0.cancel() => Err(CallError::TimedOut),
+            Ok(None) if self.end.canceller.cancel() => Err(CallError::TimedOut),
             // It is being published, or has ended.
             _ => unpack(wait::guarded(&mut self.outcome).await),
         }
@@ -222,6 +268,53 @@ impl<T> Running<T> {
     }
 }
 
+impl<T> Drop for Running<T> {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}
+
+/// The end of work: it has ended, or its deadline has passed and it is cancelled.
+#[derive(Clone)]
+pub(crate) struct End {
+    /// When the work began, if it has. Closed when it has ended.
+    started: watch::Receiver<Option<Start>>,
+    canceller: Canceller,
+}
+
+impl End {
+    /// Returns whether the end has come. Cancels work whose deadline has passed.
+    pub(crate) fn has_come(&self) -> bool {
+        let patience = self.started.borrow().and_then(Start::patience);
+        self.started.has_changed().is_err()
+            || patience.is_some_and(|until| Instant::now() >= until) && self.canceller.cancel()
+    }
+
+    /// Waits for the end.
+    pub(crate) async fn wait(&mut self) {
+        let patience = self.patience().await;
+        match wait::until(patience, self.ended()).await {
+            Ok(Some(())) => return,
+            Ok(None) if self.canceller.cancel() => return,
+            // It is being published, or has ended.
+            _ => {}
+        }
+        wait::guarded(self.ended()).await;
+    }
+
+    /// Waits until the work begins or is refused, and returns the instant at which a caller stops waiting
+    /// for its end. Work that waits for its permit has a time limit already, and hangs in no system call.
+    async fn patience(&mut self) -> Option<Instant> {
+        let started = wait::guarded(self.started.wait_for(Option::is_some)).await;
+        started.ok()?.and_then(Start::patience)
+    }
+
+    async fn ended(&mut self) {
+        // Only a closed channel ends this.
+        let _ = self.started.wait_for(|_| false).await;
+    }
+}
+
 fn unpack<T>(ended: Result<Ended<T>, oneshot::error::RecvError>) -> Outcome<T> {
     match ended {
         Ok(Ok(outcome)) => outcome,
@@ -232,7 +325,7 @@ fn unpack<T>(ended: Result<Ended<T>, oneshot::error::RecvError>) -> Outcome<T> {
 
 /// Cancels work. The work's thread can't be stopped from outside, so it checks the control.
 #[derive(Clone)]
-pub(crate) struct Canceller {
+struct Canceller {
     control: CopyControl,
     /// Makes waiting work leave its queue.
     stop: Arc<Notify>,
@@ -240,18 +333,9 @@ pub(crate) struct Canceller {
 
 impl Canceller {
     /// Cancels the work, and returns whether it will not publish anything.
-    pub(crate) fn cancel(&self) -> bool {
+    fn cancel(&self) -> bool {
         let cancelled = self.control.cancel();
         self.stop.notify_one();
         cancelled
-    }
-}
-
-/// Cancels work when it is dropped.
-struct CancelOnDrop(Canceller);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.cancel();
     }
 }

@@ -136,5 +136,5 @@ pub use fast_copy_engine::{
 pub use hooks::{CopyHooks, CopyRequest, CopyTimes};
 pub use settings::{
     DEFAULT_MAX_CLONE_EXTENTS, DEFAULT_MAX_COPIES, DEFAULT_MAX_JOBS, DEFAULT_MAX_PATH,
-    DEFAULT_MAX_SIZE, DEFAULT_MAX_WAITING, DEFAULT_TIMEOUT, Durability,
+    DEFAULT_MAX_SIZE, DEFAULT_MAX_WAITING, DEFAULT_TIMEOUT, DEFAULT_WAIT_TIMEOUT, Durability,
 };

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fast_copy_engine::{CopyOptions, FreeSpaceFloor, Limits, Sharing};
 
@@ -23,7 +23,10 @@ pub const DEFAULT_MAX_PATH: usize = 4096;
 /// its source: 100,000 extents took 2.4 s on XFS (Linux 6.18, measured once by hand).
 pub const DEFAULT_MAX_CLONE_EXTENTS: u64 = 100_000;
 
-/// The default time limit of a call, including the time that it waits.
+/// The default limit on the time that a call waits for its slot: as long as the calls before it may work.
+pub const DEFAULT_WAIT_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// The default limit on the time that a call works: enough for 60 GB at 100 MB/s, the speed of a hard disk.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The default limit on the calls of a store that run at once. Other calls wait.
@@ -52,6 +55,7 @@ pub enum Durability {
 pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) max_path: usize,
+    pub(crate) wait_timeout: Option<Duration>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) workers: Option<usize>,
     pub(crate) durability: Durability,
@@ -79,6 +83,7 @@ impl Default for Settings {
                 .max_clone_extents(DEFAULT_MAX_CLONE_EXTENTS)
                 .free_space_floor(FreeSpaceFloor::DEFAULT),
             max_path: DEFAULT_MAX_PATH,
+            wait_timeout: Some(DEFAULT_WAIT_TIMEOUT),
             timeout: Some(DEFAULT_TIMEOUT),
             workers: None,
             durability: Durability::default(),
@@ -141,11 +146,5 @@ impl Settings {
             durable,
             options,
         })
-    }
-
-    /// Returns when a call must have ended. None if there is no time limit, or if the
-    /// deadline is beyond the clock's range.
-    pub(crate) fn deadline(&self, called: Instant) -> Option<Instant> {
-        called.checked_add(self.timeout?)
     }
 }

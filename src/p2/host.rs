@@ -10,7 +10,8 @@ use super::bindings::{copy, inspect, jobs, sync};
 use super::convert::answer;
 use crate::call::Call;
 use crate::ctx::FastCopyCtxView;
-use crate::job::{CopyJob, JobEnd};
+use crate::dispatch::End;
+use crate::job::CopyJob;
 
 type Answer<T> = wasmtime::Result<Result<T, CopyError>>;
 
@@ -77,13 +78,13 @@ impl FastCopyCtxView<'_> {
         let end = self.table.push(end)?;
         let entry = end.rep();
         subscribe(self.table, end).inspect_err(|_| {
-            let _ = self.table.delete(Resource::<JobEnd>::new_own(entry));
+            let _ = self.table.delete(Resource::<End>::new_own(entry));
         })
     }
 }
 
 #[wasmtime_wasi::async_trait]
-impl Pollable for JobEnd {
+impl Pollable for End {
     async fn ready(&mut self) {
         self.wait().await;
     }

@@ -94,7 +94,7 @@ fn the_synchronous_form_runs_jobs_in_any_runtime() {
 async fn a_waiting_job_is_cancelled_at_once() {
     let (gate, seen, go) = Gate::new(None);
     let ctx = FastCopyCtx::builder().slots(CopySlots::new(1)).hooks(gate);
-    let mut state = State::new().with(ctx.timeout(None));
+    let mut state = State::new().with(ctx.wait_timeout(None));
     fs::write(state.path("src"), "text").unwrap();
     let first = start(&mut state, "src", "first").await.unwrap();
     while seen.recv().unwrap() != "started, 0" {}
@@ -114,6 +114,32 @@ async fn a_waiting_job_is_cancelled_at_once() {
         "a hook was called for the second job"
     );
     assert_eq!((state.ctx.waiting(), state.ctx.jobs()), (0, 0));
+}
+
+/// It ends without a slot, and its pollable is ready.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_waits_too_long_ends() {
+    let (gate, seen, go) = Gate::new(None);
+    let builder = FastCopyCtx::builder().slots(CopySlots::new(1));
+    let ctx = builder
+        .hooks(gate)
+        .wait_timeout(Some(Duration::from_millis(20)));
+    let mut state = State::new().with(ctx);
+    fs::write(state.path("src"), "text").unwrap();
+    let first = start(&mut state, "src", "first").await.unwrap();
+    while seen.recv().unwrap() != "started, 0" {}
+    let second = start(&mut state, "src", "second").await.unwrap();
+    let pollable = HostCopyJob::subscribe(&mut state.view(), again(&second)).unwrap();
+    HostPollable::block(&mut state.table, pollable)
+        .await
+        .unwrap();
+    let progress = HostCopyJob::progress(&mut state.view(), again(&second));
+    assert!(progress.unwrap().ended, "its pollable is ready");
+    let error = finish(&mut state, second).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Timeout);
+    drop(go);
+    assert!(finish(&mut state, first).await.is_ok());
+    assert_eq!(state.ctx.waiting(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

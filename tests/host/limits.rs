@@ -39,7 +39,7 @@ async fn each_limit_has_its_error_code() {
         Option<ErrorCode>,
     );
     let (none, replace) = (CopyFlags::empty(), CopyFlags::REPLACE);
-    let cases: [Case; 12] = [
+    let cases: [Case; 14] = [
         (builder().max_size(3), none, "src", Some(FileTooLarge)),
         (builder().max_size(4), replace, "src", None),
         (builder().max_path(3), replace, "src", None),
@@ -75,6 +75,18 @@ async fn each_limit_has_its_error_code() {
             Some(Timeout),
         ),
         (builder().timeout(Some(Duration::MAX)), replace, "src", None),
+        (
+            builder().wait_timeout(Some(Duration::ZERO)),
+            replace,
+            "src",
+            None,
+        ),
+        (
+            builder().wait_timeout(Some(Duration::MAX)),
+            replace,
+            "src",
+            None,
+        ),
         (
             builder().allow_replace(false),
             replace,

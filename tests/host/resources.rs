@@ -161,7 +161,7 @@ fn a_sync_and_an_async_guest_share_a_slot_and_a_saturated_pool() {
     let (gate, seen, go) = Gate::new(None);
     let builder = FastCopyCtx::builder()
         .slots(CopySlots::new(1))
-        .timeout(None);
+        .wait_timeout(None);
     let mut first = State::new().with(builder.clone().hooks(gate));
     let mut second = State::new().with(builder);
     dense_file(&second.path("src"), 100_000);
@@ -278,11 +278,58 @@ fn a_job_whose_thread_hangs_ends_at_its_deadline() {
     assert!(!state.path("dst").exists());
 }
 
+/// The limit of the work begins when the slot is granted.
+#[test]
+fn the_deadline_ends_a_call_that_has_waited_and_hangs() {
+    for in_job in [false, true] {
+        let slots = CopySlots::new(1);
+        let builder = FastCopyCtx::builder().slots(slots.clone());
+        let (gate, seen, go) = Gate::new(None);
+        let mut holder = State::new().with(builder.clone().hooks(gate));
+        let held = start_held(&mut holder, &seen);
+
+        let (gate, seen, go_on) = Gate::new(None);
+        let ctx = builder
+            .hooks(gate)
+            .timeout(Some(Duration::from_millis(300)));
+        let mut state = State::new().with(ctx);
+        fs::write(state.path("src"), "text").unwrap();
+        let waiting = state.ctx.clone();
+        let calling = thread::spawn(move || {
+            let answer = match in_job {
+                false => {
+                    let runtime = Builder::new_current_thread().build().unwrap();
+                    let call = state.sparse_copy_async("src", "dst", CopyFlags::empty());
+                    runtime.block_on(call).unwrap()
+                }
+                true => copy_in_job(&mut state, "dst"),
+            };
+            (state, answer)
+        });
+        while waiting.waiting() == 0 {
+            thread::yield_now();
+        }
+        drop(go);
+        assert!(finish(held).unwrap().is_ok());
+        let (state, answer) = calling.join().unwrap();
+        assert_eq!(answer.unwrap_err().code, ErrorCode::Timeout);
+        assert!(seen.try_iter().any(|told| told == "started, 0"));
+        assert_eq!(slots.free(), 0, "the thread still hangs");
+        drop(go_on);
+        while slots.free() == 0 {
+            thread::yield_now();
+        }
+        assert!(!state.path("dst").exists());
+    }
+}
+
 #[test]
 fn a_dropped_call_that_waits_leaves_the_queue() {
     let slots = CopySlots::new(1);
     let (gate, seen, go) = Gate::new(None);
-    let builder = FastCopyCtx::builder().slots(slots.clone()).timeout(None);
+    let builder = FastCopyCtx::builder()
+        .slots(slots.clone())
+        .wait_timeout(None);
     let mut holder = State::new().with(builder.clone().hooks(gate));
     let held = start_held(&mut holder, &seen);
     let mut state = State::new().with(builder);
@@ -381,7 +428,7 @@ fn the_waiting_thread_starts_without_free_descriptors() {
             let (gate, seen, go) = Gate::new(None);
             let builder = FastCopyCtx::builder()
                 .slots(CopySlots::new(1))
-                .timeout(None);
+                .wait_timeout(None);
             let mut holder = State::new().with(builder.clone().hooks(gate));
             let held = start_held(&mut holder, &seen);
             let mut state = State::new().with(builder);
@@ -614,14 +661,17 @@ fn a_waker_that_panics_does_not_disturb_other_calls() {
         builder
             .clone()
             .allow_blocking_current_thread(true)
-            .timeout(None),
+            .wait_timeout(None),
     );
     fs::write(second.path("src"), "text").unwrap();
     let mut waiting = Box::pin(second.sparse_copy_async("src", "dst", CopyFlags::empty()));
     poll_with_panicking_waker(waiting.as_mut());
 
-    // The deadline of a third call passes after that of the first.
-    let mut third = State::new().with(builder.clone().timeout(Some(Duration::from_millis(300))));
+    // The third call stops waiting after the deadline of the first.
+    let impatient = builder
+        .clone()
+        .wait_timeout(Some(Duration::from_millis(300)));
+    let mut third = State::new().with(impatient);
     fs::write(third.path("src"), "text").unwrap();
     let answer = copy_async(&mut third, "dst");
     assert_eq!(answer.unwrap_err().code, ErrorCode::Timeout);

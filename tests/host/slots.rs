@@ -3,10 +3,12 @@
 use std::fs;
 use std::future::Future;
 use std::task::{Context, Waker};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use fast_copy_test_support::state::State;
-use wasmtime_fast_copy::p2::bindings::types::{CopyFlags, ErrorCode};
+use wasmtime_fast_copy::p2::bindings::sync::jobs::{Host as _, HostCopyJob as _};
+use wasmtime_fast_copy::p2::bindings::types::{CopyError, CopyFlags, CopyReport, ErrorCode};
 use wasmtime_fast_copy::{CopySlots, FastCopyCtx};
 
 use crate::gate::{Gate, start_held};
@@ -22,7 +24,7 @@ async fn the_work_of_a_dropped_call_keeps_its_slot() {
     assert_eq!(slots.free(), 0);
 
     // So the call of another store has to wait.
-    let mut other = State::new().with(builder.timeout(Some(Duration::from_millis(20))));
+    let mut other = State::new().with(builder.wait_timeout(Some(Duration::from_millis(20))));
     assert_times_out(&mut other).await;
 
     drop(go);
@@ -44,7 +46,9 @@ async fn the_work_of_a_dropped_call_counts_for_its_store() {
     let slots = CopySlots::new(8);
     let (gate, seen, go) = Gate::new(None);
     let ctx = FastCopyCtx::builder().slots(slots.clone()).max_copies(1);
-    let ctx = ctx.timeout(Some(Duration::from_millis(200))).hooks(gate);
+    let ctx = ctx
+        .wait_timeout(Some(Duration::from_millis(200)))
+        .hooks(gate);
     let mut state = State::new().with(ctx);
     drop(start_held(&mut state, &seen));
     assert_eq!(slots.free(), 7);
@@ -158,7 +162,9 @@ async fn calls_wait() {
 async fn a_call_that_is_not_polled_delays_no_other_call() {
     let slots = CopySlots::new(1);
     let (gate, seen, go) = Gate::new(None);
-    let builder = FastCopyCtx::builder().slots(slots.clone()).timeout(None);
+    let builder = FastCopyCtx::builder()
+        .slots(slots.clone())
+        .wait_timeout(None);
     let mut holder = State::new().with(builder.clone().hooks(gate));
     let held = start_held(&mut holder, &seen);
     let mut context = Context::from_waker(Waker::noop());
@@ -192,7 +198,7 @@ fn calls_wait_and_time_out_in_a_runtime_without_a_timer() {
         let mut holder = State::new().with(builder.clone().hooks(gate));
         let held = start_held(&mut holder, &seen);
 
-        let impatient = builder.timeout(Some(Duration::from_millis(20)));
+        let impatient = builder.wait_timeout(Some(Duration::from_millis(20)));
         let mut state = State::new().with(impatient);
         fs::write(state.path("src"), "text").unwrap();
         let answer = state
@@ -206,6 +212,79 @@ fn calls_wait_and_time_out_in_a_runtime_without_a_timer() {
         drop(go);
         assert!(held.await.unwrap().is_ok());
     });
+}
+
+type Answer = Result<CopyReport, CopyError>;
+
+/// Makes a copy in each form, on threads of their own.
+fn call_in_each_form(ctx: &FastCopyCtx) -> [thread::JoinHandle<Answer>; 3] {
+    let forms: [fn(&mut State) -> Answer; 3] = [
+        |state| {
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            let call = state.sparse_copy_async("src", "dst", CopyFlags::NO_SYNC);
+            runtime.unwrap().block_on(call).unwrap()
+        },
+        |state| {
+            let answer = state.sparse_copy("src", "dst", CopyFlags::NO_SYNC);
+            answer.unwrap()
+        },
+        |state| {
+            let (src, dst) = (state.borrow(), state.borrow());
+            let mut view = state.view();
+            let flags = CopyFlags::NO_SYNC;
+            let job = view.start_sparse_copy(src, "src".into(), dst, "dst".into(), flags);
+            view.finish(job.unwrap().unwrap()).unwrap()
+        },
+    ];
+    forms.map(|form| {
+        let mut state = State::new().with_ctx(ctx.clone());
+        thread::spawn(move || {
+            fs::write(state.path("src"), "text").unwrap();
+            let answer = form(&mut state);
+            assert_eq!(state.path("dst").exists(), answer.is_ok());
+            answer
+        })
+    })
+}
+
+#[tokio::test]
+async fn the_time_that_a_call_waits_does_not_count_for_its_timeout() {
+    let (gate, seen, go) = Gate::new(None);
+    let builder = FastCopyCtx::builder().slots(CopySlots::new(1));
+    let mut holder = State::new().with(builder.clone().hooks(gate));
+    let held = start_held(&mut holder, &seen);
+
+    let timeout = Duration::from_secs(3);
+    let ctx = builder.timeout(Some(timeout)).build();
+    let calls = call_in_each_form(&ctx);
+    while ctx.waiting() < calls.len() {
+        thread::yield_now();
+    }
+    thread::sleep(timeout);
+    drop(go);
+    assert!(held.await.unwrap().is_ok());
+    for call in calls {
+        assert_eq!(call.join().unwrap().unwrap().size, 4);
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_waits_too_long_times_out_before_its_work_begins() {
+    let (gate, seen, go) = Gate::new(None);
+    let builder = FastCopyCtx::builder().slots(CopySlots::new(1));
+    let mut holder = State::new().with(builder.clone().hooks(gate));
+    let held = start_held(&mut holder, &seen);
+
+    let (gate, seen, _go) = Gate::new(None);
+    let impatient = builder.wait_timeout(Some(Duration::from_millis(20)));
+    let ctx = impatient.timeout(None).hooks(gate).build();
+    for call in call_in_each_form(&ctx) {
+        assert_eq!(call.join().unwrap().unwrap_err().code, ErrorCode::Timeout);
+    }
+    assert_eq!(ctx.waiting(), 0);
+    assert!(seen.try_recv().is_err(), "a hook was called");
+    drop(go);
+    assert!(held.await.unwrap().is_ok());
 }
 
 #[test]
