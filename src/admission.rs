@@ -72,6 +72,8 @@ impl CopySlots {
     }
 }
 
+const WAITED_TOO_LONG: CallError = CallError::TimedOut("the call has waited too long for a slot");
+
 /// The queue of one store.
 #[derive(Clone, Debug)]
 pub(crate) struct Queue {
@@ -139,7 +141,7 @@ impl Queue {
         });
         match wait::until(wait_until, either).await {
             Ok(Some(permit)) => permit,
-            Ok(None) => Err(CallError::TimedOut),
+            Ok(None) => Err(WAITED_TOO_LONG),
             Err(_) => Err(CallError::Busy(wait::NO_THREAD)),
         }
     }
@@ -150,7 +152,7 @@ impl Queue {
             return Ok(permit);
         }
         let _waits = self.waiting.take()?;
-        wait::block_on(wait_until, self.next()).ok_or(CallError::TimedOut)
+        wait::block_on(wait_until, self.next()).ok_or(WAITED_TOO_LONG)
     }
 
     /// Returns the number of waiting calls.
@@ -263,7 +265,7 @@ mod tests {
             let wait_until = Instant::now() + Duration::from_millis(5);
             assert!(matches!(
                 queue.permit_blocking(Some(wait_until)),
-                Err(CallError::TimedOut)
+                Err(CallError::TimedOut(_))
             ));
         }
         drop(first);

@@ -252,7 +252,9 @@ impl<T> Running<T> {
         let patience = self.end.patience().await;
         match wait::until(patience, &mut self.outcome).await {
             Ok(Some(ended)) => unpack(ended),
-            Ok(None) if self.end.canceller.cancel() => Err(CallError::TimedOut),
+            Ok(None) if self.end.canceller.cancel() => {
+                Err(CallError::TimedOut("the call has worked too long"))
+            }
             // It is being published, or has ended.
             _ => unpack(wait::guarded(&mut self.outcome).await),
         }

@@ -32,8 +32,8 @@ pub(crate) enum CallError {
     Busy(&'static str),
     /// The call was cancelled.
     Cancelled,
-    /// The call reached its time limit.
-    TimedOut,
+    /// The call reached a limit on its time.
+    TimedOut(&'static str),
     /// The outcome of the call is unknown: its thread was destroyed.
     Lost,
 }
@@ -80,7 +80,7 @@ impl CallError {
             Self::NotShareable(_) => ErrorCode::Unsupported,
             Self::Busy(_) => ErrorCode::Busy,
             Self::Cancelled => ErrorCode::Cancelled,
-            Self::TimedOut => ErrorCode::Timeout,
+            Self::TimedOut(_) => ErrorCode::Timeout,
             Self::Lost => ErrorCode::Other(self.to_string()),
         }
     }
@@ -109,11 +109,11 @@ impl fmt::Display for CallError {
             Self::Path(Operand::Source, error) => write!(f, "opening (source): {error}"),
             Self::Path(_, error) => write!(f, "opening (destination): {error}"),
             Self::ReadOnlyDescriptor => f.write_str("the destination's descriptor is read-only"),
-            Self::Denied(reason) | Self::NotShareable(reason) | Self::Busy(reason) => {
-                f.write_str(reason)
-            }
+            Self::Denied(reason)
+            | Self::NotShareable(reason)
+            | Self::Busy(reason)
+            | Self::TimedOut(reason) => f.write_str(reason),
             Self::Cancelled => f.write_str("the call was cancelled"),
-            Self::TimedOut => f.write_str("the call exceeded its time limit"),
             Self::Lost => f.write_str("the outcome of the call is unknown"),
         }
     }

@@ -3,14 +3,17 @@
 use std::fs;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use fast_copy_test_support::files::dense_file;
 use fast_copy_test_support::state::State;
 use tracing_subscriber::fmt::format::FmtSpan;
-use wasmtime_fast_copy::FastCopyCtx;
 use wasmtime_fast_copy::p2::bindings::copy::Host as _;
 use wasmtime_fast_copy::p2::bindings::inspect::Host as _;
-use wasmtime_fast_copy::p2::bindings::types::CopyFlags;
+use wasmtime_fast_copy::p2::bindings::types::{CopyFlags, ErrorCode};
+use wasmtime_fast_copy::{CopySlots, FastCopyCtx};
+
+use crate::gate::{Gate, start_held};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -73,6 +76,36 @@ fn a_copy_is_a_span_with_its_operands_and_its_outcome() {
     }
     assert!(!line.contains("error="), "{line}");
     assert!(!line.contains(state.dir().to_str().unwrap()), "{line}");
+}
+
+#[test]
+fn the_log_tells_whether_a_call_has_waited_or_worked_too_long() {
+    let builder = FastCopyCtx::builder().slots(CopySlots::new(1));
+    let (gate, seen, go) = Gate::new(None);
+    let mut holder = State::new().with(builder.clone().hooks(gate));
+    let impatient = builder.clone().wait_timeout(Some(Duration::ZERO));
+    let mut waits = State::new().with(impatient);
+    let mut works = State::new().with(builder.timeout(Some(Duration::ZERO)));
+    for state in [&waits, &works] {
+        fs::write(state.path("src"), "text").unwrap();
+    }
+    let held = start_held(&mut holder, &seen);
+    let lines = lines_of(async {
+        let flags = CopyFlags::empty();
+        let answer = waits.sparse_copy_async("src", "dst", flags).await;
+        assert_eq!(answer.unwrap().unwrap_err().code, ErrorCode::Timeout);
+        drop(go);
+        assert!(held.await.unwrap().is_ok());
+        let answer = works.sparse_copy("src", "dst", flags);
+        assert_eq!(answer.unwrap().unwrap_err().code, ErrorCode::Timeout);
+    });
+    let text = lines.join("\n");
+    for part in [
+        "error=the call has waited too long for a slot",
+        "error=opening: the copy exceeded its time limit",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
 }
 
 #[test]
