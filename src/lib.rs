@@ -131,7 +131,7 @@ pub use fast_copy_engine::{
     self, CopyControl, CopyError, CopyErrorKind, CopyMethod, CopyOptions, CopyQuota, CopyRate,
     CopyReport, CopyStep, Destination, Directory, ExtentSummary, FileId, FileUsage, FreeSpaceFloor,
     Limits, OnProgress, Operand, STAGING_PREFIX, Sharing, Source, SourceHandle, disk_usage,
-    fast_copy, sparse_copy, summarize_extents,
+    fast_copy, file_id, sparse_copy, summarize_extents,
 };
 pub use hooks::{CopyHooks, CopyRequest, CopyTimes};
 pub use settings::{

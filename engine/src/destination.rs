@@ -82,6 +82,22 @@ impl Destination {
         split(path).ok_or_else(|| not_a_name(path.as_os_str()))
     }
 
+    /// Returns the directory. On Unix, [`file_id`](crate::file_id) returns its identity.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// Returns the name that the copy gets in the directory.
+    pub fn name(&self) -> &OsStr {
+        &self.name
+    }
+
+    /// Returns the identity of what had the name when the destination was opened: of a symbolic link, not of
+    /// the file that it leads to. None if the name did not exist. It can change until the copy is published.
+    pub fn existing(&self) -> Option<FileId> {
+        self.found.map(|entry| entry.id)
+    }
+
     /// Refuses a copy of `source` to this name, by what the name referred to when it was opened.
     ///
     /// The name can change after this check. The source and other files are still safe: the copy is a

@@ -118,6 +118,11 @@ impl Source {
         self.opened_as.allocated
     }
 
+    /// Returns the file, open for reading. A copy does not use its offset, but changes it.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Returns the identity of the file: device and inode.
     pub fn id(&self) -> FileId {
         self.opened_as.id

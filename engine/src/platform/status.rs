@@ -11,10 +11,28 @@ pub(crate) enum Kind {
 }
 
 /// The identity of a file, under any name: device and inode on Unix, volume and file index on Windows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// It is valid while the file exists. The inode of a removed file can be given to a new one, so keep the file
+/// open as long as you compare its identity. Some network and overlay file systems do not give each file an
+/// identity of its own that stays the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileId {
     pub(super) device: u64,
     pub(super) inode: u64,
+}
+
+impl FileId {
+    /// Returns the device (`st_dev`).
+    #[doc(alias = "st_dev")]
+    pub fn device(self) -> u64 {
+        self.device
+    }
+
+    /// Returns the inode (`st_ino`).
+    #[doc(alias = "st_ino")]
+    pub fn inode(self) -> u64 {
+        self.inode
+    }
 }
 
 /// What a name in a directory refers to.
