@@ -16,7 +16,7 @@ use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Result, Store, ensure};
 use wasmtime_fast_copy::{
     CopyControl, CopyError, CopyHooks, CopyQuota, CopyRate, CopyReport, CopyRequest, CopyTimes,
-    Durability, FastCopyCtx, FastCopyCtxView, FastCopyView, FreeSpaceFloor,
+    Decision, Durability, FastCopyCtx, FastCopyCtxView, FastCopyView, FreeSpaceFloor,
 };
 use wasmtime_wasi::p2::bindings::sync::Command;
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxView, WasiView};
@@ -25,12 +25,12 @@ use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxView, WasiView};
 struct Metrics;
 
 impl CopyHooks for Metrics {
-    fn authorize(&self, request: &CopyRequest<'_>) -> bool {
-        let allowed = !request.src_path.ends_with(".key");
-        if !allowed {
+    fn authorize(&self, request: &CopyRequest<'_>) -> Decision {
+        if request.src_path.ends_with(".key") {
             counter!("copies_forbidden").increment(1);
+            return Decision::Deny;
         }
-        allowed
+        Decision::Allow
     }
 
     // A host can keep a clone of the `CopyControl`, to cancel the copy or read its progress from any thread.

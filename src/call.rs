@@ -17,10 +17,10 @@ use crate::admission::Place;
 use crate::ctx::FastCopyCtx;
 use crate::dispatch::{self, Admission, Outcome, Running, Start, Ticket};
 use crate::error::CallError;
-use crate::hooks::{CopyRequest, CopyTimes};
+use crate::hooks::{CopyRequest, CopyTimes, Decision};
 use crate::options::GuestOptions;
 use crate::sandbox::{self, PathAt};
-use crate::settings::{Allowed, Settings};
+use crate::settings::{Allowed, Settings, without_sharing};
 use crate::trace;
 
 /// A decoded call, or the reason why it is refused.
@@ -230,28 +230,31 @@ impl Copy {
         let (source, destination) =
             sandbox::open(&self.source, &self.destination, self.wanted.symlink_follow)?;
         trace::opened(&self.span, source.size());
-        let copy = |on_progress: &(dyn Fn(u64) + Sync)| {
+        let copy = |sharing, on_progress: &(dyn Fn(u64) + Sync)| {
             self.options
-                .copy(&source, &destination, self.sharing, on_progress)
+                .copy(&source, &destination, sharing, on_progress)
         };
         let Some(hooks) = &self.settings.hooks else {
-            return Ok(copy(&|_| ())?);
+            return Ok(copy(self.sharing, &|_| ())?);
         };
         let hooks = &*hooks.0;
-        let request = self.request(&source);
-        if !hooks.authorize(&request) {
-            return Err(CallError::Denied("the host does not allow this copy"));
-        }
+        let request = self.request(&source, self.sharing);
+        let sharing = match hooks.authorize(&request) {
+            Decision::Allow => self.sharing,
+            Decision::AllowWithoutSharing => without_sharing(self.wanted)?,
+            Decision::Deny => return Err(CallError::Denied("the host does not allow this copy")),
+        };
+        let request = self.request(&source, sharing);
         hooks.started(&request, &self.control);
-        let result = copy(&|copied| hooks.progress(&request, copied));
+        let result = copy(sharing, &|copied| hooks.progress(&request, copied));
         hooks.ended(&request, result.as_ref(), clock.times());
         Ok(result?)
     }
 
     /// Returns what the host's hooks see.
-    fn request(&self, source: &Source) -> CopyRequest<'_> {
+    fn request(&self, source: &Source, sharing: Sharing) -> CopyRequest<'_> {
         CopyRequest {
-            may_share: self.sharing == Sharing::Allowed,
+            may_share: sharing == Sharing::Allowed,
             src_path: self.source.path(),
             src_perms: self.source.perms(),
             dst_path: self.destination.path(),

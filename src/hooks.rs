@@ -35,6 +35,20 @@ pub struct CopyRequest<'a> {
     pub durable: bool,
 }
 
+/// What a host decides about a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Decision {
+    /// The copy is made.
+    Allow,
+    /// The copy is made and shares no blocks with its source: `fast-copy` copies as `sparse-copy` does. With
+    /// `require-reflink` the guest gets `unsupported`, as with
+    /// [`allow_sharing(false)`](crate::FastCopyCtxBuilder::allow_sharing).
+    AllowWithoutSharing,
+    /// The copy is not made. The guest gets `not-permitted`.
+    Deny,
+}
+
 /// Functions of the host that are called for every copy of a guest.
 ///
 /// All methods have a default: every copy is allowed, and nothing is done.
@@ -51,9 +65,9 @@ pub struct CopyRequest<'a> {
 ///
 /// [`allow_blocking_current_thread`]: crate::FastCopyCtxBuilder::allow_blocking_current_thread
 pub trait CopyHooks: Send + Sync {
-    /// Returns whether the copy may be made. Default: true. If false, the guest gets `not-permitted`,
-    /// and `started` and `ended` are not called.
-    fn authorize(&self, request: &CopyRequest<'_>) -> bool {
+    /// Decides whether the copy is made. Default: [`Decision::Allow`]. If it is not made, the other methods
+    /// are not called.
+    fn authorize(&self, request: &CopyRequest<'_>) -> Decision {
         let _ = request;
         true
     }
@@ -92,7 +106,7 @@ pub struct CopyTimes {
 }
 
 impl<H: CopyHooks + ?Sized> CopyHooks for Arc<H> {
-    fn authorize(&self, request: &CopyRequest<'_>) -> bool {
+    fn authorize(&self, request: &CopyRequest<'_>) -> Decision {
         (**self).authorize(request)
     }
 

@@ -133,7 +133,7 @@ pub use fast_copy_engine::{
     Limits, OnProgress, Operand, STAGING_PREFIX, Sharing, Source, SourceHandle, disk_usage,
     fast_copy, file_id, sparse_copy, summarize_extents,
 };
-pub use hooks::{CopyHooks, CopyRequest, CopyTimes};
+pub use hooks::{CopyHooks, CopyRequest, CopyTimes, Decision};
 pub use settings::{
     DEFAULT_MAX_CLONE_EXTENTS, DEFAULT_MAX_COPIES, DEFAULT_MAX_JOBS, DEFAULT_MAX_PATH,
     DEFAULT_MAX_SIZE, DEFAULT_MAX_WAITING, DEFAULT_TIMEOUT, DEFAULT_WAIT_TIMEOUT, Durability,

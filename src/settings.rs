@@ -134,17 +134,22 @@ impl Settings {
         }
         let sharing = match self.allow_sharing {
             true => sharing,
-            false if wanted.require_reflink => {
-                return Err(CallError::NotShareable(
-                    "a reflink is required, but the host does not allow shared blocks",
-                ));
-            }
-            false => Sharing::Forbidden,
+            false => without_sharing(wanted)?,
         };
         Ok(Allowed {
             sharing,
             durable,
             options,
         })
+    }
+}
+
+/// Applies a decision of the host that a copy may not share blocks.
+pub(crate) fn without_sharing(wanted: GuestOptions) -> Result<Sharing, CallError> {
+    match wanted.require_reflink {
+        false => Ok(Sharing::Forbidden),
+        true => Err(CallError::NotShareable(
+            "a reflink is required, but the host does not allow shared blocks",
+        )),
     }
 }

@@ -9,7 +9,9 @@ use fast_copy_test_support::files::{
 };
 use fast_copy_test_support::filesystems::{FileSystem, is_ext4, reflinks};
 use fast_copy_test_support::guest_host::{FORMS, Guest, Preopen, run, run_with};
-use wasmtime_fast_copy::{CopyControl, CopyHooks, CopyRequest, FastCopyCtx, FastCopyCtxBuilder};
+use wasmtime_fast_copy::{
+    CopyControl, CopyHooks, CopyRequest, Decision, FastCopyCtx, FastCopyCtxBuilder,
+};
 
 fast_copy_test_support::tests![
     a_host_that_forbids_sharing_gets_copies_without_shared_blocks where reflinks,
@@ -36,16 +38,28 @@ fn shares(dir: &Path, name: &str) -> bool {
     words[5..7] != ["0", "B"]
 }
 
+/// Allows every copy, without shared blocks.
+struct WithoutSharing;
+
+impl CopyHooks for WithoutSharing {
+    fn authorize(&self, _: &CopyRequest<'_>) -> Decision {
+        Decision::AllowWithoutSharing
+    }
+}
+
 fn a_host_that_forbids_sharing_gets_copies_without_shared_blocks(fs: &FileSystem) {
     let dir = fs.dir();
     let src = dir.path().join("src");
     dense_file(&src, MIB);
     File::open(&src).unwrap().sync_all().unwrap();
+    let by_setting = FastCopyCtx::builder().allow_sharing(false);
+    let by_hook = FastCopyCtx::builder().hooks(WithoutSharing);
     for form in FORMS {
-        let ctx = FastCopyCtx::builder().allow_sharing(false);
-        assert_eq!(method(form, dir.path(), "copy", ctx), "Copy");
-        assert!(!shares(dir.path(), "copy") && !shares(dir.path(), "src"));
-        assert_same(&src, &dir.path().join("copy"));
+        for ctx in [by_setting.clone(), by_hook.clone()] {
+            assert_eq!(method(form, dir.path(), "copy", ctx), "Copy");
+            assert!(!shares(dir.path(), "copy") && !shares(dir.path(), "src"));
+            assert_same(&src, &dir.path().join("copy"));
+        }
     }
     let allowed = FastCopyCtx::builder();
     assert_eq!(method(Form::Sync, dir.path(), "clone", allowed), "Reflink");

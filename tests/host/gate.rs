@@ -7,7 +7,9 @@ use std::task::{Context, Waker};
 
 use fast_copy_test_support::state::{Answer, State};
 use wasmtime_fast_copy::p2::bindings::types::{self, CopyFlags};
-use wasmtime_fast_copy::{CopyControl, CopyError, CopyHooks, CopyReport, CopyRequest, CopyTimes};
+use wasmtime_fast_copy::{
+    CopyControl, CopyError, CopyHooks, CopyReport, CopyRequest, CopyTimes, Decision,
+};
 
 /// Hooks that report their calls, and let a copy start only when the test says so.
 pub struct Gate {
@@ -32,13 +34,16 @@ impl Gate {
 }
 
 impl CopyHooks for Gate {
-    fn authorize(&self, request: &CopyRequest<'_>) -> bool {
+    fn authorize(&self, request: &CopyRequest<'_>) -> Decision {
         let text = format!(
             "asked {} -> {}, {}",
             request.src_path, request.dst_path, request.size
         );
         self.seen.send(text).unwrap();
-        self.refuse != Some(request.src_path)
+        match self.refuse == Some(request.src_path) {
+            true => Decision::Deny,
+            false => Decision::Allow,
+        }
     }
 
     fn started(&self, _: &CopyRequest<'_>, control: &CopyControl) {

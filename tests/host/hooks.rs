@@ -2,16 +2,17 @@
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use fast_copy_test_support::files::dense_file;
 use fast_copy_test_support::state::State;
 use wasmtime_fast_copy::p2::bindings::sync::copy::Host as _;
 use wasmtime_fast_copy::p2::bindings::sync::jobs::{Host as _, HostCopyJob as _};
-use wasmtime_fast_copy::p2::bindings::types::{CopyFlags, ErrorCode};
+use wasmtime_fast_copy::p2::bindings::types::{CopyFlags, CopyMethod, ErrorCode};
 use wasmtime_fast_copy::{
-    CopyError, CopyHooks, CopyQuota, CopyReport, CopyRequest, CopySlots, CopyTimes, FastCopyCtx,
+    CopyControl, CopyError, CopyHooks, CopyQuota, CopyReport, CopyRequest, CopySlots, CopyTimes,
+    Decision, FastCopyCtx,
 };
 
 use crate::gate::Gate;
@@ -64,7 +65,7 @@ struct Record {
 }
 
 impl CopyHooks for Record {
-    fn authorize(&self, request: &CopyRequest<'_>) -> bool {
+    fn authorize(&self, request: &CopyRequest<'_>) -> Decision {
         let CopyRequest {
             may_share,
             src_perms,
@@ -78,7 +79,7 @@ impl CopyHooks for Record {
         self.calls.lock().unwrap().push(format!(
             "share {may_share}, {src_perms:?} to {dst_perms:?}, replace {replace}, durable {durable}"
         ));
-        true
+        Decision::Allow
     }
 
     fn progress(&self, request: &CopyRequest<'_>, copied: u64) {
@@ -119,6 +120,38 @@ async fn hooks_receive_the_request_and_its_progress() {
     copied.sort_unstable();
     assert_eq!(copied.last(), Some(&size));
     assert!(copied.len() as u64 >= size.div_ceil(16 << 20), "{copied:?}");
+}
+
+/// Allows copies without shared blocks, and reports whether later hooks see that.
+struct WithoutSharing {
+    may_share: mpsc::Sender<bool>,
+}
+
+impl CopyHooks for WithoutSharing {
+    fn authorize(&self, request: &CopyRequest<'_>) -> Decision {
+        self.may_share.send(request.may_share).unwrap();
+        Decision::AllowWithoutSharing
+    }
+
+    fn started(&self, request: &CopyRequest<'_>, _: &CopyControl) {
+        self.may_share.send(request.may_share).unwrap();
+    }
+}
+
+#[test]
+fn a_copy_allowed_without_sharing_with_require_reflink_is_unsupported() {
+    let (may_share, seen) = mpsc::channel();
+    let ctx = FastCopyCtx::builder().hooks(WithoutSharing { may_share });
+    let mut state = State::new().with(ctx);
+    fs::write(state.path("src"), "text").unwrap();
+    let answer = state.fast_copy("src", "dst", CopyFlags::REQUIRE_REFLINK);
+    assert_eq!(answer.unwrap().unwrap_err().code, ErrorCode::Unsupported);
+    assert!(!state.path("dst").exists());
+    assert_eq!(seen.try_iter().collect::<Vec<_>>(), [true]);
+
+    let answer = state.fast_copy("src", "dst", CopyFlags::empty());
+    assert_eq!(answer.unwrap().unwrap().method, CopyMethod::Copy);
+    assert_eq!(seen.try_iter().collect::<Vec<_>>(), [true, false]);
 }
 
 /// The time of a hook counts for the copy.

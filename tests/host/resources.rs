@@ -26,7 +26,7 @@ use wasmtime_fast_copy::p2::bindings::jobs::{Host as _, HostCopyJob};
 use wasmtime_fast_copy::p2::bindings::sync::jobs::HostCopyJob as SyncCopyJob;
 use wasmtime_fast_copy::p2::bindings::types::{CopyError, CopyFlags, CopyReport, ErrorCode};
 use wasmtime_fast_copy::{
-    CopyErrorKind, CopyHooks, CopyOptions, CopyQuota, CopyRequest, CopySlots, FastCopyCtx,
+    CopyErrorKind, CopyHooks, CopyOptions, CopyQuota, CopyRequest, CopySlots, Decision, FastCopyCtx,
 };
 
 use crate::gate::{Gate, start_held};
@@ -553,8 +553,9 @@ fn copies_with_memory_for(bytes: u64) {
 struct Count(mpsc::Sender<()>);
 
 impl CopyHooks for Count {
-    fn authorize(&self, _: &CopyRequest<'_>) -> bool {
-        self.0.send(()).is_ok()
+    fn authorize(&self, _: &CopyRequest<'_>) -> Decision {
+        self.0.send(()).unwrap();
+        Decision::Allow
     }
 }
 
@@ -606,7 +607,7 @@ fn a_subscription_that_does_not_fit_into_the_table_leaves_nothing() {
 struct Panics;
 
 impl CopyHooks for Panics {
-    fn authorize(&self, _: &CopyRequest<'_>) -> bool {
+    fn authorize(&self, _: &CopyRequest<'_>) -> Decision {
         std::panic::panic_any(4711_u32)
     }
 }
