@@ -4,8 +4,11 @@
 //! `FastCopyCtx::builder` sets the limits and the policy. Hooks authorize each copy, and count copies with
 //! the crate `metrics`.
 //!
-//! The example runs the bundled guest `clone-disk` three times. The first run succeeds, the hooks forbid
-//! the second, and the third exceeds the quota. Then it prints the metrics.
+//! The hooks forbid copies of one file. They compare the open source with it, not the path, because the guest
+//! chooses the path: a symbolic link, a hard link and a second descriptor all lead to the same file.
+//!
+//! The example runs the bundled guest `clone-disk` several times. The first run succeeds, the hooks forbid
+//! the next ones, and the last one exceeds the quota. Then it prints the metrics.
 
 use std::num::NonZero;
 use std::time::Duration;
@@ -16,17 +19,22 @@ use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Result, Store, ensure};
 use wasmtime_fast_copy::{
     CopyControl, CopyError, CopyHooks, CopyQuota, CopyRate, CopyReport, CopyRequest, CopyTimes,
-    Decision, Durability, FastCopyCtx, FastCopyCtxView, FastCopyView, FreeSpaceFloor,
+    Decision, Durability, FastCopyCtx, FastCopyCtxView, FastCopyView, FreeSpaceFloor, Source,
 };
 use wasmtime_wasi::p2::bindings::sync::Command;
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxView, WasiView};
 
-/// Forbids copies of `*.key` files, and records metrics of all other copies.
-struct Metrics;
+/// Forbids copies of one file, and records metrics of all other copies.
+///
+/// A guest that may read the file can still read its bytes and write them elsewhere.
+struct Metrics {
+    /// The file. It is kept open, so that no other file can get its inode.
+    secret: Source,
+}
 
 impl CopyHooks for Metrics {
     fn authorize(&self, request: &CopyRequest<'_>) -> Decision {
-        if request.src_path.ends_with(".key") {
+        if request.source.id() == self.secret.id() {
             counter!("copies_forbidden").increment(1);
             return Decision::Deny;
         }
@@ -102,8 +110,13 @@ fn main() -> Result<()> {
     let guest = Component::new(&engine, include_bytes!("../prebuilt/clone-disk.wasm"))?;
 
     let dir = tempfile::tempdir()?;
-    std::fs::write(dir.path().join("base"), vec![1; 300 << 10])?;
-    std::fs::write(dir.path().join("host.key"), "a secret")?;
+    let [base, key, hard, symbolic] =
+        ["base", "host.key", "hard-link", "symbolic-link"].map(|name| dir.path().join(name));
+    std::fs::write(base, vec![1; 300 << 10])?;
+    std::fs::write(&key, "a secret")?;
+    std::fs::hard_link(&key, hard)?;
+    std::os::unix::fs::symlink("host.key", symbolic)?;
+    let secret = Source::open(&key, false)?;
 
     // All copies of this guest may allocate 1 MiB in total: three copies of the base, not four.
     let quota = CopyQuota::new(1 << 20);
@@ -122,20 +135,25 @@ fn main() -> Result<()> {
         .durability(Durability::Always)
         .allow_replace(false)
         .permissions_mask(0o600)
-        .hooks(Metrics)
+        .hooks(Metrics { secret })
         .build();
 
     // The source of each run, the names of its copies, and how many of them must succeed.
     for (src, names, copied) in [
         ("base", ["a", "b"], 2),
         ("host.key", ["c", "d"], 0),
+        ("hard-link", ["c", "d"], 0),
+        ("symbolic-link", ["c", "d"], 0),
+        ("other/host.key", ["c", "d"], 0),
         ("base", ["e", "f"], 1),
     ] {
         let mut wasi = WasiCtx::builder();
         wasi.inherit_stdio()
-            .args(&["clone-disk", "clone", "--independent", src])
+            .args(&["clone-disk", "clone"])
+            .args(&["--independent", "--symlink-follow", src])
             .args(&names)
-            .preopened_dir(dir.path(), ".", FsPerms::ReadWrite)?;
+            .preopened_dir(dir.path(), ".", FsPerms::ReadWrite)?
+            .preopened_dir(dir.path(), "other", FsPerms::ReadOnly)?;
         let state = State {
             wasi: wasi.build(),
             copies: copies.clone(),
@@ -159,6 +177,8 @@ fn main() -> Result<()> {
 
     println!();
     for (key, _, _, value) in metrics.snapshot().into_vec() {
+        let forbidden = key.key().name() == "copies_forbidden";
+        ensure!(!forbidden || value == DebugValue::Counter(4), "{value:?}");
         let value = match value {
             DebugValue::Histogram(values) => format!("{} values", values.len()),
             value => format!("{value:?}"),

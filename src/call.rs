@@ -19,7 +19,7 @@ use crate::dispatch::{self, Admission, Outcome, Running, Start, Ticket};
 use crate::error::CallError;
 use crate::hooks::{CopyRequest, CopyTimes, Decision};
 use crate::options::GuestOptions;
-use crate::sandbox::{self, PathAt};
+use crate::sandbox::{self, Opened, PathAt};
 use crate::settings::{Allowed, Settings, without_sharing};
 use crate::trace;
 
@@ -227,24 +227,23 @@ impl Copy {
         if self.control.is_cancelled() {
             return Err(CallError::Cancelled);
         }
-        let (source, destination) =
-            sandbox::open(&self.source, &self.destination, self.wanted.symlink_follow)?;
-        trace::opened(&self.span, source.size());
+        let opened = sandbox::open(&self.source, &self.destination, self.wanted.symlink_follow)?;
+        trace::opened(&self.span, opened.source.size());
         let copy = |sharing, on_progress: &(dyn Fn(u64) + Sync)| {
             self.options
-                .copy(&source, &destination, sharing, on_progress)
+                .copy(&opened.source, &opened.destination, sharing, on_progress)
         };
         let Some(hooks) = &self.settings.hooks else {
             return Ok(copy(self.sharing, &|_| ())?);
         };
         let hooks = &*hooks.0;
-        let request = self.request(&source, self.sharing);
+        let request = self.request(&opened, self.sharing);
         let sharing = match hooks.authorize(&request) {
             Decision::Allow => self.sharing,
             Decision::AllowWithoutSharing => without_sharing(self.wanted)?,
             Decision::Deny => return Err(CallError::Denied("the host does not allow this copy")),
         };
-        let request = self.request(&source, sharing);
+        let request = self.request(&opened, sharing);
         hooks.started(&request, &self.control);
         let result = copy(sharing, &|copied| hooks.progress(&request, copied));
         hooks.ended(&request, result.as_ref(), clock.times());
@@ -252,13 +251,23 @@ impl Copy {
     }
 
     /// Returns what the host's hooks see.
-    fn request(&self, source: &Source, sharing: Sharing) -> CopyRequest<'_> {
+    fn request<'a>(&'a self, opened: &'a Opened<'_>, sharing: Sharing) -> CopyRequest<'a> {
+        let Opened {
+            src_dir,
+            source,
+            dst_dir,
+            destination,
+        } = opened;
         CopyRequest {
             may_share: sharing == Sharing::Allowed,
+            source,
+            src_dir: &src_dir.dir,
             src_path: self.source.path(),
-            src_perms: self.source.perms(),
+            src_perms: src_dir.perms,
+            destination,
+            dst_dir: &dst_dir.dir,
             dst_path: self.destination.path(),
-            dst_perms: self.destination.perms(),
+            dst_perms: dst_dir.perms,
             size: source.size(),
             allocated: source.allocated(),
             replace: self.wanted.replace,

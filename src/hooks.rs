@@ -1,26 +1,74 @@
 //! Hooks: how a host observes and refuses copies.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fast_copy_engine::{CopyControl, CopyError, CopyReport};
+use fast_copy_engine::{CopyControl, CopyError, CopyReport, Destination, Source};
 use wasmtime_wasi::FsPerms;
 
 /// A copy that a guest asks for. The source and the destination's directory are open, the source is a
-/// regular file, and nothing was created yet. It is not known whether the destination exists.
+/// regular file, and nothing was created yet.
 ///
-/// Paths are as the guest passed them, relative to the guest's own directory descriptors.
+/// # Identities and paths
+///
+/// [`source`](Self::source) is the file that is copied, whatever path led to it. Its identity
+/// ([`Source::id`]: device and inode) is the same under every name: through symbolic links, hard links and
+/// bind mounts, after a rename, and relative to any descriptor. So base a policy on identities:
+///
+/// ```
+/// use wasmtime_fast_copy::{CopyHooks, CopyRequest, Decision, Source};
+///
+/// /// Denies copies of one file, under any name.
+/// struct Protect {
+///     /// Kept open, so that no other file gets its inode.
+///     file: Source,
+/// }
+///
+/// impl CopyHooks for Protect {
+///     fn authorize(&self, request: &CopyRequest<'_>) -> Decision {
+///         match request.source.id() == self.file.id() {
+///             true => Decision::Deny,
+///             false => Decision::Allow,
+///         }
+///     }
+/// }
+/// # fn main() -> std::io::Result<()> {
+/// # let file = std::env::current_exe()?;
+/// let hooks = Protect { file: Source::open(file, true)? };
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The paths are as the guest passed them. They are no basis for a decision: many paths lead to one file, the
+/// guest chooses which, and it can rename files and make links between two calls. They are good for logs.
+///
+/// It is not known which preopened directory a descriptor comes from: `wasmtime-wasi` does not record that
+/// for the directories that a guest opens itself. If a guest passes a preopened directory,
+/// [`src_dir`](Self::src_dir) and [`dst_dir`](Self::dst_dir) have its identity.
+///
+/// A policy on copies controls copies only. A guest that may read a file through `wasi:filesystem` can still
+/// read its bytes and write them elsewhere. A copy of a file is another file, with an identity of its own.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct CopyRequest<'a> {
     /// Whether the copy may share blocks with its source: true for `fast-copy`, unless the host's
     /// policy forbids it.
     pub may_share: bool,
-    /// Path of the source.
+    /// The open source. The copy reads this file; its path is not resolved again.
+    pub source: &'a Source,
+    /// The directory of the guest's descriptor, which `src_path` is relative to.
+    pub src_dir: &'a File,
+    /// Path of the source, as the guest passed it.
     pub src_path: &'a str,
     /// What the guest may do in the source's directory.
     pub src_perms: FsPerms,
-    /// Path of the destination.
+    /// The open directory of the destination, the name that the copy gets in it, and what had that name when
+    /// the directory was opened.
+    pub destination: &'a Destination,
+    /// The directory of the guest's descriptor, which `dst_path` is relative to.
+    pub dst_dir: &'a File,
+    /// Path of the destination, as the guest passed it.
     pub dst_path: &'a str,
     /// What the guest may do in the destination's directory.
     pub dst_perms: FsPerms,
@@ -69,7 +117,7 @@ pub trait CopyHooks: Send + Sync {
     /// are not called.
     fn authorize(&self, request: &CopyRequest<'_>) -> Decision {
         let _ = request;
-        true
+        Decision::Allow
     }
 
     /// Called when a copy begins. The control cancels it and shows its progress, from any thread.

@@ -20,7 +20,6 @@ use std::io;
 use std::path::Path;
 
 use fast_copy_engine::{Destination, Operand, Source, SourceHandle};
-use wasmtime_wasi::FsPerms;
 use wasmtime_wasi::filesystem::{Descriptor, Dir};
 
 use crate::error::CallError;
@@ -73,14 +72,6 @@ impl PathAt {
         &self.path
     }
 
-    /// Returns what the guest may do beneath the descriptor.
-    pub(crate) fn perms(&self) -> FsPerms {
-        match &self.descriptor {
-            Descriptor::Dir(dir) => dir.perms,
-            Descriptor::File(file) => file.perms,
-        }
-    }
-
     /// Opens a handle on the file that the path leads to, of whatever kind.
     pub(crate) fn open_handle(&self, symlink_follow: bool) -> Result<SourceHandle, CallError> {
         let dir = self.directory()?;
@@ -109,15 +100,23 @@ impl PathAt {
     }
 }
 
+/// The open files of a copy, and the directories that their paths are relative to.
+pub(crate) struct Opened<'a> {
+    pub(crate) src_dir: &'a Dir,
+    pub(crate) source: Source,
+    pub(crate) dst_dir: &'a Dir,
+    pub(crate) destination: Destination,
+}
+
 /// Checks both descriptors, then opens the source and the destination's directory. It creates nothing.
-pub(crate) fn open(
-    source: &PathAt,
-    destination: &PathAt,
+pub(crate) fn open<'a>(
+    source: &'a PathAt,
+    destination: &'a PathAt,
     symlink_follow: bool,
-) -> Result<(Source, Destination), CallError> {
-    source.directory()?;
-    let dir = destination.directory()?;
-    if dir.perms.write_not_permitted() {
+) -> Result<Opened<'a>, CallError> {
+    let src_dir = source.directory()?;
+    let dst_dir = destination.directory()?;
+    if dst_dir.perms.write_not_permitted() {
         return Err(CallError::ReadOnlyDescriptor);
     }
     source.refuse_nul()?;
@@ -126,8 +125,13 @@ pub(crate) fn open(
 
     let path = destination.path.as_str();
     let (parent, name) = Destination::split(Path::new(path))?;
-    let parent = resolve::directory(dir, parent).map_err(|error| destination.failed(error))?;
+    let parent = resolve::directory(dst_dir, parent).map_err(|error| destination.failed(error))?;
     let destination =
-        Destination::with_link_resolver(parent, name, |_, _| resolve::link_target(dir, path))?;
-    Ok((source, destination))
+        Destination::with_link_resolver(parent, name, |_, _| resolve::link_target(dst_dir, path))?;
+    Ok(Opened {
+        src_dir,
+        source,
+        dst_dir,
+        destination,
+    })
 }

@@ -1,7 +1,9 @@
 //! Hooks: what they receive, and what they can refuse.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use wasmtime_fast_copy::p2::bindings::sync::jobs::{Host as _, HostCopyJob as _};
 use wasmtime_fast_copy::p2::bindings::types::{CopyFlags, CopyMethod, ErrorCode};
 use wasmtime_fast_copy::{
     CopyControl, CopyError, CopyHooks, CopyQuota, CopyReport, CopyRequest, CopySlots, CopyTimes,
-    Decision, FastCopyCtx,
+    Decision, FastCopyCtx, FileId, Source, file_id,
 };
 
 use crate::gate::Gate;
@@ -120,6 +122,108 @@ async fn hooks_receive_the_request_and_its_progress() {
     copied.sort_unstable();
     assert_eq!(copied.last(), Some(&size));
     assert!(copied.len() as u64 >= size.div_ceil(16 << 20), "{copied:?}");
+}
+
+/// Denies copies of one file, and copies that would replace it.
+struct Protect {
+    file: Source,
+}
+
+impl CopyHooks for Protect {
+    fn authorize(&self, request: &CopyRequest<'_>) -> Decision {
+        let id = self.file.id();
+        match request.source.id() == id || request.destination.existing() == Some(id) {
+            true => Decision::Deny,
+            false => Decision::Allow,
+        }
+    }
+}
+
+#[test]
+fn a_policy_on_identities_applies_to_every_name_of_a_file() {
+    let mut state = State::new();
+    fs::create_dir(state.path("inner")).unwrap();
+    fs::write(state.path("inner/key"), "secret").unwrap();
+    fs::write(state.path("src"), "text").unwrap();
+    symlink("inner/key", state.path("symbolic")).unwrap();
+    symlink("inner", state.path("short")).unwrap();
+    fs::hard_link(state.path("inner/key"), state.path("hard")).unwrap();
+    let file = Source::open(state.path("inner/key"), false).unwrap();
+    state.ctx = FastCopyCtx::builder().hooks(Protect { file }).build();
+
+    let flags = CopyFlags::SYMLINK_FOLLOW | CopyFlags::REPLACE;
+    let refused = |state: &mut State, src: &str, dst: &str| {
+        let error = state.fast_copy(src, dst, flags).unwrap().unwrap_err();
+        assert_eq!(error.code, ErrorCode::NotPermitted, "{src} -> {dst}");
+    };
+    for src in [
+        "inner/key",
+        "symbolic",
+        "short/key",
+        "hard",
+        "inner/../hard",
+    ] {
+        refused(&mut state, src, "dst");
+    }
+    for dst in ["inner/key", "short/key", "hard"] {
+        refused(&mut state, "src", dst);
+    }
+    fs::rename(state.path("inner/key"), state.path("renamed")).unwrap();
+    refused(&mut state, "renamed", "dst");
+    assert!(!state.path("dst").exists());
+
+    let (other, dst_dir) = (state.open(&state.path("inner")), state.borrow());
+    fs::rename(state.path("renamed"), state.path("inner/key")).unwrap();
+    let mut view = state.view();
+    let answer = view.fast_copy(other, "key".into(), dst_dir, "dst".into(), flags);
+    assert_eq!(answer.unwrap().unwrap_err().code, ErrorCode::NotPermitted);
+    assert!(!state.path("dst").exists());
+
+    // Another file under its old name is not protected.
+    fs::remove_file(state.path("inner/key")).unwrap();
+    fs::write(state.path("inner/key"), "another").unwrap();
+    let answer = state.fast_copy("inner/key", "dst", flags);
+    assert_eq!(answer.unwrap().unwrap().size, 7);
+}
+
+/// Compares what is open with the files on the disk.
+struct Compare {
+    dir: PathBuf,
+}
+
+impl CopyHooks for Compare {
+    fn authorize(&self, request: &CopyRequest<'_>) -> Decision {
+        let id = |id: FileId| (id.device(), id.inode());
+        let of = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+        let at = |path: &str| of(fs::symlink_metadata(self.dir.join(path)).unwrap());
+        let CopyRequest {
+            source,
+            destination,
+            ..
+        } = request;
+        assert_eq!(id(source.id()), at("a/src"));
+        assert_eq!(of(source.file().metadata().unwrap()), at("a/src"));
+        assert_eq!(id(file_id(destination.directory()).unwrap()), at("b"));
+        assert_eq!(destination.name(), "dst");
+        assert_eq!(destination.existing().map(id), Some(at("b/dst")));
+        assert_eq!(of(request.src_dir.metadata().unwrap()), at("."));
+        assert_eq!(of(request.dst_dir.metadata().unwrap()), at("."));
+        Decision::Allow
+    }
+}
+
+#[test]
+fn a_request_has_the_open_files_and_their_identities() {
+    let mut state = State::new();
+    let dir = state.dir().to_owned();
+    state.ctx = FastCopyCtx::builder().hooks(Compare { dir }).build();
+    for name in ["a", "b"] {
+        fs::create_dir(state.path(name)).unwrap();
+    }
+    fs::write(state.path("a/src"), "text").unwrap();
+    symlink("nowhere", state.path("b/dst")).unwrap();
+    let answer = state.fast_copy("a/src", "b/dst", CopyFlags::REPLACE);
+    assert_eq!(answer.unwrap().unwrap().size, 4);
 }
 
 /// Allows copies without shared blocks, and reports whether later hooks see that.
