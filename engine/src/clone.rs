@@ -3,7 +3,7 @@
 //! A clone is one system call. It is atomic against writers of the source, and it cannot be
 //! interrupted. It may wait for the source's dirty pages to be written.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 
 use crate::context::Context;
 use crate::error::{CopyError, CopyErrorKind, CopyStep};
@@ -19,25 +19,38 @@ const MAX_COUNTS: usize = 4;
 pub(crate) enum CloneOutcome {
     /// The staged file shares all blocks of its source.
     Done,
-    /// The source was not cloned, for this reason. The staged file may hold anything.
-    Refused(&'static str),
+    /// The source was not cloned. The staged file may hold anything. The error is for a caller that requires
+    /// a clone.
+    Refused(CopyError),
 }
 
-const NOT_SHAREABLE: CloneOutcome =
-    CloneOutcome::Refused("a reflink is required, but these two files can't share blocks");
+impl CloneOutcome {
+    fn unsupported(reason: &'static str) -> Self {
+        let kind = CopyErrorKind::Unsupported(reason);
+        Self::Refused(CopyError::new(CopyStep::Clone, kind))
+    }
 
-const WRONG_SIZE: CloneOutcome = CloneOutcome::Refused(
-    "a reflink is required, but the clone had a wrong size and was discarded",
-);
+    fn by_system(error: io::Error) -> Self {
+        match platform::is_lack_of_room(&error) {
+            // The number tells what is lacking.
+            true => Self::Refused(CopyError::new(CopyStep::Clone, error)),
+            false => Self::unsupported(NOT_SHAREABLE),
+        }
+    }
+}
 
-const TOO_MANY_EXTENTS: CloneOutcome = CloneOutcome::Refused(
-    "a reflink is required, but the source has more extents than the limit for clones",
-);
+const NOT_SHAREABLE: &str = "a reflink is required, but these two files can't share blocks";
+
+const WRONG_SIZE: &str = "a reflink is required, but the clone had a wrong size and was discarded";
+
+const TOO_MANY_EXTENTS: &str =
+    "a reflink is required, but the source has more extents than the limit for clones";
 
 /// Clones `source` into the staged file.
 ///
-/// File systems report "not supported here" by many error numbers, so any error is a refusal, except
-/// those that would also end a copy of the bytes. An interrupted clone is retried as long as the copy
+/// File systems report "not supported here" by many error numbers, and "no room" also where a copy of the
+/// bytes has room: on XFS with reverse mapping, one full allocation group is enough. So any error is a
+/// refusal, except those that concern the source's data. An interrupted clone is retried as long as the copy
 /// may go on.
 pub(crate) fn clone(
     source: &Source,
@@ -45,22 +58,40 @@ pub(crate) fn clone(
     context: &Context<'_>,
 ) -> Result<CloneOutcome, CopyError> {
     if has_too_many_extents(source, staged, context)? {
-        return Ok(TOO_MANY_EXTENTS);
+        return Ok(CloneOutcome::unsupported(TOO_MANY_EXTENTS));
+    }
+    // A clone takes no space yet, and is charged like a copy. A copy of a preallocated file takes less.
+    if context.has_quota()
+        && platform::may_clone(&source.file, &staged.file)
+        && let Err(exceeded) = context.reserve(source.allocated(), CopyStep::Clone)
+    {
+        return Ok(CloneOutcome::Refused(exceeded));
     }
     let before = source.status_now(CopyStep::Clone)?.size;
+    let mut toggled = None;
     loop {
         context.check(CopyStep::Clone)?;
         match staged.fill_by_clone(&source.file) {
             Ok(()) => break,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if platform::is_terminal(&error) => {
-                return Err(CopyError::new(CopyStep::Clone, CopyErrorKind::Os(error)));
+            Err(error) if platform::concerns_the_data(&error) => {
+                return Err(CopyError::source(CopyStep::Clone, error));
             }
             Err(error) => {
+                // btrfs clones only between files with the same copy-on-write flag (`chattr +C`).
+                if error.kind() == ErrorKind::InvalidInput && toggled.is_none() {
+                    toggled = Some(platform::adopt_copy_on_write(&source.file, &staged.file));
+                    if toggled == Some(true) {
+                        continue;
+                    }
+                }
+                if toggled == Some(true) {
+                    platform::toggle_copy_on_write(&staged.file);
+                }
                 if let Some(number) = error.raw_os_error() {
                     context.clone_refused(number);
                 }
-                return Ok(NOT_SHAREABLE);
+                return Ok(CloneOutcome::by_system(error));
             }
         }
     }
@@ -72,7 +103,7 @@ pub(crate) fn clone(
     if size == before || size == source.status_now(CopyStep::Clone)?.size {
         Ok(CloneOutcome::Done)
     } else {
-        Ok(WRONG_SIZE)
+        Ok(CloneOutcome::unsupported(WRONG_SIZE))
     }
 }
 

@@ -1,6 +1,5 @@
 //! The context of one copy: its options, its control, and what is left of its limits.
 
-use std::fs::File;
 use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +10,9 @@ use crate::limits::budget::Budget;
 use crate::options::{CopyOptions, Sharing};
 use crate::platform;
 use crate::platform::status::Status;
-use crate::report::{CopyMethod, CopyReport};
+use crate::report::{CopyMethod, CopyNotes, CopyReport};
+use crate::source::Source;
+use crate::staging::Staged;
 
 /// A function that is called with the number of bytes moved so far. Two threads may call it at the same
 /// time.
@@ -81,6 +82,11 @@ impl<'a> Context<'a> {
         self.budget.is_paced()
     }
 
+    /// Returns how many bytes are read at once, at most `largest`.
+    pub(crate) fn chunk(&self, largest: u64) -> u64 {
+        self.budget.chunk(largest)
+    }
+
     /// Waits until a chunk of the source may be read.
     pub(crate) fn pace(&self, bytes: u64) -> Result<(), CopyError> {
         self.check(CopyStep::Transfer)?;
@@ -92,7 +98,7 @@ impl<'a> Context<'a> {
     }
 
     /// Makes room for `bytes` more, which are about to be written to the staged file.
-    pub(crate) fn admit(&self, bytes: u64, staged: &File) -> Result<(), CopyError> {
+    pub(crate) fn admit(&self, bytes: u64, staged: &Staged<'_>) -> Result<(), CopyError> {
         self.check(CopyStep::Transfer)?;
         self.budget.admit(bytes, staged)
     }
@@ -100,6 +106,42 @@ impl<'a> Context<'a> {
     /// Returns a part of what was paced and admitted: it was neither read nor written.
     pub(crate) fn give_back(&self, bytes: u64) {
         self.budget.give_back(bytes);
+    }
+
+    /// Whether the copy has a quota.
+    pub(crate) fn has_quota(&self) -> bool {
+        self.budget.has_quota()
+    }
+
+    /// Begins again with an empty staged file: what was reserved is returned, and a cancel takes effect.
+    pub(crate) fn begin_again(&self) {
+        self.budget.begin_again();
+        self.control.retract_publishing();
+    }
+
+    /// Reserves what a copy of the bytes is expected to take. Fails if the bytes that are known to be written
+    /// don't fit, because the copy would fail later. They are counted only if what is allocated for the
+    /// source does not fit: a preallocated file has less data.
+    pub(crate) fn refuse_hopeless(
+        &self,
+        source: &Source,
+        staged: &Staged<'_>,
+    ) -> Result<(), CopyError> {
+        let step = CopyStep::Transfer;
+        let fits = |bytes| {
+            self.budget.reserve(bytes, step)?;
+            self.leave_room(bytes, staged, step)
+        };
+        if fits(source.data_at_most()).is_ok() {
+            return Ok(());
+        }
+        self.budget.begin_again();
+        // Blocks of zeros are left out then, whether they were written or not.
+        if self.options.dig_holes {
+            return Ok(());
+        }
+        let written = platform::known_written(&source.file, || self.check(step))?;
+        fits(written.min(source.size()))
     }
 
     /// Reserves `total` bytes of the quota for this copy.
@@ -111,7 +153,7 @@ impl<'a> Context<'a> {
     pub(crate) fn leave_room(
         &self,
         needed: u64,
-        staged: &File,
+        staged: &Staged<'_>,
         step: CopyStep,
     ) -> Result<(), CopyError> {
         self.budget.leave_room(needed, staged, step)
@@ -145,7 +187,13 @@ impl<'a> Context<'a> {
     }
 
     /// Describes a copy that was published, with the staged file's last status.
-    pub(crate) fn report(&self, method: CopyMethod, status: Status, copied: u64) -> CopyReport {
+    pub(crate) fn report(
+        &self,
+        method: CopyMethod,
+        status: Status,
+        copied: u64,
+        notes: CopyNotes,
+    ) -> CopyReport {
         CopyReport {
             method,
             size: status.size,
@@ -154,11 +202,12 @@ impl<'a> Context<'a> {
             durable: !self.options.no_sync,
             clone_error: self.control.clone_error(),
             offload_error: self.control.offload_error(),
+            notes,
         }
     }
 
-    /// Ends the copy: charges the quota for the bytes that a published copy takes, and returns what
-    /// was reserved. A later cancel has no effect.
+    /// Ends the copy: charges the quota for the bytes that it takes, if any, and returns what was reserved.
+    /// A later cancel has no effect.
     pub(crate) fn end(self, charged: Option<u64>) {
         self.budget.settle(charged);
         self.control.end();
@@ -170,14 +219,18 @@ mod tests {
     use std::num::NonZero;
 
     use super::*;
+    use crate::destination::Destination;
     use crate::limits::Limits;
     use crate::limits::quota::CopyQuota;
     use crate::limits::rate::CopyRate;
+    use crate::staging::Naming;
 
     /// On the test file systems no copy writes more than the source has allocated. On FUSE it can.
     #[test]
     fn the_quota_is_reserved_as_bytes_are_admitted() {
-        let staged = tempfile::tempfile().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let destination = Destination::open(dir.path().join("dst")).unwrap();
+        let staged = Staged::create(&destination, false, Naming::Optional).unwrap();
         let quota = CopyQuota::new(100);
         let options = CopyOptions::new().limits(Limits::new().quota(quota.clone()));
         let context = Context::new(&options, Sharing::Forbidden, &|_| ());
@@ -200,9 +253,7 @@ mod tests {
         let options = CopyOptions::new().limits(Limits::new().rate(rate.clone()));
         let context = Context::new(&options, Sharing::Forbidden, &|_| ());
         context.pace(1_000_000).unwrap();
-        context
-            .admit(1_000_000, &tempfile::tempfile().unwrap())
-            .unwrap();
+        context.budget.take_rate(0).unwrap_err();
         assert!(rate.take(1).is_err());
         context.give_back(1_000_000);
         assert!(rate.take(1).is_ok());

@@ -52,7 +52,8 @@ impl CopyControl {
         self.shared.phase.load(Ordering::Acquire) == CANCELLED
     }
 
-    /// Returns the bytes moved so far: always 0 for a clone.
+    /// Returns the bytes moved so far: always 0 for a clone. If the copy has to be made twice (where a file
+    /// without a name can't be linked, once for each file system), both count.
     pub fn copied(&self) -> u64 {
         self.shared.copied.load(Ordering::Relaxed)
     }
@@ -109,6 +110,11 @@ impl CopyControl {
     /// Passes the point of no return. False if the copy was cancelled before.
     pub(crate) fn begin_publishing(&self) -> bool {
         self.pass(RUNNING, PUBLISHING)
+    }
+
+    /// Goes back before the point of no return, because the copy has to be made again.
+    pub(crate) fn retract_publishing(&self) {
+        self.pass(PUBLISHING, RUNNING);
     }
 
     fn pass(&self, from: u8, to: u8) -> bool {

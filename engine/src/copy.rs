@@ -5,6 +5,7 @@
 //! them.
 
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
 use crate::clone::{self, CloneOutcome};
@@ -12,10 +13,11 @@ use crate::context::{Context, OnProgress};
 use crate::destination::Destination;
 use crate::error::{CopyError, CopyErrorKind, CopyStep};
 use crate::options::{CopyOptions, Sharing};
-use crate::platform;
-use crate::report::{CopyMethod, CopyReport};
-use crate::source::Source;
-use crate::staging::Staged;
+use crate::platform::status::Status;
+use crate::platform::{self, Lease};
+use crate::report::{CopyMethod, CopyNotes, CopyReport};
+use crate::source::{Permissions, Source};
+use crate::staging::{Naming, Staged, Unpublished};
 use crate::transfer::{self, Transferred};
 
 /// Copies `src` to `dst` as fast as the file system allows, and returns the apparent size in bytes.
@@ -139,8 +141,19 @@ impl CopyOptions {
                 ),
             ));
         }
-        let attempt = attempt(source, destination, &context);
-        conclude(attempt, context)
+        let mut staged = None;
+        // `on_progress` may panic.
+        let attempt = panic::catch_unwind(AssertUnwindSafe(|| {
+            attempt(source, destination, &context, &mut staged)
+        }));
+        match attempt {
+            Ok(attempt) => conclude(attempt, staged, context),
+            Err(panic) => {
+                let leftover = staged.and_then(Staged::discard);
+                context.end(leftover);
+                panic::resume_unwind(panic)
+            }
+        }
     }
 }
 
@@ -151,9 +164,24 @@ struct InPlace {
     result: Result<CopyReport, CopyError>,
 }
 
-/// Ends a copy that has begun. Every copy passes through here, however it ends.
+/// Why an attempt has not published its copy.
+enum Failure {
+    Copy(CopyError),
+    /// The copy must be staged under a name.
+    NeedsName,
+}
+
+impl From<CopyError> for Failure {
+    fn from(error: CopyError) -> Self {
+        Self::Copy(error)
+    }
+}
+
+/// Ends a copy that has begun. Every copy passes through here, however it ends. A staged file that was not
+/// published is discarded; the quota is charged for what remains of it.
 fn conclude(
     attempt: Result<InPlace, CopyError>,
+    staged: Option<Staged<'_>>,
     context: Context<'_>,
 ) -> Result<CopyReport, CopyError> {
     match attempt {
@@ -163,52 +191,127 @@ fn conclude(
             result
         }
         Err(error) => {
-            let error = error.after(context.copied());
-            context.end(None);
+            let leftover = staged.and_then(Staged::discard);
+            let error = error.after(context.copied()).leaving(leftover);
+            context.end(leftover);
             Err(error)
         }
     }
 }
 
-/// Stages, fills and publishes the copy. Until it is published, nothing of it is visible. Dropping the
-/// staged file removes it.
-fn attempt(
+/// Checks the files, then makes the copy. It is made again, under a name, where a file without one can't be
+/// linked: that is known only afterwards.
+fn attempt<'d>(
     source: &Source,
-    destination: &Destination,
+    destination: &'d Destination,
     context: &Context<'_>,
+    staged: &mut Option<Staged<'d>>,
 ) -> Result<InPlace, CopyError> {
-    let options = context.options;
-    destination.admit(source, options.replace)?;
+    destination.admit(source, context.options.replace)?;
     refuse_too_large(source.size(), context, CopyStep::Open)?;
     context.check(CopyStep::Open)?;
-    // A clone takes no space yet, and is charged like a copy.
-    context.reserve(source.allocated(), CopyStep::Open)?;
-    let mut staged = Staged::create(destination, !options.no_sync)?;
-    context.leave_room(0, &staged.file, CopyStep::Stage)?;
-    let Filled { method, copied } = fill(source, &mut staged, context)?;
+    let lease = match context.options.lease_source {
+        true => Some(source.lease()?),
+        false => None,
+    };
+    let mut naming = Naming::Optional;
+    loop {
+        let published = stage_and_publish(source, destination, context, staged, naming, &lease);
+        match published {
+            Ok(in_place) => return Ok(in_place),
+            Err(Failure::Copy(error)) => return Err(error),
+            Err(Failure::NeedsName) => {
+                // It has no name, so nothing is left of it.
+                staged.take().and_then(Staged::discard);
+                context.begin_again();
+                naming = Naming::Required;
+            }
+        }
+    }
+}
+
+/// Stages, fills and publishes the copy. Until it is published, nothing of it is visible.
+fn stage_and_publish<'d>(
+    source: &Source,
+    destination: &'d Destination,
+    context: &Context<'_>,
+    slot: &mut Option<Staged<'d>>,
+    naming: Naming,
+    lease: &Option<Lease<'_>>,
+) -> Result<InPlace, Failure> {
+    let options = context.options;
+    let created = Staged::create(destination, !options.no_sync, naming)?;
+    let staged = slot.insert(created);
+    context.leave_room(0, staged, CopyStep::Stage)?;
+    let Filled { method, copied } = fill(source, staged, context)?;
+    if lease.as_ref().is_some_and(Lease::is_broken) {
+        let changed = CopyErrorKind::SourceChanged;
+        return Err(Failure::Copy(CopyError::source(
+            CopyStep::Transfer,
+            changed,
+        )));
+    }
 
     context.check(CopyStep::Finish)?;
-    staged.finish(source.permissions()? & options.permissions_mask)?;
-    let status = platform::status(&staged.file)
+    let mut permissions = source.permissions()?;
+    permissions.bits &= options.permissions_mask;
+    staged.finish(permissions.bits)?;
+    let status = platform::status_now(&staged.file)
         .map_err(|error| CopyError::destination(CopyStep::Finish, error))?;
     // A clone has the size that the source had at that instant.
     refuse_too_large(status.size, context, CopyStep::Finish)?;
+    let notes = CopyNotes {
+        holes_not_kept: method != CopyMethod::Reflink && has_lost_holes(source, &status, copied),
+        ..compare_permissions(&permissions, &status)
+    };
+    if notes.permissions_wider && options.refuse_wider_permissions {
+        return Err(Failure::Copy(CopyError::destination(
+            CopyStep::Finish,
+            CopyErrorKind::NotPermitted(
+                "the destination's file system gives the copy permissions that it must not have",
+            ),
+        )));
+    }
     // A file system that allocates late reports less than the copy will take.
     let takes = status.allocated.max(copied);
     context.reserve(takes, CopyStep::Finish)?;
+    context.leave_room(0, staged, CopyStep::Finish)?;
 
     context.check(CopyStep::Publish)?;
     if !context.begin_publishing() {
         // At its deadline, too, the caller may have cancelled the copy.
         context.check(CopyStep::Publish)?;
-        return Err(CopyError::new(CopyStep::Publish, CopyErrorKind::Cancelled));
+        return Err(Failure::Copy(CopyError::new(
+            CopyStep::Publish,
+            CopyErrorKind::Cancelled,
+        )));
     }
     let result = match staged.publish(options.replace) {
-        Ok(()) => Ok(context.report(method, status, copied)),
-        Err(error) if error.is_published() => Err(error),
-        Err(error) => return Err(error),
+        Ok(()) => staged
+            .sync_directory()
+            .map(|()| context.report(method, status, copied, notes)),
+        Err(Unpublished::Refused(error)) => return Err(Failure::Copy(error)),
+        Err(Unpublished::NeedsName) => return Err(Failure::NeedsName),
+        // It may be in place, so it is neither truncated nor removed.
+        Err(Unpublished::Unknown(error)) => Err(error.leaving(Some(takes))),
     };
+    *slot = None;
     Ok(InPlace { takes, result })
+}
+
+/// Returns whether the copy has its full size allocated although its source has holes.
+fn has_lost_holes(source: &Source, copy: &Status, copied: u64) -> bool {
+    source.is_partly_allocated() && copied < copy.size && copy.allocated >= copy.size
+}
+
+/// Compares the permission bits of the copy with those that it should have.
+fn compare_permissions(wanted: &Permissions, copy: &Status) -> CopyNotes {
+    let shown = copy.mode & 0o7777;
+    CopyNotes {
+        permissions_wider: shown & !wanted.bits != 0,
+        permissions_narrower: wanted.bits & !shown != 0 || wanted.group_unknown,
+        ..CopyNotes::default()
+    }
 }
 
 /// How the staged file was filled.
@@ -224,25 +327,18 @@ fn fill(
     context: &Context<'_>,
 ) -> Result<Filled, CopyError> {
     if context.sharing == Sharing::Allowed {
-        let outcome = clone::clone(source, staged, context)?;
-        match outcome {
+        match clone::clone(source, staged, context)? {
             CloneOutcome::Done => {
                 return Ok(Filled {
                     method: CopyMethod::Reflink,
                     copied: 0,
                 });
             }
-            CloneOutcome::Refused(reason) if context.options.require_reflink => {
-                return Err(CopyError::new(
-                    CopyStep::Clone,
-                    CopyErrorKind::Unsupported(reason),
-                ));
-            }
+            CloneOutcome::Refused(error) if context.options.require_reflink => return Err(error),
             CloneOutcome::Refused(_) => staged.reset()?,
         }
         context.check(CopyStep::Clone)?;
     }
-    context.leave_room(source.data_at_most(), &staged.file, CopyStep::Transfer)?;
     let Transferred { copied, offloaded } = transfer::transfer(source, staged, context)?;
     let method = match offloaded {
         true => CopyMethod::Offload,
@@ -267,6 +363,7 @@ fn refuse_too_large(size: u64, context: &Context<'_>, step: CopyStep) -> Result<
 #[cfg(all(test, unix))]
 mod tests {
     use std::fs::File;
+    use std::os::fd::AsRawFd;
     use std::os::unix::fs::FileExt;
 
     use super::*;
@@ -285,7 +382,7 @@ mod tests {
             .control(control.clone())
             .limits(Limits::new().quota(CopyQuota::new(1)))
             .fast_copy(&path, dir.path().join("copy"));
-        assert_eq!(error.unwrap_err().step(), CopyStep::Open);
+        assert_eq!(error.unwrap_err().step(), CopyStep::Transfer);
         assert!(!control.cancel() && !control.is_cancelled());
 
         // A copy that is refused at once uses up its control too.
@@ -323,7 +420,7 @@ mod tests {
         file.write_all_at(b"the end", 1 << 20).unwrap();
         let source = Source::open(&src, true).unwrap();
         let destination = Destination::open(dir.path().join("dst")).unwrap();
-        let mut staged = Staged::create(&destination, false).unwrap();
+        let mut staged = Staged::create(&destination, false, Naming::Optional).unwrap();
         staged.file.write_all_at(&[1; 4096], 0).unwrap();
         staged.file.set_len(3 << 20).unwrap();
 
@@ -331,7 +428,10 @@ mod tests {
         let context = Context::new(&options, Sharing::Allowed, &|_| ());
         fill(&source, &mut staged, &context).unwrap();
         let mut copy = vec![2; (1 << 20) + 7];
-        staged.file.read_exact_at(&mut copy, 0).unwrap();
+        // The staged file is open for writing only.
+        let entry = format!("/proc/self/fd/{}", staged.file.as_raw_fd());
+        let file = File::open(entry).unwrap();
+        file.read_exact_at(&mut copy, 0).unwrap();
         assert_eq!(copy.len() as u64, staged.file.metadata().unwrap().len());
         let (hole, data) = copy.split_at(1 << 20);
         assert!(hole.iter().all(|&byte| byte == 0));
@@ -351,5 +451,82 @@ mod tests {
         let report = CopyOptions::new().copy(&source, &destination, Sharing::Allowed, &|_| ());
         assert_eq!(report.unwrap().size, 4);
         assert_eq!(std::fs::read(after.join("dst")).unwrap(), b"text");
+    }
+
+    /// An append-only file can be neither truncated nor removed.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_staged_file_that_cannot_be_removed_is_charged_and_reported() {
+        use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+
+        let dir = tempfile::tempdir().unwrap();
+        let destination = Destination::open(dir.path().join("dst")).unwrap();
+        let staged = Staged::create(&destination, false, Naming::Required).unwrap();
+        staged.file.write_all_at(&[1; 100_000], 0).unwrap();
+        let file = staged.file.try_clone().unwrap();
+        let flags = ioctl_getflags(&file).unwrap();
+        if let Err(error) = ioctl_setflags(&file, flags | IFlags::APPEND) {
+            // Only root may, and not every file system has the flag.
+            assert!(std::env::var_os("CI").is_none(), "{error}");
+            eprintln!("not tested, needs root: {error}");
+            return;
+        }
+        let quota = CopyQuota::new(u64::MAX);
+        let options = CopyOptions::new().limits(Limits::new().quota(quota.clone()));
+        let context = Context::new(&options, Sharing::Forbidden, &|_| ());
+        let failed = Err(CopyError::new(CopyStep::Transfer, CopyErrorKind::Cancelled));
+        let error = conclude(failed, Some(staged), context).unwrap_err();
+        ioctl_setflags(&file, flags).unwrap();
+        let leftover = error.leftover().expect("a file is left");
+        assert!(leftover >= 100_000);
+        assert_eq!((quota.used(), quota.reserved()), (leftover, 0));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_copy_whose_caller_panics_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let src = dir.path().join("src");
+        std::fs::write(&src, [1; 10_000]).unwrap();
+        let quota = CopyQuota::new(u64::MAX);
+        let control = CopyControl::new();
+        let options = CopyOptions::new()
+            .limits(Limits::new().quota(quota.clone()))
+            .control(control.clone());
+        let source = Source::open(&src, true).unwrap();
+        let destination = Destination::open(dir.path().join("dst")).unwrap();
+        let panicking = || {
+            let copied = options.copy(&source, &destination, Sharing::Forbidden, &|_| {
+                panic!("a caller's defect")
+            });
+            drop(copied);
+        };
+        assert!(panic::catch_unwind(AssertUnwindSafe(panicking)).is_err());
+        assert_eq!((quota.used(), quota.reserved()), (0, 0));
+        assert!(!control.cancel(), "the copy has ended");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn permissions_are_compared_with_those_that_the_copy_should_have() {
+        let file = tempfile::tempfile().unwrap();
+        let mut status = platform::status(&file).unwrap();
+        let wanted = |bits, group_unknown| Permissions {
+            bits,
+            group_unknown,
+        };
+        for (bits, group_unknown, shown, wider, narrower) in [
+            (0o640, false, 0o640, false, false),
+            (0o600, false, 0o777, true, false),
+            (0o644, false, 0o600, false, true),
+            (0o604, true, 0o604, false, true),
+            (0o444, false, 0o600, true, true),
+            (0o755, false, 0o4755, true, false),
+        ] {
+            status.mode = 0o100_000 | shown;
+            let notes = compare_permissions(&wanted(bits, group_unknown), &status);
+            let found = (notes.permissions_wider, notes.permissions_narrower);
+            assert_eq!(found, (wider, narrower), "{bits:o} {shown:o}");
+        }
     }
 }

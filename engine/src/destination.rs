@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, is_separator};
 
 use crate::error::{CopyError, CopyErrorKind, CopyStep};
-use crate::platform::status::{Entry, FileId, Kind};
+use crate::platform::status::{Entry, FileId, Kind, Pinned};
 use crate::platform::{self, Directory};
 use crate::source::Source;
 
@@ -106,12 +106,14 @@ impl Destination {
         let Some(entry) = self.found else {
             return Ok(());
         };
-        if entry.id == source.id() || self.link_target == Some(source.id()) {
+        let is_source = entry.id == source.id()
+            && platform::is_same_file(&source.file, &self.directory, &self.name);
+        if is_source || self.link_target == Some(source.id()) {
             return Err(CopyError::new(CopyStep::Open, CopyErrorKind::SameFile));
         }
         match replace {
             false => Err(CopyErrorKind::AlreadyExists),
-            true => refuse_replacing(entry.kind),
+            true => refuse_replacing(entry).and_then(|()| refuse_append_only(&self.directory)),
         }
         .map_err(|refused| CopyError::destination(CopyStep::Open, refused))
     }
@@ -127,12 +129,35 @@ fn not_a_name(path: &OsStr) -> CopyError {
     CopyError::destination(CopyStep::Open, kind)
 }
 
-/// Refuses to replace anything but a regular file or a symbolic link.
-pub(crate) fn refuse_replacing(kind: Kind) -> Result<(), CopyErrorKind> {
-    match kind {
+/// Refuses to replace anything but a regular file or a symbolic link, and a file that can't be replaced.
+pub(crate) fn refuse_replacing(entry: Entry) -> Result<(), CopyErrorKind> {
+    match entry.pinned {
+        Some(Pinned::MountPoint) => {
+            return Err(CopyErrorKind::Busy(
+                "the destination is a mount point; unmount it or choose another name",
+            ));
+        }
+        Some(Pinned::Attribute) => {
+            return Err(CopyErrorKind::NotPermitted(
+                "the destination is append-only or immutable (chattr)",
+            ));
+        }
+        None => {}
+    }
+    match entry.kind {
         Kind::Regular | Kind::Symlink => Ok(()),
         Kind::Directory => Err(CopyErrorKind::IsDirectory),
         Kind::Other => Err(CopyErrorKind::NotRegularFile),
+    }
+}
+
+/// Refuses a directory whose names can't be renamed or removed.
+pub(crate) fn refuse_append_only(directory: &Directory) -> Result<(), CopyErrorKind> {
+    match platform::is_append_only(directory) {
+        true => Err(CopyErrorKind::NotPermitted(
+            "the directory is append-only (chattr +a), so no file in it can be renamed or replaced",
+        )),
+        false => Ok(()),
     }
 }
 

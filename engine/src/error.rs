@@ -16,6 +16,7 @@ pub struct CopyError {
     operand: Option<Operand>,
     step: CopyStep,
     copied: u64,
+    leftover: Option<u64>,
 }
 
 /// The cause of a failed copy.
@@ -70,6 +71,15 @@ pub enum CopyErrorKind {
     /// The files or the file system do not support the copy; [`io::ErrorKind::Unsupported`].
     #[error("{0}")]
     Unsupported(&'static str),
+    /// The file, its directory or its file system does not permit the copy: an append-only directory, an
+    /// append-only or immutable destination, permissions that the file system decides;
+    /// [`io::ErrorKind::PermissionDenied`].
+    #[error("{0}")]
+    NotPermitted(&'static str),
+    /// A file is in use: the destination is a mount point, or the source is open for writing and
+    /// [`lease_source`](crate::CopyOptions::lease_source) is set; [`io::ErrorKind::ResourceBusy`].
+    #[error("{0}")]
+    Busy(&'static str),
     /// The copy was cancelled; [`io::ErrorKind::Other`].
     #[error("the copy was cancelled")]
     Cancelled,
@@ -117,6 +127,7 @@ impl CopyError {
             operand: None,
             step,
             copied: 0,
+            leftover: None,
         }
     }
 
@@ -138,6 +149,12 @@ impl CopyError {
         self
     }
 
+    /// Records the bytes of a staged file that could not be removed.
+    pub(crate) fn leaving(mut self, leftover: Option<u64>) -> Self {
+        self.leftover = leftover;
+        self
+    }
+
     /// Returns the cause.
     pub fn kind(&self) -> &CopyErrorKind {
         &self.kind
@@ -156,6 +173,16 @@ impl CopyError {
     /// Returns how many bytes were moved before the error. They are discarded with the staged file.
     pub fn copied(&self) -> u64 {
         self.copied
+    }
+
+    /// Returns how many bytes are allocated for a staged file that this copy could not remove, or none if it
+    /// left no file. The name of such a file begins with [`STAGING_PREFIX`](crate::STAGING_PREFIX), unless
+    /// another process has renamed it.
+    ///
+    /// The copy first truncates the file, then removes its name. So 0 means that an empty file is left. More
+    /// bytes are left only where neither is possible; the quota is charged for them.
+    pub fn leftover(&self) -> Option<u64> {
+        self.leftover
     }
 
     /// Returns whether the copy is complete and in place: only synchronising its directory failed, so
@@ -217,6 +244,8 @@ impl From<CopyError> for io::Error {
             (TimedOut, _) => io::ErrorKind::TimedOut,
             (FileTooLarge { .. }, _) => io::ErrorKind::FileTooLarge,
             (Unsupported(_), _) => io::ErrorKind::Unsupported,
+            (NotPermitted(_), _) => io::ErrorKind::PermissionDenied,
+            (Busy(_), _) => io::ErrorKind::ResourceBusy,
             // Not `Interrupted`: generic loops retry at once on that.
             (SourceChanged | Cancelled, _) => io::ErrorKind::Other,
         };

@@ -27,7 +27,7 @@ pub struct ExtentSummary {
     pub shared: u64,
 }
 
-/// Returns how much space a file uses, by one `fstat`.
+/// Returns how much space a file uses, as its file system reports it now.
 ///
 /// # Errors
 ///
@@ -35,7 +35,7 @@ pub struct ExtentSummary {
 /// [`SymbolicLink`](CopyErrorKind::SymbolicLink) for a handle of another kind; the system's errors.
 pub fn disk_usage(handle: &SourceHandle) -> Result<FileUsage, CopyError> {
     let status =
-        platform::status(handle).map_err(|error| CopyError::source(CopyStep::Open, error))?;
+        platform::status_now(handle).map_err(|error| CopyError::source(CopyStep::Open, error))?;
     refuse_irregular(status.kind)?;
     Ok(FileUsage {
         size: status.size,

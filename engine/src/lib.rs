@@ -77,7 +77,7 @@ pub use limits::rate::CopyRate;
 pub use options::{CopyOptions, Sharing};
 pub use platform::status::FileId;
 pub use platform::{Directory, SourceHandle};
-pub use report::{CopyMethod, CopyReport};
+pub use report::{CopyMethod, CopyNotes, CopyReport};
 pub use source::Source;
 pub use staging::STAGING_PREFIX;
 pub use transfer::threads::thread_builder;

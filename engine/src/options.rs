@@ -25,6 +25,8 @@ pub struct CopyOptions {
     pub(crate) no_sync: bool,
     pub(crate) workers: Option<usize>,
     pub(crate) permissions_mask: u32,
+    pub(crate) refuse_wider_permissions: bool,
+    pub(crate) lease_source: bool,
     pub(crate) limits: Limits,
     pub(crate) deadline: Option<Instant>,
     pub(crate) control: Option<CopyControl>,
@@ -50,6 +52,8 @@ impl Default for CopyOptions {
             no_sync: false,
             workers: None,
             permissions_mask: 0o777,
+            refuse_wider_permissions: false,
+            lease_source: false,
             limits: Limits::default(),
             deadline: None,
             control: None,
@@ -125,9 +129,38 @@ impl CopyOptions {
     }
 
     /// Sets which permission bits of the source the copy may get. Default: `0o777`, all of them. It has
-    /// no effect on Windows.
+    /// no effect on Windows. The process's umask has no effect, as with [`std::fs::copy`].
     pub fn permissions_mask(mut self, mask: u32) -> Self {
         self.permissions_mask = mask;
+        self
+    }
+
+    /// Sets whether a copy fails if its file system gives it permission bits that it should not have. It
+    /// fails with [`NotPermitted`](CopyErrorKind::NotPermitted) before it is published. Default: false; the
+    /// copy is published, and the report says so
+    /// ([`permissions_wider`](crate::CopyNotes::permissions_wider)).
+    ///
+    /// On FAT and exFAT, and on some CIFS and FUSE mounts, the permissions of all files are options of the
+    /// mount.
+    pub fn refuse_wider_permissions(mut self, refuse: bool) -> Self {
+        self.refuse_wider_permissions = refuse;
+        self
+    }
+
+    /// Sets whether the copy takes a read lease on its source, so that no change is overlooked. Default: false;
+    /// a change is detected by the source's size and times.
+    ///
+    /// With a lease, a source that a process has open for writing, or has mapped from such a descriptor,
+    /// fails with [`Busy`](CopyErrorKind::Busy). If a process opens it for writing during the copy, the copy
+    /// fails with [`SourceChanged`](CopyErrorKind::SourceChanged), and that process waits until then: at most
+    /// for `/proc/sys/fs/lease-break-time`, 45 s by default. An open with `O_NONBLOCK` does not wait; it
+    /// fails, and ends the lease too.
+    ///
+    /// The process must own the source or have `CAP_LEASE`, and gets `SIGURG`, which is ignored by default.
+    /// Where there are no leases (other systems than Linux, many network file systems), the copy fails with
+    /// [`Unsupported`](CopyErrorKind::Unsupported).
+    pub fn lease_source(mut self, lease: bool) -> Self {
+        self.lease_source = lease;
         self
     }
 

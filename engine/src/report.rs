@@ -24,6 +24,24 @@ pub struct CopyReport {
     /// The error number of a refused `copy_file_range`. See
     /// [`CopyControl::offload_error`](crate::CopyControl::offload_error).
     pub offload_error: Option<i32>,
+    /// What differs from what was asked for.
+    pub notes: CopyNotes,
+}
+
+/// What differs in a published copy from what was asked for. All are false if nothing does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CopyNotes {
+    /// The copy has permission bits that it should not have, because its file system decides them (FAT,
+    /// exFAT, CIFS, some FUSE file systems). With
+    /// [`refuse_wider_permissions`](crate::CopyOptions::refuse_wider_permissions) such a copy fails instead.
+    pub permissions_wider: bool,
+    /// The copy lacks permission bits that it should have: its file system decides them, or the source's
+    /// access control list can't be read.
+    pub permissions_narrower: bool,
+    /// The copy has its full size allocated although its source has holes, because its file system has no
+    /// holes (FAT, exFAT).
+    pub holes_not_kept: bool,
 }
 
 /// How a copy was made.

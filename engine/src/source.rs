@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::error::{CopyError, CopyErrorKind, CopyStep};
 use crate::platform::status::{FileId, Kind, Status};
-use crate::platform::{self, SourceHandle};
+use crate::platform::{self, Lease, SourceHandle};
 
 /// Refuses what is not a regular file.
 pub(crate) fn refuse_irregular(kind: Kind) -> Result<(), CopyError> {
@@ -17,6 +17,13 @@ pub(crate) fn refuse_irregular(kind: Kind) -> Result<(), CopyError> {
         Kind::Other => CopyErrorKind::NotRegularFile,
     };
     Err(CopyError::source(CopyStep::Open, refusal))
+}
+
+/// The permission bits for a copy.
+pub(crate) struct Permissions {
+    pub(crate) bits: u32,
+    /// Whether the group's bits are missing because the source's access control list can't be read.
+    pub(crate) group_unknown: bool,
 }
 
 /// An open regular file to copy, with its status at the time it was opened.
@@ -137,14 +144,50 @@ impl Source {
     /// Returns the permission bits for the copy: those that the source had when it was opened and still
     /// has, because a clone may hold what was written in between. They never include set-user-ID,
     /// set-group-ID or sticky, and never more for the group than it has on the source.
-    pub(crate) fn permissions(&self) -> Result<u32, CopyError> {
-        let group = platform::owning_groups_permissions(&self.file)
-            .map_err(|error| CopyError::source(CopyStep::Finish, error))?;
-        let granted = match group {
-            Some(group) => 0o707 | group,
-            None => 0o777,
+    pub(crate) fn permissions(&self) -> Result<Permissions, CopyError> {
+        let (granted, group_unknown) = match platform::owning_groups_permissions(&self.file) {
+            Ok(Some(group)) => (0o707 | group, false),
+            Ok(None) => (0o777, false),
+            Err(_) => (0o707, true),
         };
-        Ok(self.opened_as.mode & self.status_now(CopyStep::Finish)?.mode & granted)
+        let had = self.opened_as.mode & self.status_now(CopyStep::Finish)?.mode & 0o777;
+        Ok(Permissions {
+            bits: had & granted,
+            group_unknown: group_unknown && had & 0o070 != 0,
+        })
+    }
+
+    /// Takes a read lease on the file.
+    pub(crate) fn lease(&self) -> Result<Lease<'_>, CopyError> {
+        Lease::take(&self.file).map_err(|error| {
+            let kind = match error.kind() {
+                ErrorKind::WouldBlock => CopyErrorKind::Busy(
+                    "the source is open for writing; a lease on it needs that no process writes to it",
+                ),
+                ErrorKind::InvalidInput | ErrorKind::Unsupported => {
+                    CopyErrorKind::Unsupported("the source's file system has no leases")
+                }
+                _ => CopyErrorKind::Os(error),
+            };
+            CopyError::source(CopyStep::Open, kind)
+        })
+    }
+
+    /// Waits until a `write` or `fallocate` that was in progress when the source was opened has ended. Such
+    /// a call has changed the times already, so [`refuse_change`](Self::refuse_change) does not detect it.
+    ///
+    /// On XFS, `SEEK_DATA` does not wait for a writer and reports the part of a hole that is filled so far;
+    /// a read waits (`IOLOCK`). At the end of the file a read transfers nothing. Writers that share the
+    /// lock are not waited for (`O_DIRECT` within the file's size).
+    pub(crate) fn wait_for_writers(&self) {
+        // An error concerns the data that a later read returns, or nothing.
+        let _ = platform::read_at(&self.file, &mut [0], self.size());
+    }
+
+    /// Returns whether less is allocated than the size, so that the file must have holes, or blocks that are
+    /// compressed.
+    pub(crate) fn is_partly_allocated(&self) -> bool {
+        self.opened_as.allocated < self.opened_as.size
     }
 
     /// Fails if size or times of the source differ from those at the time it was opened.

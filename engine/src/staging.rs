@@ -1,65 +1,127 @@
-//! The staged file: the copy while it is made, and how it is published.
+//! The staged file: the copy while it is made, and how it is published or discarded.
 //!
 //! On file systems with `O_TMPFILE` the staged file has no name, so nothing is left whatever happens to
 //! the process. Elsewhere (FUSE, some NFS and overlayfs, other systems) it has a random name in the
 //! destination's directory, which is removed on any error; only a kill leaves it. A replacement uses
 //! such a name too, between a link and a rename, because no system call links a file over an existing
 //! name.
+//!
+//! Another process that may write to the directory can give the staged file a second name, by a link or a
+//! rename. So a copy that is not published is truncated first, and then its name is removed.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
+use std::sync::Mutex;
 
-use crate::destination::{Destination, refuse_replacing};
+use crate::destination::{Destination, refuse_append_only, refuse_replacing};
 use crate::error::{CopyError, CopyErrorKind, CopyStep};
-use crate::platform::status::Status;
-use crate::platform::{self, DirectorySync};
+use crate::lock::lock;
+use crate::platform::status::{FileId, Status};
+use crate::platform::{self, Directory, DirectorySync};
 
 /// The prefix of a staged file's name. 32 hexadecimal digits follow. Use it to hide such files, or to
 /// remove those that a kill has left.
 pub const STAGING_PREFIX: &str = ".fast-copy-";
 
-/// A copy that is being made. Dropping it discards the copy.
+/// Whether the staged file may be without a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Naming {
+    /// It has no name where the file system allows that.
+    Optional,
+    /// It has a name, because a file without a name can't be linked there.
+    Required,
+}
+
+/// A copy that is being made. It is published or discarded.
 #[derive(Debug)]
 pub(crate) struct Staged<'a> {
     pub(crate) file: File,
     destination: &'a Destination,
+    /// A duplicate of the descriptor, to be closed at the end. It exists from the beginning, so that a lack
+    /// of descriptors fails the copy before its bytes are moved.
+    duplicate: Option<File>,
     directory_sync: Option<DirectorySync>,
-    name: Option<StagedName<'a>>,
+    name: Option<OsString>,
+}
+
+/// Why a staged file was not published.
+#[derive(Debug)]
+pub(crate) enum Unpublished {
+    /// The destination is as it was before.
+    Refused(CopyError),
+    /// A file without a name can't be linked there. Stage the copy under a name.
+    NeedsName,
+    /// A call has failed, and the file system does not tell whether the copy has the destination's name.
+    Unknown(CopyError),
 }
 
 impl<'a> Staged<'a> {
     /// Creates an empty file of mode 0600 on the destination's file system. With `durable`, also opens
-    /// the directory for its later synchronisation, so that a directory which can't be opened is an
+    /// the directory for its later synchronisation, so that a directory which can't be synchronised is an
     /// error before anything is published.
-    pub(crate) fn create(destination: &'a Destination, durable: bool) -> Result<Self, CopyError> {
-        let os = |error| CopyError::destination(CopyStep::Stage, CopyErrorKind::Os(error));
+    pub(crate) fn create(
+        destination: &'a Destination,
+        durable: bool,
+        naming: Naming,
+    ) -> Result<Self, CopyError> {
+        Self::try_create(destination, durable, naming)
+            .map_err(|kind| CopyError::destination(CopyStep::Stage, kind))
+    }
+
+    fn try_create(
+        destination: &'a Destination,
+        durable: bool,
+        naming: Naming,
+    ) -> Result<Self, CopyErrorKind> {
         let directory = &destination.directory;
         let directory_sync = match durable {
-            true => Some(platform::open_directory_sync(directory).map_err(os)?),
+            true => Some(platform::open_directory_sync(directory)?),
             false => None,
         };
-        let (file, name) = match platform::create_unnamed(directory).map_err(os)? {
+        let unnamed = match naming == Naming::Required || needs_name(directory) {
+            true => None,
+            false => platform::create_unnamed(directory)?,
+        };
+        let (file, name) = match unnamed {
             Some(file) => (file, None),
             None => {
-                let name = random_name().map_err(os)?;
-                let file = platform::create_named(directory, &name).map_err(os)?;
-                (file, Some(name))
+                refuse_append_only(directory)?;
+                let name = random_name()?;
+                (platform::create_named(directory, &name)?, Some(name))
             }
         };
-        let name = name.map(|name| StagedName { destination, name });
-        Ok(Self {
+        let duplicate = file.try_clone();
+        let mut staged = Self {
             file,
             destination,
+            duplicate: None,
             directory_sync,
             name,
-        })
+        };
+        match duplicate {
+            Ok(duplicate) => staged.duplicate = Some(duplicate),
+            Err(error) => {
+                staged.discard();
+                return Err(error.into());
+            }
+        }
+        Ok(staged)
+    }
+
+    /// Returns the directory of the destination.
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.destination.directory
     }
 
     /// Clones `source` into the file. On failure the file may hold anything.
     pub(crate) fn fill_by_clone(&mut self, source: &File) -> io::Result<()> {
-        let name = self.name.as_ref().map(|staged| staged.name.as_os_str());
-        platform::clone(source, &mut self.file, &self.destination.directory, name)
+        platform::clone(
+            source,
+            &mut self.file,
+            &self.destination.directory,
+            self.name.as_deref(),
+        )
     }
 
     /// Truncates the file if a failed clone has left something in it.
@@ -78,142 +140,269 @@ impl<'a> Staged<'a> {
         emptied.map_err(|error| CopyError::destination(CopyStep::Stage, error))
     }
 
+    /// Returns the error for a call that has failed to write to the file or to extend it.
+    pub(crate) fn write_error(&self, error: io::Error) -> CopyError {
+        let kind = match error.kind() {
+            io::ErrorKind::InvalidInput => platform::refusal_of_every_write(&self.file)
+                .map_or(CopyErrorKind::Os(error), CopyErrorKind::Unsupported),
+            _ => CopyErrorKind::Os(error),
+        };
+        CopyError::destination(CopyStep::Transfer, kind)
+    }
+
     /// Completes the file: sets the permission bits, then synchronises it, so that the bits are as
-    /// durable as the bytes.
-    pub(crate) fn finish(&self, permissions: u32) -> Result<(), CopyError> {
-        self.set_permissions(permissions)
-            .and_then(|()| match self.directory_sync {
-                Some(_) => self.file.sync_all(),
-                None => Ok(()),
-            })
-            // Durable or not: some FUSE file systems report write errors only here.
-            .and_then(|()| platform::flush(&self.file))
+    /// durable as the bytes. If the file system refuses to set permissions, the file keeps those that the
+    /// file system gives it.
+    pub(crate) fn finish(&mut self, permissions: u32) -> Result<(), CopyError> {
+        self.try_finish(permissions)
             .map_err(|error| CopyError::destination(CopyStep::Finish, error))
     }
 
-    /// Sets the permission bits. If the file system refuses to set any, the mode that it reports is
-    /// accepted, provided that it has no bit that the source lacks.
-    fn set_permissions(&self, permissions: u32) -> io::Result<()> {
-        let Err(error) = platform::set_permissions(&self.file, permissions) else {
-            return Ok(());
-        };
-        let not_here = matches!(
-            error.kind(),
-            io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported
-        );
-        let shown = platform::status(&self.file)?.mode & 0o777;
-        if not_here && shown & !permissions == 0 {
-            Ok(())
-        } else {
-            Err(error)
+    fn try_finish(&mut self, permissions: u32) -> io::Result<()> {
+        match platform::set_permissions(&self.file, permissions) {
+            Err(error) if !platform::is_refusal_to_set_permissions(&error) => return Err(error),
+            _ => {}
+        }
+        if self.directory_sync.is_some() {
+            self.file.sync_all()?;
+        }
+        // Durable or not: some FUSE file systems report write errors only here.
+        self.flush()
+    }
+
+    /// Closes a duplicate of the descriptor, which tells the file system that no more will be written, and
+    /// returns the result. FUSE, NFS and CIFS may report failed writes only then.
+    fn flush(&mut self) -> io::Result<()> {
+        let mut duplicate = self.duplicate.take();
+        loop {
+            let descriptor = match duplicate.take() {
+                Some(descriptor) => descriptor,
+                None => self.file.try_clone()?,
+            };
+            match platform::close(descriptor) {
+                // Interrupted or not, the descriptor is closed (close(2)).
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
         }
     }
 
-    /// Gives the file the destination's name in one atomic step, then synchronises the directory. An
-    /// error before that step leaves the destination as it was.
-    pub(crate) fn publish(mut self, replace: bool) -> Result<(), CopyError> {
-        match self.name.take() {
+    /// Gives the file the destination's name in one atomic step.
+    ///
+    /// A network file system can lose the reply of a call that has succeeded. So after an error the name is
+    /// looked up: if it refers to the staged file, the copy is published.
+    pub(crate) fn publish(&mut self, replace: bool) -> Result<(), Unpublished> {
+        let destination = self.destination;
+        let published = match &self.name {
             None => self.publish_unnamed(replace),
-            Some(name) => self.publish_named(name, replace),
-        }
-        .map_err(|error| {
-            let kind = match error {
-                CopyErrorKind::Os(error)
-                    if error.kind() == io::ErrorKind::AlreadyExists && !replace =>
-                {
-                    CopyErrorKind::AlreadyExists
+            Some(_) => self.publish_named(replace),
+        };
+        match published {
+            Ok(()) => {}
+            Err(NotNamed::NeedsName) => {
+                remember_to_name(&destination.directory);
+                return Err(Unpublished::NeedsName);
+            }
+            Err(NotNamed::Refused(kind)) => {
+                let kind = match kind {
+                    CopyErrorKind::Os(error)
+                        if error.kind() == io::ErrorKind::AlreadyExists && !replace =>
+                    {
+                        CopyErrorKind::AlreadyExists
+                    }
+                    other => other,
+                };
+                let error = CopyError::destination(CopyStep::Publish, kind);
+                match self.has_name(&destination.name) {
+                    Ok(true) => {}
+                    Ok(false) => return Err(Unpublished::Refused(error)),
+                    Err(_) => return Err(Unpublished::Unknown(error)),
                 }
-                other => other,
-            };
-            CopyError::destination(CopyStep::Publish, kind)
-        })?;
-        if let Some(directory) = self.directory_sync.take() {
-            directory
-                .sync()
-                .map_err(|error| CopyError::destination(CopyStep::SyncDirectory, error))?;
+            }
+        }
+        // If another process has linked the file to the destination's name, the rename between the two
+        // names does nothing (rename(2)), and both are left.
+        if let (Some(name), Ok(status)) = (self.name.take(), platform::status(&self.file)) {
+            remove(&destination.directory, &name, status.id);
         }
         Ok(())
     }
 
-    fn publish_unnamed(&self, replace: bool) -> Result<(), CopyErrorKind> {
+    /// Synchronises the directory of a published copy.
+    pub(crate) fn sync_directory(&mut self) -> Result<(), CopyError> {
+        let Some(directory) = self.directory_sync.take() else {
+            return Ok(());
+        };
+        directory
+            .sync(&self.file)
+            .map_err(|error| CopyError::destination(CopyStep::SyncDirectory, error))
+    }
+
+    fn publish_unnamed(&mut self, replace: bool) -> Result<(), NotNamed> {
         let Destination {
             directory, name, ..
         } = self.destination;
         match platform::link_unnamed(&self.file, directory, name) {
-            Err(error) if replace && error.kind() == io::ErrorKind::AlreadyExists => {
-                let temporary = random_name()?;
-                platform::link_unnamed(&self.file, directory, &temporary)?;
-                let temporary = StagedName {
-                    destination: self.destination,
-                    name: temporary,
-                };
-                self.publish_named(temporary, true)
-            }
-            result => Ok(result?),
+            Err(error) if replace && error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) if platform::is_refusal_to_link(&error) => return Err(NotNamed::NeedsName),
+            result => return Ok(result?),
         }
+        // A temporary name in such a directory could not be removed again.
+        refuse_append_only(directory)?;
+        let temporary = random_name()?;
+        let linked = platform::link_unnamed(&self.file, directory, &temporary);
+        self.name = Some(temporary);
+        linked?;
+        self.publish_named(true)
     }
 
-    fn publish_named(&self, staged: StagedName<'_>, replace: bool) -> Result<(), CopyErrorKind> {
-        let renamed = staged
-            .refuse_foreign(&self.file)
-            .map_err(CopyErrorKind::Os)
-            .and_then(|()| self.rename(&staged.name, replace));
-        // After a success too: if another process has linked the file to the destination's name, the
-        // rename between the two names does nothing (rename(2)), and both are left.
-        staged.remove(&self.file);
-        renamed
-    }
-
-    fn rename(&self, from: &OsStr, replace: bool) -> Result<(), CopyErrorKind> {
+    fn publish_named(&self, replace: bool) -> Result<(), NotNamed> {
+        let Some(staged) = &self.name else {
+            return Ok(());
+        };
         let Destination {
             directory, name, ..
         } = self.destination;
+        // Other processes can write to the directory too.
+        if !self.has_name(staged)? {
+            return Err(NotNamed::Refused(CopyErrorKind::Os(io::Error::new(
+                io::ErrorKind::NotFound,
+                "another process has removed or replaced the staged file",
+            ))));
+        }
         if !replace {
-            return Ok(platform::rename_new(directory, from, name)?);
+            return match platform::rename_new(directory, staged, name) {
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                    self.rename_over_placeholder(staged)
+                }
+                result => Ok(result?),
+            };
         }
         // Another process may have created it since the copy began.
         if let Some(entry) = platform::entry(directory, name)? {
-            refuse_replacing(entry.kind)?;
+            refuse_replacing(entry)?;
         }
-        Ok(platform::rename_replace(directory, from, name)?)
+        Ok(platform::rename_replace(directory, staged, name)?)
+    }
+
+    /// Creates an empty file under the destination's name, which must not exist, and renames the staged file
+    /// over it, for file systems with neither hard links nor `RENAME_NOREPLACE`.
+    ///
+    /// Between the last look and the rename, another process can write to the empty file or replace it; what
+    /// it wrote is lost. A kill there leaves the empty file.
+    fn rename_over_placeholder(&self, staged: &OsStr) -> Result<(), NotNamed> {
+        let Destination {
+            directory, name, ..
+        } = self.destination;
+        let placeholder = platform::create_named(directory, name)?;
+        let id = platform::status(&placeholder)?.id;
+        platform::close(placeholder)?;
+        let is_untouched = || match platform::entry(directory, name) {
+            Ok(Some(entry)) => entry.id == id && entry.size == 0,
+            _ => false,
+        };
+        if !is_untouched() {
+            return Err(NotNamed::Refused(CopyErrorKind::AlreadyExists));
+        }
+        let renamed = platform::rename_replace(directory, staged, name);
+        if renamed.is_err() && is_untouched() {
+            let _ = platform::remove(directory, name);
+        }
+        Ok(renamed?)
+    }
+
+    /// Returns whether a name in the directory refers to the staged file.
+    fn has_name(&self, name: &OsStr) -> io::Result<bool> {
+        let ours = platform::status(&self.file)?.id;
+        let found = platform::entry(&self.destination.directory, name)?;
+        Ok(found.is_some_and(|entry| entry.id == ours))
+    }
+
+    /// Discards the copy: truncates the file, closes it, then removes its name. Returns how many bytes are
+    /// allocated for it if it is still there: if its name can't be removed, or if it can't be truncated and
+    /// has another name.
+    ///
+    /// The name is removed after the file is closed, because file systems that store a file when it is
+    /// closed (rclone) would create the name again.
+    pub(crate) fn discard(self) -> Option<u64> {
+        let Self {
+            file,
+            duplicate,
+            destination,
+            name,
+            ..
+        } = self;
+        let emptied = file.set_len(0).is_ok();
+        let before = platform::status(&file);
+        let handle = match emptied {
+            true => None,
+            false => platform::handle_of(&file).ok(),
+        };
+        drop((file, duplicate));
+        let removed = match (&name, &before) {
+            (None, _) => true,
+            (Some(name), Ok(status)) => remove(&destination.directory, name, status.id),
+            (Some(_), Err(_)) => false,
+        };
+        if emptied {
+            return (!removed).then_some(0);
+        }
+        let after = match handle {
+            Some(handle) => platform::status(&handle),
+            None => before.map(|status| Status {
+                links: status.links - u64::from(name.is_some() && removed),
+                ..status
+            }),
+        };
+        match after {
+            Ok(status) => (status.links > 0).then_some(status.allocated),
+            Err(_) => (!removed).then_some(0),
+        }
     }
 }
 
-impl Drop for Staged<'_> {
-    fn drop(&mut self) {
-        if let Some(name) = self.name.take() {
-            name.remove(&self.file);
-        }
+/// Why a staged file did not get the destination's name.
+enum NotNamed {
+    Refused(CopyErrorKind),
+    NeedsName,
+}
+
+impl<E: Into<CopyErrorKind>> From<E> for NotNamed {
+    fn from(error: E) -> Self {
+        Self::Refused(error.into())
     }
 }
 
-/// The temporary name of a staged file.
-#[derive(Debug)]
-struct StagedName<'a> {
-    destination: &'a Destination,
-    name: OsString,
+/// Removes a name if it refers to the staged file. Returns false if it still does.
+fn remove(directory: &Directory, name: &OsStr, staged: FileId) -> bool {
+    match platform::entry(directory, name) {
+        Ok(Some(entry)) if entry.id == staged => platform::remove(directory, name).is_ok(),
+        Ok(_) => true,
+        Err(_) => false,
+    }
 }
 
-impl StagedName<'_> {
-    /// Fails if the name does not refer to the staged file. Other processes can write to the directory
-    /// too.
-    fn refuse_foreign(&self, file: &File) -> io::Result<()> {
-        let ours = platform::status(file)?.id;
-        match platform::entry(&self.destination.directory, &self.name)? {
-            Some(entry) if entry.id == ours => Ok(()),
-            _ => Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                "another process has removed or replaced the staged file",
-            )),
-        }
-    }
+/// The file systems on which a file without a name could not be linked.
+static NEED_NAMES: Mutex<Vec<FileId>> = Mutex::new(Vec::new());
 
-    /// Removes the name if it refers to the staged file. An error is ignored.
-    fn remove(&self, file: &File) {
-        if self.refuse_foreign(file).is_ok() {
-            let _ = platform::remove(&self.destination.directory, &self.name);
-        }
+/// The largest number of file systems that are remembered. On another one, each copy is made twice.
+const MAX_REMEMBERED: usize = 64;
+
+fn remember_to_name(directory: &Directory) {
+    let mut known = lock(&NEED_NAMES);
+    if let Ok(status) = platform::status(directory)
+        && known.len() < MAX_REMEMBERED
+        && !known.iter().any(|id| id.device() == status.id.device())
+    {
+        known.push(status.id);
     }
+}
+
+fn needs_name(directory: &Directory) -> bool {
+    let known = lock(&NEED_NAMES);
+    !known.is_empty()
+        && platform::status(directory)
+            .is_ok_and(|status| known.iter().any(|id| id.device() == status.id.device()))
 }
 
 /// Returns a name that can't be guessed: 128 random bits from the system.
@@ -231,11 +420,28 @@ mod tests {
     fn reset_truncates_what_a_failed_clone_left() {
         let dir = tempfile::tempdir().unwrap();
         let destination = Destination::open(dir.path().join("dst")).unwrap();
-        let staged = Staged::create(&destination, false).unwrap();
+        let staged = Staged::create(&destination, false, Naming::Optional).unwrap();
         staged.reset().unwrap();
         platform::write_at(&staged.file, b"half a clone", 0).unwrap();
         staged.reset().unwrap();
         let left = platform::status(&staged.file).unwrap();
         assert_eq!((left.size, left.allocated), (0, 0));
+    }
+
+    #[test]
+    fn a_discarded_file_is_empty_under_its_second_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let destination = Destination::open(dir.path().join("dst")).unwrap();
+        let staged = Staged::create(&destination, false, Naming::Required).unwrap();
+        platform::write_at(&staged.file, b"a copy", 0).unwrap();
+        let name = dir.path().join(staged.name.as_ref().unwrap());
+        std::fs::hard_link(name, dir.path().join("second")).unwrap();
+        assert_eq!(staged.discard(), None);
+        let names: Vec<_> = std::fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(names, ["second"]);
+        assert_eq!(std::fs::read(dir.path().join("second")).unwrap(), b"");
     }
 }

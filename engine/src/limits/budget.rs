@@ -1,6 +1,5 @@
 //! What is left of the limits for one copy.
 
-use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -8,10 +7,18 @@ use super::Limits;
 use super::quota::Reservation;
 use crate::error::{CopyError, CopyErrorKind, CopyStep};
 use crate::platform;
+use crate::staging::Staged;
 
-/// How many bytes are written between two checks of the free space. Each concurrent copy can overshoot
-/// the floor by this much.
-const CHECK_INTERVAL: u64 = 16 << 20;
+/// How many bytes are written at most between two looks at what the copy takes. Each concurrent copy can
+/// exceed the free-space floor by this much.
+const LOOK_INTERVAL: u64 = 16 << 20;
+
+/// How many writes are made at most between two looks.
+const LOOK_WRITES: u64 = 1024;
+
+/// How much more than the bytes written may be allocated for a copy before each write is followed by a
+/// look. File systems allocate some blocks for the block map.
+const SLACK: u64 = 1 << 20;
 
 /// What is left of the limits for one copy. Its workers share it.
 pub(crate) struct Budget<'a> {
@@ -19,6 +26,9 @@ pub(crate) struct Budget<'a> {
     reservation: Option<Reservation>,
     /// Bytes that were written or are about to be.
     admitted: AtomicU64,
+    writes: AtomicU64,
+    /// The number of the write before which the next look is due.
+    next_look: AtomicU64,
 }
 
 impl<'a> Budget<'a> {
@@ -27,11 +37,35 @@ impl<'a> Budget<'a> {
             limits,
             reservation: limits.quota.as_ref().map(|quota| quota.open()),
             admitted: AtomicU64::new(0),
+            writes: AtomicU64::new(0),
+            next_look: AtomicU64::new(0),
         }
+    }
+
+    /// Begins again, with an empty staged file: nothing is reserved and nothing was written.
+    pub(crate) fn begin_again(&self) {
+        if let Some(reservation) = &self.reservation {
+            reservation.give_back();
+        }
+        self.admitted.store(0, Ordering::Relaxed);
+        self.writes.store(0, Ordering::Relaxed);
+        self.next_look.store(0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_quota(&self) -> bool {
+        self.reservation.is_some()
     }
 
     pub(crate) fn is_paced(&self) -> bool {
         self.limits.rate.is_some()
+    }
+
+    /// Returns how many bytes are read at once, at most `largest`.
+    pub(crate) fn chunk(&self, largest: u64) -> u64 {
+        match &self.limits.rate {
+            Some(rate) => rate.chunk(largest),
+            None => largest,
+        }
     }
 
     /// Takes a chunk from the rate, or returns how long it is exhausted.
@@ -42,14 +76,41 @@ impl<'a> Budget<'a> {
         }
     }
 
-    /// Makes room for `bytes` more.
-    pub(crate) fn admit(&self, bytes: u64, staged: &File) -> Result<(), CopyError> {
+    /// Makes room for `bytes` more, which are about to be written.
+    pub(crate) fn admit(&self, bytes: u64, staged: &Staged<'_>) -> Result<(), CopyError> {
         let before = self.admitted.fetch_add(bytes, Ordering::Relaxed);
+        if self.reservation.is_none() && self.limits.free_space_floor.is_none() {
+            return Ok(());
+        }
         let after = before + bytes;
         self.reserve(after, CopyStep::Transfer)?;
-        if before / CHECK_INTERVAL != after / CHECK_INTERVAL {
-            self.leave_room(0, staged, CopyStep::Transfer)?;
+        let write = self.writes.fetch_add(1, Ordering::Relaxed);
+        let is_due = write >= self.next_look.load(Ordering::Relaxed)
+            || before / LOOK_INTERVAL != after / LOOK_INTERVAL;
+        if is_due {
+            self.look(write, before, staged)?;
         }
+        Ok(())
+    }
+
+    /// Looks at what the copy takes, after about `written` bytes in `writes` writes, and schedules the next
+    /// look.
+    ///
+    /// A file system can allocate far more than is written: 64 MiB for 4 KiB with an extent size hint of
+    /// XFS, 2 MiB on a tmpfs with huge pages, a cluster of ext4. So the first looks come after 1, 2, 4
+    /// writes and so on, and after each write where that happens.
+    fn look(&self, writes: u64, written: u64, staged: &Staged<'_>) -> Result<(), CopyError> {
+        let step = CopyStep::Transfer;
+        let allocated = platform::status_now(&staged.file)
+            .map_err(|error| CopyError::destination(step, error))?
+            .allocated;
+        self.reserve(allocated, step)?;
+        self.leave_room(0, staged, step)?;
+        let pause = match allocated > written.saturating_mul(2).saturating_add(SLACK) {
+            true => 1,
+            false => writes.clamp(1, LOOK_WRITES),
+        };
+        self.next_look.store(writes + pause, Ordering::Relaxed);
         Ok(())
     }
 
@@ -72,19 +133,21 @@ impl<'a> Budget<'a> {
         }
     }
 
-    /// Fails if less than the floor stays free when `needed` more bytes are written.
+    /// Fails if less than the floor stays free when `needed` more bytes are written: in the directory, or on
+    /// the whole file system.
     pub(crate) fn leave_room(
         &self,
         needed: u64,
-        staged: &File,
+        staged: &Staged<'_>,
         step: CopyStep,
     ) -> Result<(), CopyError> {
         let floor = self.limits.free_space_floor;
         if floor.is_none() {
             return Ok(());
         }
-        let space = platform::space(staged).map_err(|error| CopyError::destination(step, error))?;
-        if floor.allows(space, needed) {
+        let spaces = platform::spaces(staged.directory(), &staged.file)
+            .map_err(|error| CopyError::destination(step, error))?;
+        if spaces.iter().all(|&space| floor.allows(space, needed)) {
             return Ok(());
         }
         Err(CopyError::destination(
@@ -95,8 +158,7 @@ impl<'a> Budget<'a> {
         ))
     }
 
-    /// Charges the quota for a published copy, if there is one, and returns the rest of what was
-    /// reserved.
+    /// Charges the quota for what the copy leaves, if anything, and returns the rest of what was reserved.
     pub(crate) fn settle(self, charged: Option<u64>) {
         if let (Some(reservation), Some(bytes)) = (self.reservation, charged) {
             reservation.charge(bytes);

@@ -12,10 +12,13 @@ use crate::lock::lock;
 ///   because some file systems allocate late. (A file system that allocates late after a clone, as ZFS
 ///   can, makes the charge for the clone too small.) A clone is charged too, although it takes no space
 ///   yet: writing to it later allocates space, and the quota is not checked then.
-/// - **Reservation.** Before a copy begins, it reserves what its source has allocated; while it is made,
-///   more if needed. A copy that finds no room fails with
+/// - **Reservation.** A clone reserves what its source has allocated; if there is no room for that, the
+///   bytes are copied. A copy of the bytes reserves as it writes, and what the file system has allocated if
+///   that is more. A copy that finds no room fails with
 ///   [`InsufficientSpace`](crate::CopyErrorKind::InsufficientSpace), and nothing is published. What a
 ///   copy reserved and did not use is returned when it ends, however it ends.
+/// - **Failed copies.** A failed copy is charged only for a staged file that it could neither truncate nor
+///   remove ([`CopyError::leftover`](crate::CopyError::leftover)).
 /// - **Removal.** Nothing is returned when a copy is removed or replaced, unless the caller does it
 ///   ([`release`](Self::release)).
 #[derive(Clone, Debug)]
@@ -107,6 +110,12 @@ impl Reservation {
         account.reserved += more;
         *bytes += more;
         true
+    }
+
+    /// Returns all bytes that are reserved.
+    pub(crate) fn give_back(&self) {
+        let mut bytes = lock(&self.bytes);
+        self.quota.account().reserved -= mem::take(&mut *bytes);
     }
 
     /// Turns the reservation into a charge of `total` bytes, which it covers, and returns the rest.

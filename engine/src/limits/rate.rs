@@ -8,8 +8,9 @@ use crate::lock::lock;
 
 /// A limit on how many bytes per second all copies made with it read together. Clones share the limit.
 ///
-/// It counts the bytes that are read from sources, in chunks of at most 256 KiB. One chunk may
-/// pass at a time; the next, from any copy, waits until the rate allows it. A clone reads nothing.
+/// It counts the bytes that are read from sources, in chunks of what the rate allows in 100 ms: at least
+/// 4 KiB, at most 256 KiB. One chunk may pass at a time; the next, from any copy, waits until the rate
+/// allows it. A clone reads nothing. Zeros that a file system without holes writes count too.
 ///
 /// A copy that waits keeps its thread, and its deadline keeps running.
 #[derive(Clone, Debug)]
@@ -31,6 +32,14 @@ impl CopyRate {
     /// Returns the limit in bytes per second.
     pub fn bytes_per_second(&self) -> NonZero<u64> {
         self.bytes_per_second
+    }
+
+    /// Returns how many bytes a chunk has, at most `largest`: what the rate allows in 100 ms, in whole blocks
+    /// of 4 KiB.
+    pub(crate) fn chunk(&self, largest: u64) -> u64 {
+        const BLOCK: u64 = 4096;
+        let in_100_ms = self.bytes_per_second.get() / 10;
+        (in_100_ms / BLOCK * BLOCK).max(BLOCK).min(largest)
     }
 
     /// Takes a chunk of `bytes`, or returns how long the rate is exhausted. A caller that does not ask
@@ -63,6 +72,21 @@ impl CopyRate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_chunk_is_what_the_rate_allows_in_100_ms() {
+        let chunk = |rate| CopyRate::new(NonZero::new(rate).unwrap()).chunk(256 << 10);
+        for (rate, expected) in [
+            (1, 4096),
+            (1024, 4096),
+            (100_000, 8192),
+            (1 << 20, 100 << 10),
+            (100 << 20, 256 << 10),
+            (u64::MAX, 256 << 10),
+        ] {
+            assert_eq!(chunk(rate), expected, "{rate}");
+        }
+    }
 
     #[test]
     fn a_chunk_waits_for_the_chunk_before_it() {

@@ -3,14 +3,17 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{CloneFlags, Mode, OFlags, fclonefileat};
+use rustix::fs::{self, CloneFlags, Mode, OFlags, fclonefileat};
+use rustix::io::{Errno, retry_on_intr};
 
 use super::status::Status;
 
 pub(crate) use super::portable::{
-    WrittenMap, has_more_extents_than, may_clone, offload, read_ahead, start_writing_back,
-    summarize_extents,
+    Lease, WrittenMap, adopt_copy_on_write, has_more_extents_than, is_append_only, is_same_file,
+    known_written, may_clone, offload, read_ahead, refusal_of_every_write, refuse_swap_file,
+    start_writing_back, summarize_extents, toggle_copy_on_write,
 };
 pub use super::unix::*;
 
@@ -19,8 +22,13 @@ pub(crate) fn reopen_for_reading(handle: SourceHandle) -> io::Result<File> {
     Ok(handle.into())
 }
 
-pub(crate) fn status_now(file: &File) -> io::Result<Status> {
+pub(crate) fn status_now(file: impl AsFd) -> io::Result<Status> {
     status(file)
+}
+
+/// Returns another handle on a file, which does not keep it open for writing.
+pub(crate) fn handle_of(file: &File) -> io::Result<SourceHandle> {
+    Ok(file.try_clone()?.into())
 }
 
 /// Returns none: access control lists do not affect the mode here.
@@ -62,4 +70,24 @@ pub(crate) fn clone(
         }
     }
     Ok(())
+}
+
+/// A directory that can be synchronised.
+#[derive(Debug)]
+pub(crate) struct DirectorySync(OwnedFd);
+
+pub(crate) fn open_directory_sync(directory: &Directory) -> io::Result<DirectorySync> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+    let fd = open(directory, ".".as_ref(), flags, Mode::empty())?;
+    Ok(DirectorySync(fd))
+}
+
+impl DirectorySync {
+    pub(crate) fn sync(self, _file: &File) -> io::Result<()> {
+        match retry_on_intr(|| fs::fsync(&self.0)) {
+            // This file system does not synchronise directories (fsync(2)).
+            Err(Errno::INVAL) => Ok(()),
+            result => Ok(result?),
+        }
+    }
 }

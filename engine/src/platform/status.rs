@@ -40,6 +40,18 @@ impl FileId {
 pub(crate) struct Entry {
     pub(crate) id: FileId,
     pub(crate) kind: Kind,
+    pub(crate) size: u64,
+    /// Why the name can't be renamed over, if the system tells.
+    pub(crate) pinned: Option<Pinned>,
+}
+
+/// Why a name can't be renamed over or removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pinned {
+    /// The file has the attribute "append only" or "immutable" (`chattr +a`, `+i`).
+    Attribute,
+    /// A file system or a file is mounted there.
+    MountPoint,
 }
 
 /// The status of an open file. Sizes are in bytes.
@@ -50,6 +62,8 @@ pub(crate) struct Status {
     pub(crate) size: u64,
     pub(crate) allocated: u64,
     pub(crate) block_size: u64,
+    /// Number of names (hard links).
+    pub(crate) links: u64,
     pub(crate) mode: u32,
     pub(crate) modified: Timestamp,
     pub(crate) changed: Timestamp,

@@ -12,12 +12,14 @@
 //! | `d >= p` | data begins at `d` | `h <= d`, any error | the map is changing, or wrong | rest unmapped |
 //!
 //! The conservative result is "unmapped": it may be data, so all of it is read, and blocks of zeros are
-//! left out.
+//! left out. A file with less allocated than its size, for which no hole is reported, is taken as unmapped
+//! too (erofs, some SMB servers).
 
 use std::fs::File;
 use std::ops::Range;
 
 use crate::platform;
+use crate::source::Source;
 
 /// A part of the source that may hold data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,14 +51,17 @@ pub(super) struct Extents<'a> {
     file: &'a File,
     position: u64,
     end: u64,
+    /// Whether less is allocated than the size.
+    has_holes: bool,
 }
 
 impl<'a> Extents<'a> {
-    pub(super) fn new(file: &'a File, size: u64) -> Self {
+    pub(super) fn new(source: &'a Source) -> Self {
         Self {
-            file,
+            file: &source.file,
             position: 0,
-            end: size,
+            end: source.size(),
+            has_holes: source.is_partly_allocated(),
         }
     }
 
@@ -86,6 +91,7 @@ impl Iterator for Extents<'_> {
             return self.rest_unmapped(position);
         }
         match platform::seek_hole(self.file, data) {
+            Ok(hole) if data == 0 && hole >= self.end && self.has_holes => self.rest_unmapped(0),
             Ok(hole) if hole > data => {
                 self.position = hole.min(self.end);
                 Some(Extent::Data(data..self.position))

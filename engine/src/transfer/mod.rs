@@ -33,6 +33,12 @@ const WORTH_A_WORKER: u64 = 16 << 20;
 /// The most that one read requests, in bytes. A longer extent is announced to the kernel before it is read.
 const LONGEST_READ: u64 = BUFFER_SIZE as u64;
 
+/// The size to which a staged file is extended first, in bytes.
+const FIRST_STEP: u64 = 1 << 20;
+
+/// How far a staged file without holes is extended at once, in bytes.
+const STEP: u64 = 8 << 20;
+
 /// What was moved.
 pub(crate) struct Transferred {
     pub(crate) copied: u64,
@@ -46,11 +52,18 @@ pub(crate) fn transfer(
     context: &Context<'_>,
 ) -> Result<Transferred, CopyError> {
     let size = source.size();
-    let at_destination =
-        |error| CopyError::destination(CopyStep::Transfer, CopyErrorKind::Os(error));
+    let at_destination = |error| CopyError::destination(CopyStep::Transfer, error);
+    // A swap file has no holes (swapon(8)).
+    if !source.is_partly_allocated() {
+        platform::refuse_swap_file(&source.file, &staged.file)
+            .map_err(|error| CopyError::source(CopyStep::Transfer, error))?;
+    }
+    context.refuse_hopeless(source, staged)?;
+    source.wait_for_writers();
+    let copied_before = context.copied();
     platform::prepare_sparse(&staged.file).map_err(at_destination)?;
     let task = Task::new(source, staged, context)?;
-    staged.file.set_len(size).map_err(at_destination)?;
+    extend(staged, size, context)?;
 
     // A small copy ends too soon to disturb others.
     let moving = (source.data_at_most() >= WORTH_A_WORKER).then(MovingThread::begin);
@@ -75,9 +88,41 @@ pub(crate) fn transfer(
         ));
     }
     Ok(Transferred {
-        copied: context.copied(),
+        copied: context.copied() - copied_before,
         offloaded: task.was_offloaded(),
     })
+}
+
+/// Extends the staged file to its size.
+///
+/// If its file system has no holes (FAT, exFAT), that writes zeros: as many bytes as the size, in one system
+/// call. So the first step is a small one. If it takes its full size, the whole size must fit into the
+/// limits, and the file is extended step by step, as fast as the rate allows.
+fn extend(staged: &Staged<'_>, size: u64, context: &Context<'_>) -> Result<(), CopyError> {
+    let set_len = |size| {
+        let result = staged.file.set_len(size);
+        result.map_err(|error| staged.write_error(error))
+    };
+    if size <= FIRST_STEP {
+        return set_len(size);
+    }
+    set_len(FIRST_STEP)?;
+    let status = platform::status_now(&staged.file)
+        .map_err(|error| CopyError::destination(CopyStep::Transfer, error))?;
+    if status.allocated < FIRST_STEP {
+        return set_len(size);
+    }
+    context.reserve(size, CopyStep::Transfer)?;
+    context.leave_room(size - FIRST_STEP, staged, CopyStep::Transfer)?;
+    let mut extended = FIRST_STEP;
+    while extended < size {
+        let step = context.chunk(STEP).min(size - extended);
+        context.pace(step)?;
+        context.leave_room(step, staged, CopyStep::Transfer)?;
+        extended += step;
+        set_len(extended)?;
+    }
+    Ok(())
 }
 
 /// Runs a single worker, on the calling thread.
@@ -161,6 +206,7 @@ mod tests {
     use super::*;
     use crate::destination::Destination;
     use crate::options::{CopyOptions, Sharing};
+    use crate::staging::Naming;
 
     /// Only a defect makes a worker panic, so no copy from outside shows this.
     #[test]
@@ -170,7 +216,7 @@ mod tests {
         std::fs::write(&src, "text").unwrap();
         let source = Source::open(&src, true).unwrap();
         let destination = Destination::open(dir.path().join("dst")).unwrap();
-        let staged = Staged::create(&destination, false).unwrap();
+        let staged = Staged::create(&destination, false, Naming::Optional).unwrap();
         let options = CopyOptions::new();
         let context = Context::new(&options, Sharing::Forbidden, &|_| ());
         let task = Task::new(&source, &staged, &context).unwrap();

@@ -1,8 +1,7 @@
 //! The data that is still to be moved, in batches.
 
-use std::fs::File;
-
 use super::extents::{Extent, Extents};
+use crate::source::Source;
 
 /// Extents are cut at multiples of this many bytes of the file. Workers share a dense file piece by piece.
 /// A cancel takes effect between pieces; each of two workers has one, so up to 16 MiB are moved after it.
@@ -19,9 +18,9 @@ pub(super) struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    pub(super) fn new(file: &'a File, size: u64) -> Self {
+    pub(super) fn new(source: &'a Source) -> Self {
         Self {
-            extents: Extents::new(file, size),
+            extents: Extents::new(source),
             rest: None,
         }
     }

@@ -55,7 +55,7 @@ impl<'a> Task<'a> {
             source,
             staged,
             context,
-            plan: Mutex::new(Plan::new(&source.file, source.size())),
+            plan: Mutex::new(Plan::new(source)),
             block: zero_block(empty.block_size),
             offload_alone: may_share && source.data_at_most() >= WORTH_OFFLOADING,
             may_offload: AtomicBool::new(false),

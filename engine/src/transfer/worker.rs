@@ -89,9 +89,9 @@ impl<'t, 'a> Worker<'t, 'a> {
     /// Lets the kernel move a range, and returns where it stopped. If that is before the end, the kernel
     /// moves no more, and all further bytes are read and written.
     ///
-    /// Before the first byte of the copy, any error but a lack of room means that the kernel can't do it
-    /// for these two files. After that, terminal errors end the copy, and others make it continue at the
-    /// exact next byte. A result of 0 is not the end of the file: kernels have returned it for files that
+    /// Before the first byte of the copy, any error means that the kernel can't do it for these two files.
+    /// After that, an error that concerns the source's data ends the copy, and others make it continue at
+    /// the exact next byte. Whether there is room is found out by writing. A result of 0 is not the end of the file: kernels have returned it for files that
     /// could be read (overlayfs, 5.6 to 5.10; procfs).
     fn offload(&self, range: Range<u64>) -> Result<u64, CopyError> {
         let (task, context) = (self.task, self.task.context);
@@ -99,11 +99,11 @@ impl<'t, 'a> Worker<'t, 'a> {
         let mut at = range.start;
         while at < range.end {
             let length = match context.is_paced() {
-                true => (range.end - at).min(BUFFER_SIZE as u64),
+                true => (range.end - at).min(context.chunk(BUFFER_SIZE as u64)),
                 false => range.end - at,
             };
             context.pace(length)?;
-            context.admit(length, dst)?;
+            context.admit(length, task.staged)?;
             let result = platform::offload(src, dst, at, length);
             let moved = *result.as_ref().unwrap_or(&0);
             context.give_back(length.saturating_sub(moved));
@@ -116,12 +116,7 @@ impl<'t, 'a> Worker<'t, 'a> {
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
-                    let stop = if task.was_offloaded() {
-                        platform::is_terminal(&error)
-                    } else {
-                        platform::is_lack_of_room(&error)
-                    };
-                    if stop {
+                    if task.was_offloaded() && platform::concerns_the_data(&error) {
                         return Err(CopyError::new(CopyStep::Transfer, error));
                     }
                     context.offload_refused(&error);
@@ -194,7 +189,7 @@ impl<'t, 'a> Worker<'t, 'a> {
             self.buffer = allocate(whole.min(BUFFER_SIZE as u64) as usize)?;
         }
         let misaligned = (range.start % block as u64) as usize;
-        let room = (self.buffer.len() - misaligned) as u64;
+        let room = context.chunk(self.buffer.len() as u64) - misaligned as u64;
         let wanted = room.min(range.end - range.start) as usize;
         let mut filled = 0;
         context.pace(wanted as u64)?;
@@ -227,11 +222,13 @@ impl<'t, 'a> Worker<'t, 'a> {
 
     /// Writes a part of the buffer at an offset of the staged file.
     fn write(&self, mut at: u64, mut part: Range<usize>) -> Result<(), CopyError> {
-        let (context, staged) = (self.task.context, &self.task.staged.file);
+        let Task {
+            context, staged, ..
+        } = *self.task;
         context.admit(part.len() as u64, staged)?;
         while !part.is_empty() {
             context.check(CopyStep::Transfer)?;
-            let result = platform::write_at(staged, &self.buffer[part.clone()], at);
+            let result = platform::write_at(&staged.file, &self.buffer[part.clone()], at);
             let error = match result {
                 Ok(0) => ErrorKind::WriteZero.into(),
                 Ok(written) => {
@@ -243,10 +240,7 @@ impl<'t, 'a> Worker<'t, 'a> {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => error,
             };
-            return Err(CopyError::destination(
-                CopyStep::Transfer,
-                CopyErrorKind::Os(error),
-            ));
+            return Err(staged.write_error(error));
         }
         Ok(())
     }

@@ -19,8 +19,9 @@ const SYNC: u32 = 0x1;
 const LAST: u32 = 0x1;
 /// `FIEMAP_EXTENT_SHARED`.
 const SHARED: u32 = 0x2000;
-/// `FIEMAP_EXTENT_UNKNOWN`, `_DELALLOC` and `_UNWRITTEN`: the data is not on the disk.
-const NOT_KNOWN_WRITTEN: u32 = 0x2 | 0x4 | 0x800;
+/// `FIEMAP_EXTENT_UNKNOWN`, `_DELALLOC` and `_UNWRITTEN`: the data is not on the disk. `_ENCODED`: it is
+/// compressed or encrypted, so zeros take next to nothing there, and would take whole blocks in a copy.
+const NOT_KNOWN_WRITTEN: u32 = 0x2 | 0x4 | 0x800 | 0x8;
 
 /// Extents per call; they take 7 KiB.
 const BATCH: usize = 128;
@@ -193,6 +194,19 @@ pub(crate) fn summarize_extents<E>(
         true
     })?;
     Ok(can_tell.then_some((extents, shared)))
+}
+
+/// Returns how many bytes of a file are known to be written: 0 if the file system can't tell. `go_on` is
+/// called between two system calls, and its error ends the walk.
+pub(crate) fn known_written<E>(file: &File, go_on: impl Fn() -> Result<(), E>) -> Result<u64, E> {
+    let mut written = 0_u64;
+    let can_tell = walk(file, 0, go_on, |extent| {
+        if extent.flags & NOT_KNOWN_WRITTEN == 0 {
+            written = written.saturating_add(extent.length);
+        }
+        true
+    })?;
+    Ok(if can_tell { written } else { 0 })
 }
 
 /// Calls `visit` for each extent of a file until it returns false. Returns false if the file system can't

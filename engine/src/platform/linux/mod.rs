@@ -1,8 +1,12 @@
 //! Linux.
 
 mod acl;
+mod attributes;
 mod clone;
+mod directory_sync;
 mod fiemap;
+mod identity;
+mod lease;
 mod writeback;
 
 use std::ffi::OsStr;
@@ -18,13 +22,25 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::status::{FileId, Status};
 pub use super::unix::*;
+pub(crate) use attributes::{adopt_copy_on_write, entry, is_append_only, toggle_copy_on_write};
 pub(crate) use clone::may_clone;
-pub(crate) use fiemap::{WrittenMap, has_more_extents_than, summarize_extents};
+pub(crate) use directory_sync::{DirectorySync, open_directory_sync};
+pub(crate) use fiemap::{WrittenMap, has_more_extents_than, known_written, summarize_extents};
+pub(crate) use identity::is_same_file;
+pub(crate) use lease::Lease;
 pub(crate) use writeback::start_writing_back;
 
 /// Returns a descriptor's entry in procfs. A link through it leads to the open file, not to a name.
+///
+/// `/proc/self` is the main thread's, and has no descriptors once that thread has exited. The descriptors of
+/// all threads are the same.
 fn proc_entry(descriptor: &impl AsRawFd) -> PathBuf {
-    format!("/proc/self/fd/{}", descriptor.as_raw_fd()).into()
+    format!("/proc/thread-self/fd/{}", descriptor.as_raw_fd()).into()
+}
+
+/// Returns another handle on a file, which does not keep it open for writing.
+pub(crate) fn handle_of(file: &File) -> io::Result<SourceHandle> {
+    Ok(open(CWD, &proc_entry(file), OFlags::PATH, Mode::empty())?)
 }
 
 /// Opens the file that the handle refers to, not its name again. The caller must check that it is the
@@ -46,9 +62,9 @@ pub(crate) fn reopen_for_reading(handle: SourceHandle) -> io::Result<File> {
 
 /// Returns the status that the file system reports now. NFS, CIFS and FUSE answer `fstat` from a cache,
 /// which lacks the writes of other machines.
-pub(crate) fn status_now(file: &File) -> io::Result<Status> {
+pub(crate) fn status_now(file: impl AsFd) -> io::Result<Status> {
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC;
-    let refreshed = retry_on_intr(|| fs::statx(file, "", flags, StatxFlags::BASIC_STATS));
+    let refreshed = retry_on_intr(|| fs::statx(&file, "", flags, StatxFlags::BASIC_STATS));
     match refreshed {
         Ok(statx) => Ok(from_statx(&statx)),
         // Before Linux 4.11, or denied by a seccomp filter.
@@ -67,6 +83,7 @@ fn from_statx(statx: &fs::Statx) -> Status {
         size: statx.stx_size,
         allocated: statx.stx_blocks.saturating_mul(512),
         block_size: statx.stx_blksize.into(),
+        links: statx.stx_nlink.into(),
         mode: statx.stx_mode.into(),
         modified: (statx.stx_mtime.tv_sec, statx.stx_mtime.tv_nsec.into()),
         changed: (statx.stx_ctime.tv_sec, statx.stx_ctime.tv_nsec.into()),
@@ -76,6 +93,10 @@ fn from_statx(statx: &fs::Statx) -> Status {
 /// Returns the permission bits of the owning group if the file has an access control list. The group
 /// bits of the file's mode are then the list's mask: the most that any entry grants. The list is not
 /// copied, so the mask could grant the owning group more than it has on the source.
+///
+/// # Errors
+///
+/// The list can't be read, so it is not known whether there is one.
 pub(crate) fn owning_groups_permissions(file: &File) -> io::Result<Option<u32>> {
     let mut list = [0; 4096];
     let name = "system.posix_acl_access";
@@ -83,14 +104,13 @@ pub(crate) fn owning_groups_permissions(file: &File) -> io::Result<Option<u32>> 
         Ok(length) => Ok(Some(acl::owning_groups_permissions(&list[..length]))),
         // The file has no list, or the file system none.
         Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(None),
-        // The list can't be read, so the group gets nothing.
-        Err(_) => Ok(Some(0)),
+        Err(errno) => Err(errno.into()),
     }
 }
 
 /// Creates a file without a name. None if this file system can't.
 pub(crate) fn create_unnamed(directory: &Directory) -> io::Result<Option<File>> {
-    let flags = OFlags::TMPFILE | OFlags::RDWR;
+    let flags = OFlags::TMPFILE | OFlags::WRONLY;
     match open(directory, ".".as_ref(), flags, STAGED_MODE) {
         Ok(fd) => Ok(Some(fd.into())),
         // open(2): EOPNOTSUPP from a file system without O_TMPFILE, EISDIR from a kernel that does not
@@ -137,6 +157,27 @@ pub(crate) fn offload(source: &File, staged: &File, offset: u64, length: u64) ->
         length,
     )?;
     Ok(moved as u64)
+}
+
+/// Fails with `ETXTBSY` if the kernel swaps to a file. On another file system that is not known.
+///
+/// `copy_file_range` checks that before it looks at the length, which is 0 (`generic_copy_file_checks` in
+/// mm/filemap.c). Nothing is copied.
+pub(crate) fn refuse_swap_file(source: &File, staged: &File) -> io::Result<()> {
+    let nothing = || fs::copy_file_range(source, Some(&mut 0), staged, Some(&mut 0), 0);
+    match retry_on_intr(nothing) {
+        Err(Errno::TXTBSY) => Err(Errno::TXTBSY.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Returns why the file system of `staged` refuses every write, if it is one of those.
+pub(crate) fn refusal_of_every_write(staged: &File) -> Option<&'static str> {
+    /// `HUGETLBFS_MAGIC` (include/uapi/linux/magic.h).
+    const HUGETLBFS: u64 = 0x9584_58f6;
+    let kind = fs::fstatfs(staged).ok()?.f_type as u64;
+    (kind & 0xffff_ffff == HUGETLBFS)
+        .then_some("files on hugetlbfs can only be mapped, not written; choose another destination")
 }
 
 /// Asks the kernel to read a range into the page cache. It is a hint.

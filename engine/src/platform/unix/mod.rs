@@ -46,6 +46,7 @@ fn to_status(stat: &fs::Stat) -> Status {
         // The unit of st_blocks is 512 bytes, independent of st_blksize (stat(3type)).
         allocated: (stat.st_blocks as u64).saturating_mul(512),
         block_size: stat.st_blksize as u64,
+        links: stat.st_nlink as u64,
         mode: stat.st_mode.into(),
         modified: (stat.st_mtime as i64, stat.st_mtime_nsec as i64),
         changed: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
@@ -70,8 +71,13 @@ pub(crate) fn entry(directory: &Directory, name: &OsStr) -> io::Result<Option<En
     let flags = AtFlags::SYMLINK_NOFOLLOW;
     match retry_on_intr(|| fs::statat(directory, name, flags)) {
         Ok(stat) => {
-            let Status { id, kind, .. } = to_status(&stat);
-            Ok(Some(Entry { id, kind }))
+            let Status { id, kind, size, .. } = to_status(&stat);
+            Ok(Some(Entry {
+                id,
+                kind,
+                size,
+                pinned: None,
+            }))
         }
         Err(Errno::NOENT) => Ok(None),
         Err(errno) => Err(errno.into()),
@@ -108,20 +114,13 @@ pub(crate) fn open_directory(path: &Path) -> io::Result<Directory> {
 pub(crate) const STAGED_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 pub(crate) fn create_named(directory: &Directory, name: &OsStr) -> io::Result<File> {
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::RDWR;
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY;
     Ok(open(directory, name.as_ref(), flags, STAGED_MODE)?.into())
 }
 
-/// Closes a duplicate of the descriptor, which tells the file system that no more will be written, and
-/// returns the result. FUSE, NFS and CIFS may report failed writes only then.
-pub(crate) fn flush(file: &File) -> io::Result<()> {
-    loop {
-        let closed = file.try_clone().and_then(|copy| close::close(copy.into()));
-        match closed {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
-    }
+/// Closes a descriptor and returns the result. FUSE, NFS and CIFS may report failed writes only then.
+pub(crate) fn close(file: File) -> io::Result<()> {
+    close::close(file.into())
 }
 
 pub(crate) fn set_permissions(file: &File, mode: u32) -> io::Result<()> {
@@ -136,51 +135,33 @@ pub(crate) fn rename_replace(directory: &Directory, from: &OsStr, to: &OsStr) ->
     })?)
 }
 
-/// Renames a file to a name that must not exist.
+/// Renames a file to a name that must not exist. Where the file system has no such rename, it links the
+/// file to the name and leaves the old name.
+///
+/// # Errors
+///
+/// [`io::ErrorKind::Unsupported`] if it can't link either.
 pub(crate) fn rename_new(directory: &Directory, from: &OsStr, to: &OsStr) -> io::Result<()> {
     let renamed =
         retry_on_intr(|| fs::renameat_with(directory, from, directory, to, RenameFlags::NOREPLACE));
     match renamed {
         // The file system does not support the flag (renameat2(2)).
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-            link_then_remove(directory, from, to)
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+        result => return Ok(result?),
+    }
+    match retry_on_intr(|| fs::linkat(directory, from, directory, to, AtFlags::empty())) {
+        // Without hard links: EPERM (linkat(2)). FUSE file systems return others.
+        Err(Errno::PERM | Errno::NOSYS | Errno::OPNOTSUPP | Errno::IO | Errno::INVAL) => {
+            Err(io::ErrorKind::Unsupported.into())
         }
         result => Ok(result?),
     }
-}
-
-/// Links a file to a second name, then removes the first: a rename that replaces nothing.
-fn link_then_remove(directory: &Directory, from: &OsStr, to: &OsStr) -> io::Result<()> {
-    retry_on_intr(|| fs::linkat(directory, from, directory, to, AtFlags::empty()))?;
-    // The copy is published, so a leftover temporary name is no failure.
-    let _ = remove(directory, from);
-    Ok(())
 }
 
 pub(crate) fn remove(directory: &Directory, name: &OsStr) -> io::Result<()> {
     Ok(retry_on_intr(|| {
         fs::unlinkat(directory, name, AtFlags::empty())
     })?)
-}
-
-/// A directory that can be synchronised.
-#[derive(Debug)]
-pub(crate) struct DirectorySync(OwnedFd);
-
-pub(crate) fn open_directory_sync(directory: &Directory) -> io::Result<DirectorySync> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-    let fd = open(directory, ".".as_ref(), flags, Mode::empty())?;
-    Ok(DirectorySync(fd))
-}
-
-impl DirectorySync {
-    pub(crate) fn sync(self) -> io::Result<()> {
-        match retry_on_intr(|| fs::fsync(&self.0)) {
-            // This file system does not synchronise directories (fsync(2)).
-            Err(Errno::INVAL) => Ok(()),
-            result => Ok(result?),
-        }
-    }
 }
 
 /// Returns where data begins at or after `from`. None if only a hole is left.
@@ -210,25 +191,60 @@ pub(crate) fn prepare_sparse(_file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns the size and the free space of a file's file system (`statvfs(3)`).
-pub(crate) fn space(file: &File) -> io::Result<Space> {
-    let stat = retry_on_intr(|| fs::fstatvfs(file))?;
+/// Returns the size and the free space of the file system that holds a directory and a file in it
+/// (`statvfs(3)`).
+///
+/// In a directory with a project quota, the directory's answer is the project's, and the file's is the
+/// whole file system's (XFS and ext4).
+pub(crate) fn spaces(directory: &Directory, file: &File) -> io::Result<[Space; 2]> {
+    Ok([space(directory)?, space(file)?])
+}
+
+fn space(file: impl AsFd) -> io::Result<Space> {
+    let stat = retry_on_intr(|| fs::fstatvfs(&file))?;
     Ok(Space {
         size: stat.f_blocks.saturating_mul(stat.f_frsize),
         free: stat.f_bavail.saturating_mul(stat.f_frsize),
     })
 }
 
-/// Returns whether an error would end every other way of copying too.
-pub(crate) fn is_terminal(error: &io::Error) -> bool {
-    is_lack_of_room(error) || matches!(Errno::from_io_error(error), Some(Errno::IO | Errno::ROFS))
+/// Returns whether an error of sharing blocks concerns the source's data, so that no other way of copying
+/// may be tried: its blocks can't be read, or the kernel swaps to it.
+pub(crate) fn concerns_the_data(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::IO | Errno::TXTBSY))
 }
 
-/// Returns whether an error means that there is no room for the copy, however it is made.
+/// Returns whether an error means that there is no room: on the disk, in a quota of the file system, in
+/// memory, or in a file.
 pub(crate) fn is_lack_of_room(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
         Some(Errno::NOMEM | Errno::NOSPC | Errno::DQUOT | Errno::FBIG)
+    )
+}
+
+/// Returns whether an error means that a file without a name can't get one here, but a file with a name
+/// may be renamed: AppArmor without `mediate_deleted` (`ENOENT`), a seccomp filter (`EPERM`, `EACCES`,
+/// `ENOSYS`), the boundary of a project (`EXDEV`).
+pub(crate) fn is_refusal_to_link(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(
+            Errno::NOENT
+                | Errno::PERM
+                | Errno::ACCESS
+                | Errno::NOSYS
+                | Errno::XDEV
+                | Errno::OPNOTSUPP
+        )
+    )
+}
+
+/// Returns whether the file system refuses to set permissions, or sets others.
+pub(crate) fn is_refusal_to_set_permissions(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported
     )
 }
 

@@ -41,6 +41,7 @@ pub(crate) fn status(file: &File) -> io::Result<Status> {
         size: metadata.len(),
         allocated: metadata.len(),
         block_size: 4096,
+        links: information.nNumberOfLinks.into(),
         mode: 0,
         modified,
         changed: modified,

@@ -12,8 +12,9 @@ use std::os::windows::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 pub(crate) use super::portable::{
-    WrittenMap, has_more_extents_than, may_clone, offload, read_ahead, start_writing_back,
-    summarize_extents,
+    Lease, WrittenMap, adopt_copy_on_write, has_more_extents_than, is_append_only, is_same_file,
+    known_written, may_clone, offload, read_ahead, refusal_of_every_write, refuse_swap_file,
+    start_writing_back, summarize_extents, toggle_copy_on_write,
 };
 use super::status::{Entry, FileId, Kind, Space, Status};
 use handle::kind_of;
@@ -46,8 +47,8 @@ pub(crate) fn open_directory(path: &Path) -> io::Result<Directory> {
 
 pub(crate) fn entry(directory: &Directory, name: &OsStr) -> io::Result<Option<Entry>> {
     let path = directory.join(name);
-    let kind = match fs::symlink_metadata(&path) {
-        Ok(metadata) => kind_of(metadata.file_type()),
+    let (kind, size) = match fs::symlink_metadata(&path) {
+        Ok(metadata) => (kind_of(metadata.file_type()), metadata.len()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
@@ -59,7 +60,12 @@ pub(crate) fn entry(directory: &Directory, name: &OsStr) -> io::Result<Option<En
             inode: u64::MAX,
         },
     };
-    Ok(Some(Entry { id, kind }))
+    Ok(Some(Entry {
+        id,
+        kind,
+        size,
+        pinned: None,
+    }))
 }
 
 pub(crate) fn link_target(directory: &Directory, name: &OsStr) -> Option<FileId> {
@@ -86,12 +92,17 @@ pub(crate) fn status_now(file: &File) -> io::Result<Status> {
     status(file)
 }
 
+/// Returns another handle on a file.
+pub(crate) fn handle_of(file: &File) -> io::Result<SourceHandle> {
+    file.try_clone()
+}
+
 pub(crate) fn owning_groups_permissions(_file: &File) -> io::Result<Option<u32>> {
     Ok(None)
 }
 
-/// Does nothing: closing a handle reports no write errors here.
-pub(crate) fn flush(_file: &File) -> io::Result<()> {
+/// Closes a handle. That reports no write errors here.
+pub(crate) fn close(_file: File) -> io::Result<()> {
     Ok(())
 }
 
@@ -104,11 +115,9 @@ pub(crate) fn rename_replace(directory: &Directory, from: &OsStr, to: &OsStr) ->
     fs::rename(directory.join(from), directory.join(to))
 }
 
+/// Links the file to a name that must not exist, and leaves the old name.
 pub(crate) fn rename_new(directory: &Directory, from: &OsStr, to: &OsStr) -> io::Result<()> {
-    fs::hard_link(directory.join(from), directory.join(to))?;
-    // The copy is published, so a leftover temporary name is no failure.
-    let _ = remove(directory, from);
-    Ok(())
+    fs::hard_link(directory.join(from), directory.join(to))
 }
 
 pub(crate) fn remove(directory: &Directory, name: &OsStr) -> io::Result<()> {
@@ -124,7 +133,7 @@ pub(crate) fn open_directory_sync(_directory: &Directory) -> io::Result<Director
 }
 
 impl DirectorySync {
-    pub(crate) fn sync(self) -> io::Result<()> {
+    pub(crate) fn sync(self, _file: &File) -> io::Result<()> {
         Ok(())
     }
 }
@@ -151,12 +160,14 @@ pub(crate) fn process_file_size_limit() -> u64 {
 }
 
 /// Returns 0 for both, which means unknown.
-pub(crate) fn space(_file: &File) -> io::Result<Space> {
-    Ok(Space { size: 0, free: 0 })
+pub(crate) fn spaces(_directory: &Directory, _file: &File) -> io::Result<[Space; 2]> {
+    Ok([Space { size: 0, free: 0 }; 2])
 }
 
-pub(crate) fn is_terminal(error: &io::Error) -> bool {
-    is_lack_of_room(error) || error.kind() == io::ErrorKind::ReadOnlyFilesystem
+/// Returns whether an error of sharing blocks concerns the source's data: it can't be read.
+pub(crate) fn concerns_the_data(error: &io::Error) -> bool {
+    // ERROR_CRC (winerror.h): "Data error (cyclic redundancy check)".
+    error.raw_os_error() == Some(23)
 }
 
 pub(crate) fn is_lack_of_room(error: &io::Error) -> bool {
@@ -165,6 +176,15 @@ pub(crate) fn is_lack_of_room(error: &io::Error) -> bool {
         error.kind(),
         OutOfMemory | StorageFull | QuotaExceeded | FileTooLarge
     )
+}
+
+/// Returns false: every file has a name here.
+pub(crate) fn is_refusal_to_link(_error: &io::Error) -> bool {
+    false
+}
+
+pub(crate) fn is_refusal_to_set_permissions(_error: &io::Error) -> bool {
+    false
 }
 
 /// Shares all blocks of `source` with `staged` (`FSCTL_DUPLICATE_EXTENTS_TO_FILE`).
