@@ -1,5 +1,5 @@
 //! How many descriptors a copy needs: the source, the directory of the destination, that directory
-//! again to synchronise it, the staged file, and for a short time a duplicate of that. In all tests,
+//! again to synchronise it, the staged file, and a duplicate of that, to be closed at the end. In all tests,
 //! children also check that their copy has closed its descriptors, however it ended.
 
 use fast_copy_test_support::filesystems::FileSystem;

@@ -4,7 +4,7 @@ use fast_copy_test_support::files::{
     KIB, MIB, assert_allocated_at_most, assert_same, dense_file, four_extents, names, write_data,
 };
 use fast_copy_test_support::filesystems::{FileSystem, has_fiemap};
-use fast_copy_test_support::function::Function;
+use fast_copy_test_support::function::{ALL, Function};
 use fast_copy_test_support::outcome::Outcome;
 use fast_copy_test_support::traced::Copy;
 use wasmtime_fast_copy::CopyOptions;
@@ -13,17 +13,25 @@ fast_copy_test_support::tests![
     the_report_has_the_error_number_of_a_refused_clone,
     a_refused_clone_falls_back_to_copying,
     an_empty_staged_file_is_not_truncated_after_a_refused_clone,
-    a_clone_error_that_copying_would_repeat_ends_the_copy,
+    a_clone_error_that_concerns_the_data_ends_the_copy,
+    a_required_clone_that_lacks_room_fails_with_the_error_number,
     an_offload_refused_at_its_first_byte_falls_back_to_reading_and_writing,
     an_offload_refused_after_other_bytes_were_written_falls_back,
-    an_offload_that_lacks_space_or_memory_ends_the_copy where has_fiemap,
     an_offload_that_fails_midway_falls_back_at_the_next_byte,
-    an_offload_error_midway_that_copying_would_repeat_ends_the_copy where has_fiemap,
+    an_offload_error_midway_that_concerns_the_data_ends_the_copy where has_fiemap,
+    a_swap_file_is_not_copied,
     an_offload_that_returns_zero_is_not_the_end_of_the_file,
 ];
 
 /// Makes a clone fail on file systems that support it.
 const NO_CLONE: &str = "ioctl:error=EOPNOTSUPP:when=1";
+
+/// The number of the second `copy_file_range` that moves bytes. The first of all moves none: it finds out
+/// whether the source is a swap file.
+const SECOND: u32 = 3;
+
+/// A large staged file is extended by this much first, which tells whether its file system has holes.
+const FIRST_STEP: u64 = MIB;
 
 /// One thread offloads; two always read and write.
 const ONE_THREAD: &str = "workers=1";
@@ -61,9 +69,14 @@ fn a_refused_clone_falls_back_to_copying(fs: &FileSystem) {
         "ENOTTY",
         "ENOSYS",
         "EBADF",
-        "ETXTBSY",
         "ENOENT",
         "EAGAIN",
+        // A full allocation group of XFS is enough for ENOSPC, although a copy of the bytes has room.
+        "ENOSPC",
+        "EDQUOT",
+        "EFBIG",
+        "ENOMEM",
+        "EROFS",
     ] {
         let copy = Copy::new(Function::Fast, &src, &dst).options(&["replace"]);
         let outcome = copy.run_injected(&[&format!("ioctl:error={errno}:when=1")]);
@@ -88,27 +101,37 @@ fn an_empty_staged_file_is_not_truncated_after_a_refused_clone(fs: &FileSystem) 
         .iter()
         .filter(|call| call.contains("ftruncate("))
         .collect();
-    assert_eq!(truncations.len(), 1, "{truncations:#?}");
-    assert!(truncations[0].contains(", 16777216)"), "{truncations:#?}");
+    let sizes = [FIRST_STEP, 16 * MIB].map(|size| format!(", {size})"));
+    assert_eq!(truncations.len(), sizes.len(), "{truncations:#?}");
+    for (call, size) in truncations.iter().zip(sizes) {
+        assert!(call.contains(&size), "{truncations:#?}");
+    }
 }
 
-fn a_clone_error_that_copying_would_repeat_ends_the_copy(fs: &FileSystem) {
+fn a_clone_error_that_concerns_the_data_ends_the_copy(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     four_extents(&src);
-    for (errno, number) in [
-        ("EIO", libc::EIO),
-        ("ENOMEM", libc::ENOMEM),
-        ("ENOSPC", libc::ENOSPC),
-        ("EDQUOT", libc::EDQUOT),
-        ("EROFS", libc::EROFS),
-        ("EFBIG", libc::EFBIG),
-    ] {
+    for (errno, number) in [("EIO", libc::EIO), ("ETXTBSY", libc::ETXTBSY)] {
         let copy = Copy::new(Function::Fast, &src, &dst);
         let outcome = copy.run_injected(&[&format!("ioctl:error={errno}:when=1")]);
         outcome.assert_errno(number);
         assert_eq!(names(dir.path()), ["src"]);
     }
+}
+
+fn a_required_clone_that_lacks_room_fails_with_the_error_number(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    four_extents(&src);
+    let copy = Copy::new(Function::Fast, &src, &dst).options(&["require-reflink"]);
+    for (errno, number) in [("ENOSPC", libc::ENOSPC), ("EDQUOT", libc::EDQUOT)] {
+        let outcome = copy.run_injected(&[&format!("ioctl:error={errno}:when=1")]);
+        outcome.assert_errno(number);
+        assert_eq!(names(dir.path()), ["src"]);
+    }
+    let outcome = copy.run_injected(&["ioctl:error=EXDEV:when=1"]);
+    outcome.assert_error("Unsupported");
 }
 
 fn an_offload_refused_at_its_first_byte_falls_back_to_reading_and_writing(fs: &FileSystem) {
@@ -122,6 +145,11 @@ fn an_offload_refused_at_its_first_byte_falls_back_to_reading_and_writing(fs: &F
         "ENOSYS",
         "EBADF",
         "EROFS",
+        // Whether there is room is found out by writing.
+        "ENOSPC",
+        "EDQUOT",
+        "ENOMEM",
+        "EFBIG",
     ] {
         let copy = Copy::new(Function::Fast, &src, &dst).options(&["replace", ONE_THREAD]);
         let injection = format!("copy_file_range:error={errno}");
@@ -148,23 +176,6 @@ fn an_offload_refused_after_other_bytes_were_written_falls_back(fs: &FileSystem)
     assert_same(&src, &dst);
 }
 
-fn an_offload_that_lacks_space_or_memory_ends_the_copy(fs: &FileSystem) {
-    let dir = fs.dir();
-    let (src, dst) = (offloadable(dir.path()), dir.path().join("dst"));
-    for (errno, number) in [
-        ("ENOMEM", libc::ENOMEM),
-        ("ENOSPC", libc::ENOSPC),
-        ("EDQUOT", libc::EDQUOT),
-        ("EFBIG", libc::EFBIG),
-    ] {
-        let injection = format!("copy_file_range:error={errno}");
-        let copy = Copy::new(Function::Fast, &src, &dst).options(&[ONE_THREAD]);
-        let outcome = copy.run_injected(&[NO_CLONE, &injection]);
-        outcome.assert_errno(number);
-        assert_eq!(names(dir.path()), ["src"]);
-    }
-}
-
 /// Returns the method of a copy that began with an offload. Without FIEMAP none is tried.
 fn method(fs: &FileSystem) -> &'static str {
     if fs.has_fiemap() { "Offload" } else { "Copy" }
@@ -173,27 +184,37 @@ fn method(fs: &FileSystem) -> &'static str {
 fn an_offload_that_fails_midway_falls_back_at_the_next_byte(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (offloadable(dir.path()), dir.path().join("dst"));
-    for errno in ["EXDEV", "EINVAL", "EPERM", "EAGAIN"] {
+    for errno in ["EXDEV", "EINVAL", "EPERM", "EAGAIN", "ENOSPC", "EROFS"] {
         let copy = Copy::new(Function::Fast, &src, &dst).options(&["replace", ONE_THREAD]);
-        let injection = format!("copy_file_range:error={errno}:when=2");
+        let injection = format!("copy_file_range:error={errno}:when={SECOND}");
         let outcome = copy.run_injected(&[NO_CLONE, &injection]);
         assert_eq!(outcome, Outcome::Ok(method(fs).into(), 40 * MIB), "{errno}");
         assert_same(&src, &dst);
     }
 }
 
-fn an_offload_error_midway_that_copying_would_repeat_ends_the_copy(fs: &FileSystem) {
+fn an_offload_error_midway_that_concerns_the_data_ends_the_copy(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (offloadable(dir.path()), dir.path().join("dst"));
-    for (errno, number) in [
-        ("EIO", libc::EIO),
-        ("ENOSPC", libc::ENOSPC),
-        ("EROFS", libc::EROFS),
-    ] {
-        let injection = format!("copy_file_range:error={errno}:when=2");
-        let copy = Copy::new(Function::Fast, &src, &dst).options(&[ONE_THREAD]);
-        let outcome = copy.run_injected(&[NO_CLONE, &injection]);
-        outcome.assert_errno(number);
+    let copy = Copy::new(Function::Fast, &src, &dst).options(&[ONE_THREAD]);
+    let injection = format!("copy_file_range:error=EIO:when={SECOND}");
+    let outcome = copy.run_injected(&[NO_CLONE, &injection]);
+    outcome.assert_errno(libc::EIO);
+    assert_eq!(names(dir.path()), ["src"]);
+}
+
+/// The first `copy_file_range`, of no bytes, finds out whether the kernel swaps to the source.
+fn a_swap_file_is_not_copied(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (offloadable(dir.path()), dir.path().join("dst"));
+    for function in ALL {
+        let copy = Copy::new(function, &src, &dst);
+        let is_swap_file = "copy_file_range:error=ETXTBSY:when=1";
+        let outcome = match function {
+            Function::Fast => copy.run_injected(&[NO_CLONE, is_swap_file]),
+            _ => copy.run_injected(&[is_swap_file]),
+        };
+        outcome.assert_errno(libc::ETXTBSY);
         assert_eq!(names(dir.path()), ["src"]);
     }
 }
@@ -201,7 +222,7 @@ fn an_offload_error_midway_that_copying_would_repeat_ends_the_copy(fs: &FileSyst
 fn an_offload_that_returns_zero_is_not_the_end_of_the_file(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (offloadable(dir.path()), dir.path().join("dst"));
-    for (when, expected) in [("", "Copy"), (":when=2", method(fs))] {
+    for (when, expected) in [("", "Copy"), (":when=3", method(fs))] {
         let copy = Copy::new(Function::Fast, &src, &dst).options(&["replace", ONE_THREAD]);
         let injection = format!("copy_file_range:retval=0{when}");
         let outcome = copy.run_injected(&[NO_CLONE, &injection]);

@@ -21,12 +21,14 @@ mod guest;
 mod host_policy;
 mod hostile;
 mod limits;
+mod obstacles;
 mod opening;
 mod power_cut;
 mod preopens;
 mod publishing;
 mod quota;
 mod same_file;
+mod second_names;
 mod seek_answers;
 mod source_changes;
 mod staged_names;
@@ -44,6 +46,8 @@ const MODULES: &[(&str, &[Test])] = &[
     ("same_file", same_file::TESTS),
     ("publishing", publishing::TESTS),
     ("staged_names", staged_names::TESTS),
+    ("second_names", second_names::TESTS),
+    ("obstacles", obstacles::TESTS),
     ("power_cut", power_cut::TESTS),
     ("source_changes", source_changes::TESTS),
     ("allocation", allocation::TESTS),

@@ -1,7 +1,7 @@
 //! Contract line 7: the copy equals its source, or the call fails.
 
 use std::fs::{self, OpenOptions};
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use fast_copy_test_support::files::{
@@ -11,6 +11,7 @@ use fast_copy_test_support::filesystems::{FileSystem, reflinks};
 use fast_copy_test_support::function::{BOTH, Function};
 use fast_copy_test_support::outcome::Outcome;
 use fast_copy_test_support::traced::{Copy, Stopped};
+use wasmtime_fast_copy::{CopyErrorKind, CopyOptions, Destination, Sharing, Source};
 
 fast_copy_test_support::tests![
     a_source_overwritten_during_the_copy_is_source_changed,
@@ -21,6 +22,8 @@ fast_copy_test_support::tests![
     a_clone_gets_no_permission_that_its_source_has_lost where reflinks,
     a_clone_that_exceeds_max_size_is_not_published where reflinks,
     the_sources_times_are_read_with_at_statx_force_sync,
+    a_write_in_progress_is_in_the_copy_completely_or_not_at_all,
+    a_leased_source_is_open_for_writing_neither_before_nor_during_the_copy,
 ];
 
 /// Stops a copy of 8 MiB at one of its reads of 256 KiB, changes the source, and continues the copy.
@@ -161,4 +164,104 @@ fn the_sources_times_are_read_with_at_statx_force_sync(fs: &FileSystem) {
     let last = calls.iter().rposition(moves).unwrap();
     assert!(asks.iter().any(|&ask| ask < first), "{calls:#?}");
     assert!(asks.iter().any(|&ask| ask > last), "{calls:#?}");
+}
+
+/// A `write` into a hole that is in progress when the copy begins has changed the source's times already.
+/// On XFS, `SEEK_DATA` reports the part of the hole that it has filled so far.
+fn a_write_in_progress_is_in_the_copy_completely_or_not_at_all(fs: &FileSystem) {
+    const WRITE: usize = 8 << 20;
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    let ones = vec![1; WRITE];
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .read(true)
+        .write(true)
+        .open(&src)
+        .unwrap();
+    let options = CopyOptions::new().replace(true).no_sync(true);
+    let mut during = 0;
+    let mut rounds = 0..2000;
+    while during < 40 {
+        let round = rounds.next().expect("copies begin during writes");
+        file.set_len(0).unwrap();
+        file.set_len(WRITE as u64 + 4096).unwrap();
+        let (ended, result) = std::thread::scope(|scope| {
+            let writing = scope.spawn(|| file.write_all_at(&ones, 0).unwrap());
+            // Waits for a different share of the write in each round.
+            while fs::metadata(&src).unwrap().blocks() < round % 60 * 256 && !writing.is_finished()
+            {
+                std::hint::spin_loop();
+            }
+            let ended = writing.is_finished();
+            (ended, Function::Sparse.call(&options, &src, &dst))
+        });
+        during += usize::from(!ended);
+        match result {
+            Ok(_) => {
+                let copy = fs::read(&dst).unwrap();
+                let written = copy.iter().filter(|&&byte| byte == 1).count();
+                assert!(
+                    written == WRITE || written == 0,
+                    "round {round}: {written} bytes of the write are in the copy"
+                );
+            }
+            Err(error) => assert!(
+                matches!(error.kind(), CopyErrorKind::SourceChanged),
+                "{error}"
+            ),
+        }
+    }
+}
+
+fn a_leased_source_is_open_for_writing_neither_before_nor_during_the_copy(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    dense_file(&src, MIB);
+    let options = CopyOptions::new().replace(true).lease_source(true);
+    for function in BOTH {
+        let writer = OpenOptions::new().write(true).open(&src).unwrap();
+        let error = function.call(&options, &src, &dst).unwrap_err();
+        assert!(matches!(error.kind(), CopyErrorKind::Busy(_)), "{error}");
+        drop(writer);
+        assert!(!exists(&dst));
+        function.call(&options, &src, &dst).unwrap();
+        assert_same(&src, &dst);
+        fs::remove_file(&dst).unwrap();
+    }
+    // The lease is given up at the end of a copy, also of one that fails.
+    OpenOptions::new().write(true).open(&src).unwrap();
+
+    let source = Source::open(&src, true).unwrap();
+    let destination = Destination::open(&dst).unwrap();
+    std::thread::scope(|scope| {
+        let open_during = |_| {
+            let opening = scope.spawn(|| OpenOptions::new().write(true).open(&src).unwrap());
+            // It waits for the copy, so it must have begun to break the lease.
+            while !is_waiting(&src) && !opening.is_finished() {
+                std::thread::yield_now();
+            }
+            assert!(
+                !opening.is_finished(),
+                "the file was opened during the copy"
+            );
+        };
+        let error = options.copy(&source, &destination, Sharing::Forbidden, &open_during);
+        let error = error.unwrap_err();
+        assert!(
+            matches!(error.kind(), CopyErrorKind::SourceChanged),
+            "{error}"
+        );
+    });
+    assert!(!exists(&dst));
+}
+
+/// Returns whether a process waits to open a leased file, by /proc/locks: `BREAKING`.
+fn is_waiting(leased: &Path) -> bool {
+    let inode = format!(":{} ", fs::metadata(leased).unwrap().ino());
+    let locks = fs::read_to_string("/proc/locks").unwrap();
+    locks
+        .lines()
+        .any(|lock| lock.contains("BREAKING") && lock.contains(&inode))
 }

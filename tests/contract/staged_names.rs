@@ -26,7 +26,7 @@ fast_copy_test_support::tests![
 ];
 
 /// Returns the injection that makes `O_TMPFILE` fail.
-fn without_tmpfile(copy: &Copy<'_>) -> String {
+pub fn without_tmpfile(copy: &Copy<'_>) -> String {
     let number = copy.number_of("openat", "O_TMPFILE");
     format!("openat:error=EOPNOTSUPP:when={number}")
 }
@@ -198,7 +198,8 @@ fn the_file_of_another_process_is_not_removed_after_an_error(fs: &FileSystem) {
     assert_fails_after_interference(dir.path(), &copy, call, &[], Some("old"));
 }
 
-/// The call returns the error that ended the copy.
+/// The call returns the error that ended the copy. The file that is left of a copy that was not published is
+/// empty.
 fn only_a_staging_name_that_cannot_be_removed_is_left(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (text_file(dir.path(), "src", "new"), dir.path().join("dst"));
@@ -209,6 +210,7 @@ fn only_a_staging_name_that_cannot_be_removed_is_left(fs: &FileSystem) {
 
     let outcome = copy.run_injected(&[&unnamed, stuck, "fsync:error=EIO:when=1"]);
     outcome.assert_errno(libc::EIO);
+    assert_text(&staged_in(dir.path()), "");
     sweep();
     assert_eq!(names(dir.path()), ["src"]);
 
@@ -223,7 +225,7 @@ fn only_a_staging_name_that_cannot_be_removed_is_left(fs: &FileSystem) {
     let copy = copy.options(&["replace"]);
     let outcome = copy.run_injected(&[stuck, "renameat:error=EIO"]);
     outcome.assert_errno(libc::EIO);
-    assert_same(&src, &staged_in(dir.path()));
+    assert_text(&staged_in(dir.path()), "");
     sweep();
     assert_text(&dst, "old");
     assert_eq!(names(dir.path()), ["dst", "src"]);

@@ -229,11 +229,12 @@ fn a_kill_at_any_call_leaves_the_old_file_or_the_complete_copy(fs: &FileSystem) 
 fn a_cancel_at_any_call_before_publishing_leaves_no_file(fs: &FileSystem) {
     for prepared in prepared(fs) {
         let (_, calls) = prepared.calls();
-        // Before publishing, the copy closes a duplicate of its descriptor, then reads its status.
-        let duplicates = |call: &Call| call.line.contains("F_DUPFD");
-        let last_check = calls.iter().rposition(duplicates).unwrap() + 2;
-        let names = [-1, 0].map(|i| calls[last_check.strict_add_signed(i)].name.as_str());
-        assert_eq!(names, ["close", "fstat"]);
+        // Before publishing, the copy sets its permissions, is synchronised, closes a duplicate of its
+        // descriptor, then reads its status.
+        let position = |name| calls.iter().rposition(|call| call.name == name).unwrap();
+        let last_check = position("fchmod") + 3;
+        let names = [-2, -1, 0].map(|i| calls[last_check.strict_add_signed(i)].name.as_str());
+        assert_eq!(names, ["fsync", "close", "statx"]);
         for point in ends(&prepared, &calls) {
             let injection = point.inject("signal=SIGUSR1");
             let outcome = prepared.run(&["cancel-on-signal"], &[&injection]);

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use wasmtime_fast_copy::{CopyControl, CopyErrorKind, CopyOptions, CopyRate, Limits};
+use wasmtime_fast_copy::{CopyControl, CopyErrorKind, CopyNotes, CopyOptions, CopyRate, Limits};
 
 use crate::function::Function;
 
@@ -29,12 +29,18 @@ pub fn main(args: &[String]) -> ExitCode {
     let mut free_descriptors: Option<usize> = None;
     let mut free_memory: Option<u64> = None;
     let mut may_leak = false;
+    let mut print_notes = false;
     for option in options {
         copy = match option.as_str() {
             "replace" => copy.replace(true),
             "no-sync" => copy.no_sync(true),
             "dig-holes" => copy.dig_holes(true),
             "require-reflink" => copy.require_reflink(true),
+            "refuse-wider-permissions" => copy.refuse_wider_permissions(true),
+            "print-notes" => {
+                print_notes = true;
+                copy
+            }
             "cancel-on-signal" => {
                 cancel_on_signal(&control);
                 copy
@@ -108,7 +114,13 @@ pub fn main(args: &[String]) -> ExitCode {
         );
     }
     match result {
-        Ok(report) => println!("ok {:?} {}", report.method, report.copied),
+        Ok(report) => {
+            let notes = match print_notes {
+                true => notes(report.notes),
+                false => String::new(),
+            };
+            println!("ok {:?}{notes} {}", report.method, report.copied);
+        }
         Err(error) => {
             let kind = match error.kind() {
                 CopyErrorKind::Os(os) => format!("{:?}", os.kind()),
@@ -121,6 +133,17 @@ pub fn main(args: &[String]) -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Returns the names of the notes that apply, each after a plus sign.
+fn notes(notes: CopyNotes) -> String {
+    let all = [
+        (notes.permissions_wider, "+permissions_wider"),
+        (notes.permissions_narrower, "+permissions_narrower"),
+        (notes.holes_not_kept, "+holes_not_kept"),
+    ];
+    let applying = all.iter().filter(|(applies, _)| *applies);
+    applying.map(|(_, name)| *name).collect()
 }
 
 fn wait_for(copied: u64, control: &CopyControl) {

@@ -53,6 +53,14 @@ pub fn is_ext4(name: &str) -> bool {
     name == "ext4"
 }
 
+pub fn is_xfs(name: &str) -> bool {
+    name == "xfs"
+}
+
+pub fn is_btrfs(name: &str) -> bool {
+    name == "btrfs"
+}
+
 pub const NAMES: [&str; 4] = ["ext4", "xfs", "btrfs", "tmpfs"];
 
 /// A directory with the mount points of the file systems.
