@@ -128,10 +128,10 @@ pub use admission::{CopySlots, DEFAULT_SLOTS};
 pub use builder::FastCopyCtxBuilder;
 pub use ctx::{FastCopy, FastCopyCtx, FastCopyCtxView, FastCopyView};
 pub use fast_copy_engine::{
-    self, CopyControl, CopyError, CopyErrorKind, CopyMethod, CopyOptions, CopyQuota, CopyRate,
-    CopyReport, CopyStep, Destination, Directory, ExtentSummary, FileId, FileUsage, FreeSpaceFloor,
-    Limits, OnProgress, Operand, STAGING_PREFIX, Sharing, Source, SourceHandle, disk_usage,
-    fast_copy, file_id, sparse_copy, summarize_extents,
+    self, CopyControl, CopyError, CopyErrorKind, CopyMethod, CopyNotes, CopyOptions, CopyQuota,
+    CopyRate, CopyReport, CopyStep, Destination, Directory, ExtentSummary, FileId, FileUsage,
+    FreeSpaceFloor, Limits, OnProgress, Operand, STAGING_PREFIX, Sharing, Source, SourceHandle,
+    disk_usage, fast_copy, file_id, sparse_copy, summarize_extents,
 };
 pub use hooks::{CopyHooks, CopyRequest, CopyTimes, Decision};
 pub use settings::{

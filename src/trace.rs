@@ -31,7 +31,11 @@ pub(crate) fn copy(src: &str, dst: &str, sharing: Sharing, options: GuestOptions
         allocated = Empty,
         clone_error = Empty,
         offload_error = Empty,
+        permissions_wider = Empty,
+        permissions_narrower = Empty,
+        holes_not_kept = Empty,
         error = Empty,
+        leftover = Empty,
         waited = Empty,
         worked = Empty,
     )
@@ -72,6 +76,16 @@ pub(crate) fn report(span: &Span, report: &CopyReport) {
     span.record("method", debug(report.method));
     span.record("copied", report.copied);
     span.record("allocated", report.allocated);
+    let notes = report.notes;
+    for (applies, field) in [
+        (notes.permissions_wider, "permissions_wider"),
+        (notes.permissions_narrower, "permissions_narrower"),
+        (notes.holes_not_kept, "holes_not_kept"),
+    ] {
+        if applies {
+            span.record(field, true);
+        }
+    }
 }
 
 /// Records why a copy is neither a clone nor offloaded, whether or not it succeeded.
@@ -80,9 +94,21 @@ pub(crate) fn refusals(span: &Span, control: &CopyControl) {
     span.record("offload_error", control.offload_error());
 }
 
-/// Records the error of a call, and returns it.
+/// Records the error of a call, and returns it. A staged file that could not be removed is also an event of
+/// the level `WARN`.
 pub(crate) fn failed(span: &Span, error: CallError) -> CallError {
     span.record("error", display(&error));
+    if let CallError::Engine(copy) = &error
+        && let Some(bytes) = copy.leftover()
+    {
+        span.record("leftover", bytes);
+        tracing::warn!(
+            target: TARGET,
+            parent: span,
+            leftover = bytes,
+            "a staged file could not be removed"
+        );
+    }
     error
 }
 

@@ -136,6 +136,8 @@ fn of_engine(error: &CopyError) -> ErrorCode {
         CopyErrorKind::InsufficientSpace(_) => ErrorCode::InsufficientSpace,
         CopyErrorKind::InsufficientMemory => ErrorCode::InsufficientMemory,
         CopyErrorKind::Unsupported(_) => ErrorCode::Unsupported,
+        CopyErrorKind::NotPermitted(_) => ErrorCode::NotPermitted,
+        CopyErrorKind::Busy(_) => ErrorCode::Busy,
         CopyErrorKind::Cancelled => ErrorCode::Cancelled,
         CopyErrorKind::TimedOut => ErrorCode::Timeout,
         // The engine has no other kind; its enum is open for later ones.
