@@ -55,7 +55,7 @@ impl Destination {
     pub fn with_link_resolver(
         directory: Directory,
         name: impl AsRef<OsStr>,
-        link_target: impl FnOnce(&Directory, &OsStr) -> Option<FileId>,
+        link_target: impl FnOnce(&Directory, &OsStr) -> io::Result<Option<FileId>>,
     ) -> Result<Self, CopyError> {
         let name = name.as_ref();
         if split(Path::new(name)) != Some((Path::new("."), name)) {
@@ -63,9 +63,13 @@ impl Destination {
         }
         let found = platform::entry(&directory, name)
             .map_err(|error| CopyError::destination(CopyStep::Open, error))?;
-        let is_link = found.is_some_and(|entry| entry.kind == Kind::Symlink);
+        let link_target = match found {
+            Some(entry) if entry.kind == Kind::Symlink => link_target(&directory, name)
+                .map_err(|error| CopyError::destination(CopyStep::Open, error))?,
+            _ => None,
+        };
         Ok(Self {
-            link_target: is_link.then(|| link_target(&directory, name)).flatten(),
+            link_target,
             found,
             directory,
             name: name.to_owned(),

@@ -19,6 +19,6 @@ pub(super) fn source(dir: &Dir, path: &str, _symlink_follow: bool) -> io::Result
 
 /// Returns none: the link is replaced and never followed, so the source is safe even if the link leads
 /// there.
-pub(super) fn link_target(_dir: &Dir, _path: &str) -> Option<FileId> {
-    None
+pub(super) fn link_target(_dir: &Dir, _path: &str) -> io::Result<Option<FileId>> {
+    Ok(None)
 }

@@ -33,9 +33,24 @@ pub(super) fn directory(dir: &Dir, path: &Path) -> io::Result<Directory> {
 /// Returns the file that a destination which is a symbolic link leads to, if it lies beneath `dir`. None
 /// without `openat2`: the link is replaced and never followed, so the source is safe even if the link
 /// leads there.
-pub(super) fn link_target(dir: &Dir, path: &str) -> Option<FileId> {
-    let target = open_beneath(dir, Path::new(path), OFlags::PATH).ok()??;
-    file_id(&target).ok()
+///
+/// # Errors
+///
+/// The process has no free descriptor.
+pub(super) fn link_target(dir: &Dir, path: &str) -> io::Result<Option<FileId>> {
+    match open_beneath(dir, Path::new(path), OFlags::PATH) {
+        Ok(Some(target)) => file_id(&target).map(Some),
+        Err(error) if lacks_descriptors(&error) => Err(error),
+        // The link leads nowhere, or out of the directory.
+        Ok(None) | Err(_) => Ok(None),
+    }
+}
+
+fn lacks_descriptors(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::MFILE | Errno::NFILE)
+    )
 }
 
 /// How often `openat2` is called at most if it fails with EAGAIN: as often as in wasmtime.

@@ -17,6 +17,6 @@ pub(super) fn directory(_dir: &Dir, _path: &Path) -> io::Result<Directory> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-pub(super) fn link_target(_dir: &Dir, _path: &str) -> Option<FileId> {
-    None
+pub(super) fn link_target(_dir: &Dir, _path: &str) -> io::Result<Option<FileId>> {
+    Ok(None)
 }

@@ -84,10 +84,10 @@ pub(crate) fn entry(directory: &Directory, name: &OsStr) -> io::Result<Option<En
     }
 }
 
-/// Returns the identity of the file that a symbolic link in a directory leads to.
-pub(crate) fn link_target(directory: &Directory, name: &OsStr) -> Option<FileId> {
-    let stat = retry_on_intr(|| fs::statat(directory, name, AtFlags::empty())).ok()?;
-    Some(to_status(&stat).id)
+/// Returns the identity of the file that a symbolic link in a directory leads to. None if it leads nowhere.
+pub(crate) fn link_target(directory: &Directory, name: &OsStr) -> io::Result<Option<FileId>> {
+    let stat = retry_on_intr(|| fs::statat(directory, name, AtFlags::empty())).ok();
+    Ok(stat.map(|stat| to_status(&stat).id))
 }
 
 pub(crate) fn open(

@@ -68,8 +68,12 @@ pub(crate) fn entry(directory: &Directory, name: &OsStr) -> io::Result<Option<En
     }))
 }
 
-pub(crate) fn link_target(directory: &Directory, name: &OsStr) -> Option<FileId> {
-    Some(status(&File::open(directory.join(name)).ok()?).ok()?.id)
+pub(crate) fn link_target(directory: &Directory, name: &OsStr) -> io::Result<Option<FileId>> {
+    let target = File::open(directory.join(name));
+    Ok(target
+        .and_then(|file| status(&file))
+        .ok()
+        .map(|status| status.id))
 }
 
 pub(crate) fn create_unnamed(_directory: &Directory) -> io::Result<Option<File>> {
