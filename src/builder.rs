@@ -192,6 +192,22 @@ impl FastCopyCtxBuilder {
         self
     }
 
+    /// Sets whether a copy fails if its file system gives it permission bits that it must not have, for example
+    /// on FAT. Default: false; the copy is made. If true, the guest gets `not-permitted`. See
+    /// [`CopyOptions::refuse_wider_permissions`](crate::CopyOptions::refuse_wider_permissions).
+    pub fn refuse_wider_permissions(mut self, refuse: bool) -> Self {
+        self.settings.refuse_wider_permissions = refuse;
+        self
+    }
+
+    /// Sets whether a copy takes a read lease on its source. Default: false. If true, the guest gets `busy` for a
+    /// source that is open for writing, also by the guest itself, and `source-changed` if it is opened for
+    /// writing during the copy. See [`CopyOptions::lease_source`](crate::CopyOptions::lease_source).
+    pub fn lease_source(mut self, lease: bool) -> Self {
+        self.settings.lease_source = lease;
+        self
+    }
+
     /// Sets the hooks that are called for every copy of this guest. Default: none. `Arc<H>` implements
     /// [`CopyHooks`], so one value can serve many stores.
     pub fn hooks(mut self, hooks: impl CopyHooks + 'static) -> Self {

@@ -17,6 +17,7 @@ fast_copy_test_support::tests![
     a_host_that_forbids_sharing_gets_copies_without_shared_blocks where reflinks,
     workers_sets_the_number_of_threads_of_a_copy where is_ext4,
     extents_written_during_a_hook_count_for_the_clone_limit where reflinks,
+    a_leased_source_that_is_open_for_writing_is_busy,
 ];
 
 /// Has a guest copy `src` by `fast-copy`. Returns the method.
@@ -111,5 +112,23 @@ fn workers_sets_the_number_of_threads_of_a_copy(fs: &FileSystem) {
             assert_eq!(method(form, dir.path(), "dst", ctx), expected);
             assert_same(&src, &dir.path().join("dst"));
         }
+    }
+}
+
+fn a_leased_source_that_is_open_for_writing_is_busy(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = text_file(dir.path(), "src", "text");
+    let leasing = FastCopyCtx::builder().lease_source(true);
+    for form in FORMS {
+        let writer = File::options().write(true).open(&src).unwrap();
+        let dirs = [Preopen::writable(dir.path(), ".")];
+        let args = ["fast-copy", ".", "src", ".", "dst", "replace"];
+        let output = run_with(Guest::Probe, form, &dirs, &args, leasing.clone().build());
+        assert_eq!(output.stdout, "err ErrorCode::Busy Some(Operand::Source)\n");
+        assert_eq!(names(dir.path()), ["src"]);
+        drop(writer);
+        method(form, dir.path(), "dst", leasing.clone());
+        assert_same(&src, &dir.path().join("dst"));
+        std::fs::remove_file(dir.path().join("dst")).unwrap();
     }
 }
