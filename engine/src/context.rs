@@ -119,26 +119,24 @@ impl<'a> Context<'a> {
         self.control.retract_publishing();
     }
 
-    /// Reserves what a copy of the bytes is expected to take. Fails if the bytes that are known to be written
+    /// Reserves what a copy of the bytes is expected to take, and returns it. Fails if the bytes that are known to be written
     /// don't fit, because the copy would fail later. They are counted only if what is allocated for the
     /// source does not fit: a preallocated file has less data.
-    pub(crate) fn refuse_hopeless(
-        &self,
-        source: &Source,
-        staged: &Staged<'_>,
-    ) -> Result<(), CopyError> {
+    pub(crate) fn plan_for(&self, source: &Source, staged: &Staged<'_>) -> Result<u64, CopyError> {
         let step = CopyStep::Transfer;
         let fits = |bytes| {
             self.budget.reserve(bytes, step)?;
-            self.leave_room(bytes, staged, step)
+            self.leave_room(bytes, staged, step)?;
+            Ok(bytes)
         };
-        if fits(source.data_at_most()).is_ok() {
-            return Ok(());
+        let allocated = source.data_at_most();
+        if fits(allocated).is_ok() {
+            return Ok(allocated);
         }
         self.budget.begin_again();
         // Blocks of zeros are left out then, whether they were written or not.
         if self.options.dig_holes {
-            return Ok(());
+            return Ok(0);
         }
         let written = platform::known_written(&source.file, || self.check(step))?;
         fits(written.min(source.size()))

@@ -17,7 +17,7 @@ use crate::platform::status::Status;
 use crate::platform::{self, Lease};
 use crate::report::{CopyMethod, CopyNotes, CopyReport};
 use crate::source::{Permissions, Source};
-use crate::staging::{Naming, Staged, Unpublished};
+use crate::staging::{self, Naming, Staged, Unpublished};
 use crate::transfer::{self, Transferred};
 
 /// Copies `src` to `dst` as fast as the file system allows, and returns the apparent size in bytes.
@@ -218,7 +218,12 @@ fn attempt<'d>(
     loop {
         let published = stage_and_publish(source, destination, context, staged, naming, &lease);
         match published {
-            Ok(in_place) => return Ok(in_place),
+            Ok(in_place) => {
+                if naming == Naming::Required {
+                    staging::remember_to_name(destination);
+                }
+                return Ok(in_place);
+            }
             Err(Failure::Copy(error)) => return Err(error),
             Err(Failure::NeedsName) => {
                 // It has no name, so nothing is left of it.
@@ -242,8 +247,11 @@ fn stage_and_publish<'d>(
     let options = context.options;
     let created = Staged::create(destination, !options.no_sync, naming)?;
     let staged = slot.insert(created);
-    context.leave_room(0, staged, CopyStep::Stage)?;
-    let Filled { method, copied } = fill(source, staged, context)?;
+    let Filled {
+        method,
+        copied,
+        planned,
+    } = fill(source, staged, context)?;
     if lease.as_ref().is_some_and(Lease::is_broken) {
         let changed = CopyErrorKind::SourceChanged;
         return Err(Failure::Copy(CopyError::source(
@@ -275,7 +283,9 @@ fn stage_and_publish<'d>(
     // A file system that allocates late reports less than the copy will take.
     let takes = status.allocated.max(copied);
     context.reserve(takes, CopyStep::Finish)?;
-    context.leave_room(0, staged, CopyStep::Finish)?;
+    if takes > planned {
+        context.leave_room(0, staged, CopyStep::Finish)?;
+    }
 
     context.check(CopyStep::Publish)?;
     if !context.begin_publishing() {
@@ -318,6 +328,8 @@ fn compare_permissions(wanted: &Permissions, copy: &Status) -> CopyNotes {
 struct Filled {
     method: CopyMethod,
     copied: u64,
+    /// The bytes for which there was room at the beginning. A clone takes none.
+    planned: u64,
 }
 
 /// Fills the staged file: by a clone if possible, else by a transfer.
@@ -327,11 +339,13 @@ fn fill(
     context: &Context<'_>,
 ) -> Result<Filled, CopyError> {
     if context.sharing == Sharing::Allowed {
+        context.leave_room(0, staged, CopyStep::Clone)?;
         match clone::clone(source, staged, context)? {
             CloneOutcome::Done => {
                 return Ok(Filled {
                     method: CopyMethod::Reflink,
                     copied: 0,
+                    planned: u64::MAX,
                 });
             }
             CloneOutcome::Refused(error) if context.options.require_reflink => return Err(error),
@@ -339,12 +353,20 @@ fn fill(
         }
         context.check(CopyStep::Clone)?;
     }
-    let Transferred { copied, offloaded } = transfer::transfer(source, staged, context)?;
+    let Transferred {
+        copied,
+        planned,
+        offloaded,
+    } = transfer::transfer(source, staged, context)?;
     let method = match offloaded {
         true => CopyMethod::Offload,
         false => CopyMethod::Copy,
     };
-    Ok(Filled { method, copied })
+    Ok(Filled {
+        method,
+        copied,
+        planned,
+    })
 }
 
 /// Checks the size before the staged file is extended: beyond the process's limit, extending a file

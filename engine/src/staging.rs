@@ -91,7 +91,7 @@ impl<'a> Staged<'a> {
                 (platform::create_named(directory, &name)?, Some(name))
             }
         };
-        let duplicate = file.try_clone();
+        let duplicate = duplicate_of(&file);
         let mut staged = Self {
             file,
             destination,
@@ -177,7 +177,7 @@ impl<'a> Staged<'a> {
         loop {
             let descriptor = match duplicate.take() {
                 Some(descriptor) => descriptor,
-                None => self.file.try_clone()?,
+                None => duplicate_of(&self.file)?,
             };
             match platform::close(descriptor) {
                 // Interrupted or not, the descriptor is closed (close(2)).
@@ -199,10 +199,7 @@ impl<'a> Staged<'a> {
         };
         match published {
             Ok(()) => {}
-            Err(NotNamed::NeedsName) => {
-                remember_to_name(&destination.directory);
-                return Err(Unpublished::NeedsName);
-            }
+            Err(NotNamed::NeedsName) => return Err(Unpublished::NeedsName),
             Err(NotNamed::Refused(kind)) => {
                 let kind = match kind {
                     CopyErrorKind::Os(error)
@@ -373,6 +370,15 @@ impl<E: Into<CopyErrorKind>> From<E> for NotNamed {
     }
 }
 
+fn duplicate_of(file: &File) -> io::Result<File> {
+    loop {
+        match file.try_clone() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
 /// Removes a name if it refers to the staged file. Returns false if it still does.
 fn remove(directory: &Directory, name: &OsStr, staged: FileId) -> bool {
     match platform::entry(directory, name) {
@@ -388,9 +394,11 @@ static NEED_NAMES: Mutex<Vec<FileId>> = Mutex::new(Vec::new());
 /// The largest number of file systems that are remembered. On another one, each copy is made twice.
 const MAX_REMEMBERED: usize = 64;
 
-fn remember_to_name(directory: &Directory) {
+/// Records that on the destination's file system a copy was published under a name, after a file without one
+/// could not be linked.
+pub(crate) fn remember_to_name(destination: &Destination) {
     let mut known = lock(&NEED_NAMES);
-    if let Ok(status) = platform::status(directory)
+    if let Ok(status) = platform::status(&destination.directory)
         && known.len() < MAX_REMEMBERED
         && !known.iter().any(|id| id.device() == status.id.device())
     {
@@ -443,5 +451,20 @@ mod tests {
             .collect();
         assert_eq!(names, ["second"]);
         assert_eq!(std::fs::read(dir.path().join("second")).unwrap(), b"");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_system_that_needs_names_is_remembered() {
+        // Another file system than that of the other tests.
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let destination = Destination::open(dir.path().join("dst")).unwrap();
+        for needs_name in [false, true] {
+            let staged = Staged::create(&destination, false, Naming::Optional).unwrap();
+            assert_eq!(staged.name.is_some(), needs_name);
+            assert_eq!(staged.discard(), None);
+            remember_to_name(&destination);
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }

@@ -38,7 +38,7 @@ impl<'a> Budget<'a> {
             reservation: limits.quota.as_ref().map(|quota| quota.open()),
             admitted: AtomicU64::new(0),
             writes: AtomicU64::new(0),
-            next_look: AtomicU64::new(0),
+            next_look: AtomicU64::new(1),
         }
     }
 
@@ -49,7 +49,7 @@ impl<'a> Budget<'a> {
         }
         self.admitted.store(0, Ordering::Relaxed);
         self.writes.store(0, Ordering::Relaxed);
-        self.next_look.store(0, Ordering::Relaxed);
+        self.next_look.store(1, Ordering::Relaxed);
     }
 
     pub(crate) fn has_quota(&self) -> bool {
@@ -101,9 +101,8 @@ impl<'a> Budget<'a> {
     /// writes and so on, and after each write where that happens.
     fn look(&self, writes: u64, written: u64, staged: &Staged<'_>) -> Result<(), CopyError> {
         let step = CopyStep::Transfer;
-        let allocated = platform::status_now(&staged.file)
-            .map_err(|error| CopyError::destination(step, error))?
-            .allocated;
+        let allocated = platform::allocated_now(&staged.file)
+            .map_err(|error| CopyError::destination(step, error))?;
         self.reserve(allocated, step)?;
         self.leave_room(0, staged, step)?;
         let pause = match allocated > written.saturating_mul(2).saturating_add(SLACK) {

@@ -26,6 +26,10 @@ pub(crate) fn status_now(file: impl AsFd) -> io::Result<Status> {
     status(file)
 }
 
+pub(crate) fn allocated_now(file: &File) -> io::Result<u64> {
+    Ok(status(file)?.allocated)
+}
+
 /// Returns another handle on a file, which does not keep it open for writing.
 pub(crate) fn handle_of(file: &File) -> io::Result<SourceHandle> {
     Ok(file.try_clone()?.into())

@@ -42,6 +42,8 @@ const STEP: u64 = 8 << 20;
 /// What was moved.
 pub(crate) struct Transferred {
     pub(crate) copied: u64,
+    /// The bytes for which there was room at the beginning.
+    pub(crate) planned: u64,
     pub(crate) offloaded: bool,
 }
 
@@ -58,7 +60,7 @@ pub(crate) fn transfer(
         platform::refuse_swap_file(&source.file, &staged.file)
             .map_err(|error| CopyError::source(CopyStep::Transfer, error))?;
     }
-    context.refuse_hopeless(source, staged)?;
+    let planned = context.plan_for(source, staged)?;
     source.wait_for_writers();
     let copied_before = context.copied();
     platform::prepare_sparse(&staged.file).map_err(at_destination)?;
@@ -89,6 +91,7 @@ pub(crate) fn transfer(
     }
     Ok(Transferred {
         copied: context.copied() - copied_before,
+        planned,
         offloaded: task.was_offloaded(),
     })
 }
@@ -107,9 +110,9 @@ fn extend(staged: &Staged<'_>, size: u64, context: &Context<'_>) -> Result<(), C
         return set_len(size);
     }
     set_len(FIRST_STEP)?;
-    let status = platform::status_now(&staged.file)
+    let allocated = platform::allocated_now(&staged.file)
         .map_err(|error| CopyError::destination(CopyStep::Transfer, error))?;
-    if status.allocated < FIRST_STEP {
+    if allocated < FIRST_STEP {
         return set_len(size);
     }
     context.reserve(size, CopyStep::Transfer)?;

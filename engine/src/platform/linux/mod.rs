@@ -73,6 +73,18 @@ pub(crate) fn status_now(file: impl AsFd) -> io::Result<Status> {
     }
 }
 
+/// Returns the bytes that are allocated for a file now. Nothing else is asked for, because NFS writes all dirty
+/// pages before it tells the times (`nfs_getattr`).
+pub(crate) fn allocated_now(file: &File) -> io::Result<u64> {
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC;
+    match retry_on_intr(|| fs::statx(file, "", flags, StatxFlags::BLOCKS)) {
+        Ok(statx) => Ok(statx.stx_blocks.saturating_mul(512)),
+        // Before Linux 4.11, or denied by a seccomp filter.
+        Err(Errno::NOSYS | Errno::PERM) => Ok(status(file)?.allocated),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
 fn from_statx(statx: &fs::Statx) -> Status {
     Status {
         id: FileId {
