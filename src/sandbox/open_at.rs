@@ -86,12 +86,16 @@ async fn open_at_in_own_table(
 /// also for a lack of descriptors. Such a lack is temporary, so it is looked for here.
 fn io_error(components: usize) -> io::Error {
     // `open-at` keeps each directory on its way open. A symbolic link usually leads through one more.
-    let as_many = (0..components + MAX_SYMLINKS).map(|_| File::open("/"));
+    let as_many = (components + MAX_SYMLINKS).min(MOST_PROBED);
+    let as_many = (0..as_many).map(|_| File::open("/"));
     match as_many.collect::<io::Result<Vec<_>>>() {
         Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => error,
         _ => io::Error::from_raw_os_error(libc::EIO),
     }
 }
+
+/// The most descriptors that are opened to find out. A longer path must not take all that the process has.
+const MOST_PROBED: usize = 64;
 
 /// The number of symbolic links that `open-at` follows in one path.
 const MAX_SYMLINKS: usize = 40;
