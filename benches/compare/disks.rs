@@ -61,7 +61,7 @@ impl Disks {
             use_direct_io(&root)?;
         }
         Ok(Disk {
-            fs: FileSystem { name, root },
+            fs: FileSystem::new(name, root),
         })
     }
 

@@ -12,7 +12,7 @@ use fast_copy_test_support::files::{
     KIB, MIB, allocated, assert_same, assert_text, dense_file, exists, names, sparse_file,
     text_file, write_data,
 };
-use fast_copy_test_support::filesystems::{FileSystem, Small, is_ext4, is_xfs, reflinks, smallest};
+use fast_copy_test_support::filesystems::{FileSystem, Small, smallest};
 use fast_copy_test_support::function::{ALL, Function};
 use fast_copy_test_support::program::run;
 use wasmtime_fast_copy::{
@@ -21,21 +21,21 @@ use wasmtime_fast_copy::{
 };
 
 fast_copy_test_support::tests![
-    a_quota_is_charged_what_each_complete_copy_allocates,
-    a_source_with_more_data_than_the_quota_fails_before_it_is_copied,
-    a_preallocated_source_needs_quota_and_room_for_its_data_only,
-    what_is_allocated_beyond_the_data_counts where is_xfs,
-    blocks_that_only_the_copy_needs_are_charged where is_ext4,
+    a_quota_is_charged_what_each_complete_copy_allocates where Allocation,
+    a_source_with_more_data_than_the_quota_fails_before_it_is_copied where Allocation,
+    a_preallocated_source_needs_quota_and_room_for_its_data_only where Small and Preallocation,
+    what_is_allocated_beyond_the_data_counts where ExtentSizeHints,
+    blocks_that_only_the_copy_needs_are_charged where ExtentTree,
     a_failed_copy_is_not_charged,
-    concurrent_copies_never_exceed_the_quota,
-    a_copy_that_would_go_below_the_free_space_floor_fails,
-    the_free_space_floor_is_checked_while_bytes_move,
+    concurrent_copies_never_exceed_the_quota where Allocation,
+    a_copy_that_would_go_below_the_free_space_floor_fails where Small,
+    the_free_space_floor_is_checked_while_bytes_move where Small,
     a_copy_past_its_deadline_is_not_published,
     a_rate_limits_the_sum_of_its_copies,
     at_a_low_rate_only_one_block_is_copied_at_once,
-    a_source_with_too_many_extents_is_not_cloned where reflinks,
-    extents_of_dirty_pages_count_for_the_clone_limit where reflinks,
-    the_permissions_mask_removes_permission_bits,
+    a_source_with_too_many_extents_is_not_cloned where Reflinks and BlockMap,
+    extents_of_dirty_pages_count_for_the_clone_limit where Reflinks and BlockMap,
+    the_permissions_mask_removes_permission_bits where Permissions,
 ];
 
 /// Makes a source with data and a hole, of which each file system allocates at least what is written.
@@ -244,7 +244,8 @@ fn concurrent_copies_never_exceed_the_quota(fs: &FileSystem) {
     assert!(quota.used() <= quota.limit());
     assert!(results.iter().any(|result| result.is_ok()));
     for error in results.iter().filter_map(|result| result.as_ref().err()) {
-        assert!(matches!(error.kind(), CopyErrorKind::InsufficientSpace(_)));
+        let is_refused = matches!(error.kind(), CopyErrorKind::InsufficientSpace(_));
+        assert!(is_refused, "{error}");
     }
 }
 
@@ -300,7 +301,7 @@ fn a_copy_that_would_go_below_the_free_space_floor_fails(fs: &FileSystem) {
         bytes,
     };
     for function in ALL {
-        let clones = function == Function::Fast && fs.reflinks();
+        let clones = fs.clones(function);
         // Half of the bytes fit above the floor; a clone needs none.
         let options = CopyOptions::new()
             .limits(Limits::new().free_space_floor(floor(free - 24 * MIB)))
@@ -343,7 +344,7 @@ fn a_copy_past_its_deadline_is_not_published(fs: &FileSystem) {
     // 64 s at this rate, and the deadline comes after 200 ms.
     let rate = CopyRate::new(NonZero::new(MIB).unwrap());
     for function in ALL {
-        if function == Function::Fast && fs.reflinks() {
+        if fs.clones(function) {
             continue;
         }
         let options = CopyOptions::new()

@@ -15,14 +15,10 @@ use wasmtime_fast_copy::{CopyRate, FastCopyCtx};
 fast_copy_test_support::tests![
     clone_prints_the_method_and_verify_compares_the_bytes,
     clone_independent_copies_without_sharing,
-    usage_prints_allocated_and_shared_bytes,
-    errors_name_the_operand_and_the_cause,
-    progress_is_a_bar_on_a_terminal_and_lines_elsewhere where is_tmpfs,
+    usage_prints_allocated_and_shared_bytes where Holes,
+    errors_name_the_operand_and_the_cause where SymbolicLinks,
+    progress_is_a_bar_on_a_terminal_and_lines_elsewhere where Memory,
 ];
-
-fn is_tmpfs(name: &str) -> bool {
-    name == "tmpfs"
-}
 
 fn clone_prints_the_method_and_verify_compares_the_bytes(fs: &FileSystem) {
     let dir = fs.dir();

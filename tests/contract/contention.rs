@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use fast_copy_test_support::files::{
     GIB, MIB, assert_allocated_at_most, assert_same, dense_file, exists, names, sparse_file,
 };
-use fast_copy_test_support::filesystems::{FileSystem, is_ext4};
+use fast_copy_test_support::filesystems::FileSystem;
 use fast_copy_test_support::function::Function;
 use fast_copy_test_support::outcome::Outcome;
 use fast_copy_test_support::traced::Copy;
@@ -18,13 +18,13 @@ use tempfile::TempDir;
 
 fast_copy_test_support::tests![
     the_second_thread_stops_when_other_copies_start,
-    the_remaining_thread_offloads_the_rest where is_ext4,
-    a_failing_call_never_makes_a_wrong_copy where is_ext4,
-    an_error_in_the_remaining_thread_ends_the_copy where is_ext4,
-    a_cancel_ends_the_remaining_thread where is_ext4,
-    the_remaining_thread_detects_a_changed_source where is_ext4,
-    a_copy_killed_in_the_remaining_thread_leaves_no_file where is_ext4,
-    holes_are_kept_by_both_threads where is_ext4,
+    the_remaining_thread_offloads_the_rest where Offload,
+    a_failing_call_never_makes_a_wrong_copy where Offload,
+    an_error_in_the_remaining_thread_ends_the_copy where Offload,
+    a_cancel_ends_the_remaining_thread where Offload,
+    the_remaining_thread_detects_a_changed_source where Offload,
+    a_copy_killed_in_the_remaining_thread_leaves_no_file where Offload and UnnamedFiles,
+    holes_are_kept_by_both_threads where Offload,
 ];
 
 const SIZE: u64 = 48 * MIB;

@@ -6,7 +6,9 @@ use fast_copy_test_support::filesystems::FileSystem;
 use fast_copy_test_support::outcome::Outcome;
 use fast_copy_test_support::prepared::prepared;
 
-fast_copy_test_support::tests![a_copy_needs_five_free_descriptors_and_fails_cleanly_with_fewer];
+fast_copy_test_support::tests![
+    a_copy_needs_five_free_descriptors_and_fails_cleanly_with_fewer where Holes and Preallocation and Permissions,
+];
 
 const ENOUGH: u64 = 5;
 

@@ -3,7 +3,7 @@
 use fast_copy_test_support::files::{
     KIB, MIB, assert_allocated_at_most, assert_same, dense_file, four_extents, names, write_data,
 };
-use fast_copy_test_support::filesystems::{FileSystem, has_fiemap};
+use fast_copy_test_support::filesystems::FileSystem;
 use fast_copy_test_support::function::{ALL, Function};
 use fast_copy_test_support::outcome::Outcome;
 use fast_copy_test_support::traced::Copy;
@@ -11,14 +11,14 @@ use wasmtime_fast_copy::CopyOptions;
 
 fast_copy_test_support::tests![
     the_report_has_the_error_number_of_a_refused_clone,
-    a_refused_clone_falls_back_to_copying,
-    an_empty_staged_file_is_not_truncated_after_a_refused_clone,
+    a_refused_clone_falls_back_to_copying where Holes,
+    an_empty_staged_file_is_not_truncated_after_a_refused_clone where Holes,
     a_clone_error_that_concerns_the_data_ends_the_copy,
     a_required_clone_that_lacks_room_fails_with_the_error_number,
     an_offload_refused_at_its_first_byte_falls_back_to_reading_and_writing,
     an_offload_refused_after_other_bytes_were_written_falls_back,
     an_offload_that_fails_midway_falls_back_at_the_next_byte,
-    an_offload_error_midway_that_concerns_the_data_ends_the_copy where has_fiemap,
+    an_offload_error_midway_that_concerns_the_data_ends_the_copy where BlockMap,
     a_swap_file_is_not_copied,
     an_offload_that_returns_zero_is_not_the_end_of_the_file,
 ];

@@ -7,17 +7,17 @@ use fast_copy_test_support::command::Form;
 use fast_copy_test_support::files::{
     KIB, MIB, assert_same, dense_file, names, text_file, write_data,
 };
-use fast_copy_test_support::filesystems::{FileSystem, is_ext4, reflinks};
+use fast_copy_test_support::filesystems::FileSystem;
 use fast_copy_test_support::guest_host::{FORMS, Guest, Preopen, run, run_with};
 use wasmtime_fast_copy::{
     CopyControl, CopyHooks, CopyRequest, Decision, FastCopyCtx, FastCopyCtxBuilder,
 };
 
 fast_copy_test_support::tests![
-    a_host_that_forbids_sharing_gets_copies_without_shared_blocks where reflinks,
-    workers_sets_the_number_of_threads_of_a_copy where is_ext4,
-    extents_written_during_a_hook_count_for_the_clone_limit where reflinks,
-    a_leased_source_that_is_open_for_writing_is_busy,
+    a_host_that_forbids_sharing_gets_copies_without_shared_blocks where Reflinks and BlockMap,
+    workers_sets_the_number_of_threads_of_a_copy where Offload,
+    extents_written_during_a_hook_count_for_the_clone_limit where Reflinks and BlockMap,
+    a_leased_source_that_is_open_for_writing_is_busy where Leases,
 ];
 
 /// Has a guest copy `src` by `fast-copy`. Returns the method.

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fast_copy_test_support::command::Form;
+use fast_copy_test_support::features::Feature;
 use fast_copy_test_support::files::{MIB, assert_same, dense_file, exists, names, text_file};
 use fast_copy_test_support::filesystems::{FileSystem, Small, smallest};
 use fast_copy_test_support::guest_host::{FORMS, Guest, Preopen, run_with, try_run};
@@ -19,9 +20,9 @@ fast_copy_test_support::tests![
     unfinished_jobs_are_limited_and_end_with_the_guest,
     one_of_many_copies_to_one_name_succeeds,
     concurrent_replacements_of_one_name_leave_a_complete_file,
-    a_source_of_the_largest_possible_size_is_file_too_large,
+    a_source_of_the_largest_possible_size_is_file_too_large where Holes,
     random_jobs_leave_only_complete_files,
-    a_full_disk_and_a_full_quota_leave_no_file_and_no_reservation,
+    a_full_disk_and_a_full_quota_leave_no_file_and_no_reservation where Small,
 ];
 
 /// Runs an attack with slots of its own. Returns how often each answer came.
@@ -140,7 +141,7 @@ fn a_source_of_the_largest_possible_size_is_file_too_large(fs: &FileSystem) {
         size -= size / 1024;
     }
     let too_large = size > wasmtime_fast_copy::DEFAULT_MAX_SIZE;
-    assert_eq!(too_large, fs.name != "ext4", "{size}");
+    assert_eq!(too_large, !fs.has(Feature::SizeLimit), "{size}");
     for form in FORMS {
         let ctx = FastCopyCtx::builder();
         let answers = attack(form, dir.path(), ctx, &["spam", "3", "src"]);

@@ -5,29 +5,30 @@ use std::ops::Range;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 
 use fast_copy_test_support::files::{
-    GIB, KIB, MIB, assert_same, dense_file, exists, names, sparse_file, text_file,
+    GIB, KIB, MIB, access_control_list, assert_same, dense_file, exists, names, sparse_file,
+    text_file,
 };
-use fast_copy_test_support::filesystems::{FileSystem, is_ext4};
+use fast_copy_test_support::filesystems::FileSystem;
 use fast_copy_test_support::function::{ALL, Function};
 use fast_copy_test_support::outcome::Outcome;
 use fast_copy_test_support::traced::Copy;
 use wasmtime_fast_copy::{CopyErrorKind, CopyOptions, Limits};
 
 fast_copy_test_support::tests![
-    permission_bits_are_copied_without_setuid_setgid_and_sticky,
-    the_umask_is_not_applied,
-    the_mask_of_an_access_control_list_does_not_widen_the_groups_permissions,
-    a_refused_fchmod_is_ignored_unless_the_mode_is_wider_than_the_sources,
-    owner_and_times_are_not_copied,
-    extended_attributes_are_not_copied,
-    the_staged_file_has_mode_0600,
+    permission_bits_are_copied_without_setuid_setgid_and_sticky where Permissions,
+    the_umask_is_not_applied where Permissions,
+    the_mask_of_an_access_control_list_does_not_widen_the_groups_permissions where AccessControlLists,
+    a_refused_fchmod_is_ignored_unless_the_mode_is_wider_than_the_sources where Permissions,
+    owner_and_times_are_not_copied where Owners,
+    extended_attributes_are_not_copied where Attributes,
+    the_staged_file_has_mode_0600 where Permissions and UnnamedFiles,
     a_copy_beyond_rlimit_fsize_fails_without_sigxfsz,
     a_refused_query_does_not_fail_a_copy,
     a_source_above_max_size_is_file_too_large,
-    a_copy_too_large_for_the_file_system_fails_with_efbig where is_ext4,
+    a_copy_too_large_for_the_file_system_fails_with_efbig where SizeLimit,
     a_copy_without_memory_for_its_buffer_is_an_error,
-    memory_does_not_grow_with_the_number_of_extents,
-    memory_does_not_grow_with_the_size,
+    memory_does_not_grow_with_the_number_of_extents where Holes,
+    memory_does_not_grow_with_the_size where Holes,
 ];
 
 fn permission_bits_are_copied_without_setuid_setgid_and_sticky(fs: &FileSystem) {
@@ -65,20 +66,7 @@ fn the_umask_is_not_applied(fs: &FileSystem) {
 fn the_mask_of_an_access_control_list_does_not_widen_the_groups_permissions(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "text");
-    // user::rw-, user:2000:rw-, group::---, mask::rw-, other::---
-    let entries = [
-        (1, 6, !0),
-        (2, 6, 2000),
-        (4, 0, !0),
-        (0x10, 6, !0),
-        (0x20, 0, !0_u32),
-    ];
-    let mut list = 2_u32.to_le_bytes().to_vec();
-    for (tag, permissions, id) in entries {
-        list.extend(u16::to_le_bytes(tag));
-        list.extend(u16::to_le_bytes(permissions));
-        list.extend(id.to_le_bytes());
-    }
+    let list = access_control_list();
     let flags = rustix::fs::XattrFlags::empty();
     rustix::fs::setxattr(&src, "system.posix_acl_access", &list, flags).unwrap();
     assert_eq!(fs::metadata(&src).unwrap().mode() & 0o777, 0o660);

@@ -8,7 +8,7 @@ use std::path::Path;
 use fast_copy_test_support::files::{
     MIB, assert_same, assert_text, dense_file, exists, names, text_file,
 };
-use fast_copy_test_support::filesystems::{FileSystem, Mounted, is_btrfs};
+use fast_copy_test_support::filesystems::{FileSystem, Mounted};
 use fast_copy_test_support::function::{ALL, BOTH, Function};
 use fast_copy_test_support::outcome::Outcome;
 use fast_copy_test_support::traced::Copy;
@@ -18,15 +18,15 @@ use wasmtime_fast_copy::{CopyErrorKind, CopyMethod, CopyOptions, CopyStep};
 use crate::staged_names::without_tmpfile;
 
 fast_copy_test_support::tests![
-    a_copy_whose_unnamed_file_cannot_be_linked_is_made_under_a_name,
+    a_copy_whose_unnamed_file_cannot_be_linked_is_made_under_a_name where UnnamedFiles,
     a_copy_is_published_without_links_and_without_rename_noreplace,
-    replacing_fails_before_copying_in_an_append_only_directory,
-    replacing_an_append_only_or_immutable_file_fails_before_copying,
+    replacing_fails_before_copying_in_an_append_only_directory where UnnamedFiles and InodeFlags,
+    replacing_an_append_only_or_immutable_file_fails_before_copying where InodeFlags,
     replacing_a_mount_point_fails_before_copying,
-    a_durable_copy_needs_no_permission_to_read_its_directory,
-    wider_permissions_of_the_file_system_are_reported_or_refused,
-    a_file_without_copy_on_write_is_cloned where is_btrfs,
-    zeros_in_compressed_extents_become_holes where is_btrfs,
+    a_durable_copy_needs_no_permission_to_read_its_directory where Permissions and Owners,
+    wider_permissions_of_the_file_system_are_reported_or_refused where Permissions,
+    a_file_without_copy_on_write_is_cloned where BtrfsFlags,
+    zeros_in_compressed_extents_become_holes where BtrfsFlags,
 ];
 
 fn a_copy_whose_unnamed_file_cannot_be_linked_is_made_under_a_name(fs: &FileSystem) {

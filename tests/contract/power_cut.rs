@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use fast_copy_test_support::files::{assert_text, four_extents, names, text_file};
-use fast_copy_test_support::filesystems::{FileSystem, Small, has_disk, smallest};
+use fast_copy_test_support::filesystems::{FileSystem, Small, smallest};
 use fast_copy_test_support::function::{BOTH, Function};
 use fast_copy_test_support::outcome::Outcome;
 use fast_copy_test_support::prepared::Prepared;
@@ -15,10 +15,10 @@ use fast_copy_test_support::traced::Copy;
 use wasmtime_fast_copy::CopyOptions;
 
 fast_copy_test_support::tests![
-    a_copy_that_has_returned_survives_a_power_cut where has_disk,
+    a_copy_that_has_returned_survives_a_power_cut where Small and Disk,
     the_report_says_whether_the_copy_is_durable,
     no_sync_makes_no_sync_call,
-    the_file_is_synchronised_before_it_is_named_and_the_directory_after,
+    the_file_is_synchronised_before_it_is_named_and_the_directory_after where UnnamedFiles,
     a_copy_whose_file_fails_to_sync_is_not_published,
     a_directory_that_fails_to_sync_is_an_error_with_the_copy_in_place,
     a_directory_sync_that_fails_with_einval_is_ignored,

@@ -16,11 +16,11 @@ use wasmtime_fast_copy::STAGING_PREFIX;
 use crate::staged_names::without_tmpfile;
 
 fast_copy_test_support::tests![
-    a_second_name_of_an_unpublished_copy_is_an_empty_file,
-    a_second_name_of_a_failed_replacement_is_an_empty_file,
-    a_staged_file_that_another_process_renames_to_the_destination_is_published,
-    a_link_that_reports_an_error_but_succeeded_publishes_the_copy,
-    a_rename_that_reports_an_error_but_succeeded_publishes_the_copy,
+    a_second_name_of_an_unpublished_copy_is_an_empty_file where HardLinks and NoReplace and Allocation,
+    a_second_name_of_a_failed_replacement_is_an_empty_file where HardLinks and UnnamedFiles and Allocation,
+    a_staged_file_that_another_process_renames_to_the_destination_is_published where UnnamedFiles,
+    a_link_that_reports_an_error_but_succeeded_publishes_the_copy where UnnamedFiles,
+    a_rename_that_reports_an_error_but_succeeded_publishes_the_copy where NoReplace,
 ];
 
 /// Returns the path of the staged file, which has a name.

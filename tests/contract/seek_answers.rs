@@ -7,9 +7,9 @@ use fast_copy_test_support::outcome::Outcome;
 use fast_copy_test_support::traced::Copy;
 
 fast_copy_test_support::tests![
-    zeros_are_left_out_where_lseek_fails,
-    wrong_answers_to_seek_hole_make_no_wrong_copy,
-    answers_to_seek_data_before_the_offset_make_no_wrong_copy,
+    zeros_are_left_out_where_lseek_fails where Holes,
+    wrong_answers_to_seek_hole_make_no_wrong_copy where Holes,
+    answers_to_seek_data_before_the_offset_make_no_wrong_copy where Holes,
 ];
 
 fn zeros_are_left_out_where_lseek_fails(fs: &FileSystem) {

@@ -7,7 +7,7 @@ use std::path::Path;
 use fast_copy_test_support::files::{
     MIB, assert_same, assert_text, dense_file, exists, four_extents, names, text_file,
 };
-use fast_copy_test_support::filesystems::{FileSystem, reflinks};
+use fast_copy_test_support::filesystems::FileSystem;
 use fast_copy_test_support::function::{BOTH, Function};
 use fast_copy_test_support::outcome::Outcome;
 use fast_copy_test_support::traced::{Copy, Stopped};
@@ -16,14 +16,14 @@ use wasmtime_fast_copy::{CopyErrorKind, CopyOptions, Destination, Sharing, Sourc
 fast_copy_test_support::tests![
     a_source_overwritten_during_the_copy_is_source_changed,
     a_source_overwritten_after_the_last_read_is_source_changed,
-    a_source_unlinked_during_the_copy_is_source_changed,
-    a_write_to_the_source_after_the_clone_is_no_error where reflinks,
+    a_source_unlinked_during_the_copy_is_source_changed where HardLinks,
+    a_write_to_the_source_after_the_clone_is_no_error where Reflinks,
     a_clone_of_another_size_is_discarded_and_the_bytes_are_copied,
-    a_clone_gets_no_permission_that_its_source_has_lost where reflinks,
-    a_clone_that_exceeds_max_size_is_not_published where reflinks,
+    a_clone_gets_no_permission_that_its_source_has_lost where Reflinks,
+    a_clone_that_exceeds_max_size_is_not_published where Reflinks,
     the_sources_times_are_read_with_at_statx_force_sync,
-    a_write_in_progress_is_in_the_copy_completely_or_not_at_all,
-    a_leased_source_is_open_for_writing_neither_before_nor_during_the_copy,
+    a_write_in_progress_is_in_the_copy_completely_or_not_at_all where Holes,
+    a_leased_source_is_open_for_writing_neither_before_nor_during_the_copy where Leases,
 ];
 
 /// Stops a copy of 8 MiB at one of its reads of 256 KiB, changes the source, and continues the copy.

@@ -13,7 +13,7 @@ use fast_copy_test_support::files::{
     GIB, KIB, MIB, assert_allocated_at_most, assert_same, dense_file, exists, four_extents, names,
     sparse_file, write_data,
 };
-use fast_copy_test_support::filesystems::{FileSystem, has_disk, is_ext4};
+use fast_copy_test_support::filesystems::FileSystem;
 use fast_copy_test_support::function::Function;
 use fast_copy_test_support::outcome::Outcome;
 use fast_copy_test_support::traced::Copy;
@@ -23,17 +23,17 @@ fast_copy_test_support::tests![
     a_large_copy_uses_two_threads_and_a_small_one_uses_one,
     workers_sets_the_number_of_threads,
     a_copy_uses_one_thread_where_a_second_cannot_be_started,
-    concurrent_copies_do_not_each_use_two_threads where is_ext4,
+    concurrent_copies_do_not_each_use_two_threads where Offload,
     an_error_in_either_thread_ends_the_copy,
     an_error_in_the_second_thread_ends_the_copy,
     the_first_of_two_errors_is_returned,
     a_failing_call_never_makes_a_wrong_copy,
     a_source_changed_during_a_copy_by_two_threads_is_source_changed,
-    a_killed_copy_by_two_threads_leaves_no_file,
-    extents_at_the_boundaries_of_pieces_and_batches_are_copied,
-    written_zeros_are_copied_and_preallocated_blocks_become_holes,
-    writeback_is_started_early_for_long_pieces_only where has_disk,
-    a_failed_sync_file_range_is_ignored_unless_data_was_lost where has_disk,
+    a_killed_copy_by_two_threads_leaves_no_file where UnnamedFiles,
+    extents_at_the_boundaries_of_pieces_and_batches_are_copied where Holes,
+    written_zeros_are_copied_and_preallocated_blocks_become_holes where Holes and Preallocation,
+    writeback_is_started_early_for_long_pieces_only where Disk,
+    a_failed_sync_file_range_is_ignored_unless_data_was_lost where Disk,
 ];
 
 /// Makes a source of several batches.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fast_copy_test_support::files::{KIB, MIB, dense_file, names, same_content, sparse_file};
-use fast_copy_test_support::filesystems::{FileSystem, reflinks};
+use fast_copy_test_support::filesystems::FileSystem;
 use fast_copy_test_support::guest_host::{Guest, Preopen, run_to_end};
 use fast_copy_test_support::state::State;
 use tokio::runtime::Runtime;
@@ -21,7 +21,7 @@ use crate::scale::scaled;
 
 fast_copy_test_support::tests![
     every_copy_succeeds_beside_hostile_guests,
-    a_source_with_too_many_extents_is_not_cloned where reflinks,
+    a_source_with_too_many_extents_is_not_cloned where Reflinks,
 ];
 
 const GUESTS: usize = 32;

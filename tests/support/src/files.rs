@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Advice, SeekFrom, fadvise};
+use rustix::fs::{Advice, AtFlags, CWD, SeekFrom, StatxFlags, fadvise};
 
 pub const KIB: u64 = 1 << 10;
 pub const MIB: u64 = 1 << 20;
@@ -48,9 +48,12 @@ pub fn four_extents(path: &Path) {
     sparse_file(path, 16 * MIB, &extents);
 }
 
-/// Returns the allocated bytes of a file.
+/// Returns the allocated bytes of a file. Network file systems answer `stat` from a cache, so they are
+/// asked for an answer of the server.
 pub fn allocated(path: &Path) -> u64 {
-    fs::metadata(path).unwrap().blocks() * 512
+    let flags = AtFlags::STATX_FORCE_SYNC;
+    let status = rustix::fs::statx(CWD, path, flags, StatxFlags::BLOCKS).unwrap();
+    status.stx_blocks * 512
 }
 
 pub fn inode(path: &Path) -> u64 {
@@ -71,7 +74,7 @@ pub fn names(dir: &Path) -> Vec<String> {
     names
 }
 
-/// Returns the ranges that `SEEK_DATA` and `SEEK_HOLE` report as data.
+/// Returns the ranges that `SEEK_DATA` and `SEEK_HOLE` report as data: the whole file if they fail.
 pub fn data_ranges(file: &File) -> Vec<Range<u64>> {
     let mut ranges = Vec::new();
     let mut at = 0;
@@ -79,7 +82,7 @@ pub fn data_ranges(file: &File) -> Vec<Range<u64>> {
         let start = match rustix::fs::seek(file, SeekFrom::Data(at)) {
             Ok(start) => start,
             Err(rustix::io::Errno::NXIO) => return ranges,
-            Err(error) => panic!("SEEK_DATA: {error}"),
+            Err(_) => return vec![0..file.metadata().unwrap().len()],
         };
         at = rustix::fs::seek(file, SeekFrom::Hole(start)).unwrap();
         ranges.push(start..at);
@@ -152,6 +155,25 @@ pub fn assert_allocated_at_most(path: &Path, data: u64) {
         allocated <= data + metadata,
         "{allocated} bytes are allocated for {data} bytes of data"
     );
+}
+
+/// Returns the attribute `system.posix_acl_access` (acl(5)) for `user::rw-, user:2000:rw-, group::---,
+/// mask::rw-, other::---`.
+pub fn access_control_list() -> Vec<u8> {
+    let entries = [
+        (1, 6, !0),
+        (2, 6, 2000),
+        (4, 0, !0),
+        (0x10, 6, !0),
+        (0x20, 0, !0_u32),
+    ];
+    let mut list = 2_u32.to_le_bytes().to_vec();
+    for (tag, permissions, id) in entries {
+        list.extend(u16::to_le_bytes(tag));
+        list.extend(u16::to_le_bytes(permissions));
+        list.extend(id.to_le_bytes());
+    }
+    list
 }
 
 /// Writes a file with `text`, and returns its path.

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::features::{self, Feature};
+use crate::function::Function;
 use crate::program::{administrative, run, try_run};
 
 /// A mounted file system.
@@ -17,48 +19,70 @@ use crate::program::{administrative, run, try_run};
 pub struct FileSystem {
     pub name: &'static str,
     pub root: PathBuf,
+    features: Vec<Feature>,
 }
 
 impl FileSystem {
+    /// Describes a mounted file system of [`NAMES`].
+    pub fn new(name: &'static str, root: PathBuf) -> Self {
+        let features = features::known(name);
+        Self {
+            name,
+            root,
+            features,
+        }
+    }
+
+    /// Describes a mounted file system of any kind: tries what it can do.
+    pub fn probe(name: &'static str, root: PathBuf) -> std::io::Result<Self> {
+        let features = features::probe(&root)?;
+        Ok(Self {
+            name,
+            root,
+            features,
+        })
+    }
+
     /// Makes an empty directory, which is removed when the returned guard is dropped.
     pub fn dir(&self) -> TempDir {
         tempfile::tempdir_in(&self.root).expect("a directory for a test")
     }
 
+    pub fn features(&self) -> &[Feature] {
+        &self.features
+    }
+
+    pub fn has(&self, feature: Feature) -> bool {
+        self.features.contains(&feature)
+    }
+
     pub fn reflinks(&self) -> bool {
-        reflinks(self.name)
+        self.has(Feature::Reflinks)
     }
 
     pub fn has_fiemap(&self) -> bool {
-        has_fiemap(self.name)
+        self.has(Feature::BlockMap)
+    }
+
+    /// Whether a function makes a clone of a source with data. Without a block map extents can't be
+    /// counted, and any number may be cloned.
+    pub fn clones(&self, function: Function) -> bool {
+        match function {
+            Function::Fast => self.reflinks(),
+            Function::FastWithoutClone => self.reflinks() && !self.has_fiemap(),
+            Function::Sparse | Function::SparseTwoThreads => false,
+        }
     }
 }
 
 /// Whether two files can share blocks.
 pub fn reflinks(name: &str) -> bool {
-    matches!(name, "xfs" | "btrfs")
-}
-
-/// Whether FIEMAP tells written blocks from preallocated ones.
-pub fn has_fiemap(name: &str) -> bool {
-    name != "tmpfs"
+    features::known(name).contains(&Feature::Reflinks)
 }
 
 /// Whether the files are on a disk, and can survive a power cut.
 pub fn has_disk(name: &str) -> bool {
-    name != "tmpfs"
-}
-
-pub fn is_ext4(name: &str) -> bool {
-    name == "ext4"
-}
-
-pub fn is_xfs(name: &str) -> bool {
-    name == "xfs"
-}
-
-pub fn is_btrfs(name: &str) -> bool {
-    name == "btrfs"
+    features::known(name).contains(&Feature::Disk)
 }
 
 pub const NAMES: [&str; 4] = ["ext4", "xfs", "btrfs", "tmpfs"];
@@ -91,7 +115,7 @@ impl Mounts {
         // Tests run programs as another user.
         fs::set_permissions(&root, PermissionsExt::from_mode(0o777)).unwrap();
         fs::set_permissions(self.dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        Ok(FileSystem { name, root })
+        Ok(FileSystem::new(name, root))
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod child;
 pub mod command;
+pub mod features;
 pub mod files;
 pub mod filesystems;
 pub mod function;

@@ -1,14 +1,16 @@
 //! The engine's strategies: how it stages a copy and moves its bytes. Options and injected errors force
 //! each of them.
 
-use crate::filesystems::{FileSystem, has_fiemap, reflinks};
+use crate::features::Feature::{self, BlockMap, NoReplace, Reflinks, UnnamedFiles};
+use crate::filesystems::FileSystem;
 use crate::function::Function;
 use crate::trace_checks::{self, TraceCheck};
 
 /// One strategy.
 pub struct Strategy {
     pub name: &'static str,
-    applies_to: fn(&str) -> bool,
+    /// What the file system needs.
+    needs: &'static [Feature],
     pub function: Function,
     pub options: &'static [&'static str],
     /// The injections that force it.
@@ -29,7 +31,7 @@ pub struct Strategy {
 
 const PLAIN: Strategy = Strategy {
     name: "reading and writing",
-    applies_to: |_| true,
+    needs: &[],
     function: Function::Sparse,
     options: &["workers=1"],
     injections: &[],
@@ -43,7 +45,7 @@ const PLAIN: Strategy = Strategy {
 
 const OFFLOAD: Strategy = Strategy {
     name: "offload",
-    applies_to: has_fiemap,
+    needs: &[BlockMap],
     function: Function::FastWithoutClone,
     moves_by: "copy_file_range",
     check: trace_checks::offloaded,
@@ -52,7 +54,7 @@ const OFFLOAD: Strategy = Strategy {
 
 const CLONE: Strategy = Strategy {
     name: "clone",
-    applies_to: reflinks,
+    needs: &[Reflinks],
     function: Function::Fast,
     options: &[],
     moves_by: "ioctl",
@@ -110,6 +112,7 @@ pub const STRATEGIES: &[Strategy] = &[
     },
     Strategy {
         name: "staged under a name",
+        needs: &[NoReplace],
         named: true,
         check: trace_checks::staged_under_a_name,
         ..PLAIN
@@ -124,12 +127,14 @@ pub const STRATEGIES: &[Strategy] = &[
     },
     Strategy {
         name: "clone staged under a name",
+        needs: &[Reflinks, NoReplace],
         named: true,
         check: trace_checks::cloned_under_a_name,
         ..CLONE
     },
     Strategy {
         name: "replacing",
+        needs: &[UnnamedFiles],
         replaces: true,
         options: &["workers=1", "replace"],
         check: trace_checks::replaced_through_a_link,
@@ -155,8 +160,8 @@ impl Strategy {
 
 /// Returns the strategies that apply to a file system.
 pub fn strategies_on(fs: &FileSystem) -> impl Iterator<Item = &'static Strategy> {
-    let name = fs.name;
-    STRATEGIES
-        .iter()
-        .filter(move |strategy| (strategy.applies_to)(name))
+    STRATEGIES.iter().filter(|strategy| {
+        let has_all = strategy.needs.iter().all(|&feature| fs.has(feature));
+        has_all && (strategy.clones() || !fs.clones(strategy.function))
+    })
 }

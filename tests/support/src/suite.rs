@@ -5,32 +5,39 @@ use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Trial};
 
+use crate::features::{self, Feature};
 use crate::filesystems::{FileSystem, Mounts};
 use crate::{child, guest_host, namespace};
 
-/// A test, which runs once on each file system that it applies to.
+/// The environment variable with directories to test on instead of the file systems that the program
+/// mounts: pairs `NAME=PATH`, separated by spaces. Other kinds of file systems are tested in this way. The
+/// program tries what each can do, and prints which tests are not applicable there.
+pub const DIRECTORIES: &str = "FAST_COPY_TEST_DIRECTORIES";
+
+/// A test, which runs once on each file system that has the features it needs.
 pub struct Test {
     pub name: &'static str,
     pub run: fn(&FileSystem),
-    pub applies_to: fn(&str) -> bool,
+    pub needs: &'static [Feature],
 }
 
-/// Declares the tests of a module: functions, each with a condition if it applies to some file systems
-/// only.
+impl Test {
+    fn missing<'a>(&self, features: &'a [Feature]) -> impl Iterator<Item = &'static Feature> + 'a {
+        let missing = |feature: &&Feature| !features.contains(feature);
+        self.needs.iter().filter(missing)
+    }
+}
+
+/// Declares the tests of a module: functions, each with the features that its file system needs, if any.
 #[macro_export]
 macro_rules! tests {
-    ($($name:ident $(where $condition:path)?),+ $(,)?) => {
-        pub const TESTS: &[$crate::suite::Test] = &[$($crate::tests!(@ $name $($condition)?)),+];
+    ($($name:ident $(where $($feature:ident)and+)?),+ $(,)?) => {
+        pub const TESTS: &[$crate::suite::Test] = &[$($crate::suite::Test {
+            name: stringify!($name),
+            run: $name,
+            needs: &[$($($crate::features::Feature::$feature),+)?],
+        }),+];
     };
-    (@ $name:ident) => { $crate::tests!(@ $name $crate::suite::everywhere) };
-    (@ $name:ident $condition:path) => {
-        $crate::suite::Test { name: stringify!($name), run: $name, applies_to: $condition }
-    };
-}
-
-/// The condition of a test that applies to every file system.
-pub fn everywhere(_file_system: &str) -> bool {
-    true
 }
 
 /// The tests of a program, and what they need.
@@ -68,7 +75,22 @@ impl Suite<'_> {
 
         let mut trials = Vec::new();
         let mut ignored = false;
-        for name in self.file_systems {
+        let given = std::env::var(DIRECTORIES).ok();
+        for pair in given.as_deref().unwrap_or_default().split_whitespace() {
+            let ready = mounts.as_ref().map_err(|reason| reason.clone());
+            match ready.and_then(|_| mounted_already(pair)) {
+                Ok(fs) => self.add_applicable_trials(fs, &mut trials),
+                Err(reason) => {
+                    eprintln!("{pair} can't be tested: {reason}");
+                    return ExitCode::FAILURE;
+                }
+            }
+        }
+        let usual = match given {
+            Some(_) => &[],
+            None => self.file_systems,
+        };
+        for name in usual {
             let mounted = match &mounts {
                 _ if arguments.list => Err("only listed".to_owned()),
                 Ok(mounts) => mounts.mount(name, self.size),
@@ -78,7 +100,7 @@ impl Suite<'_> {
                 eprintln!("{name} can't be tested here, so its tests are ignored: {reason}");
                 ignored = true;
             }
-            self.add_trials(name, mounted.ok(), &mut trials);
+            self.add_trials(name, &features::known(name), mounted.ok(), &mut trials);
         }
         let conclusion = libtest_mimic::run(&arguments, trials);
         drop(mounts);
@@ -89,11 +111,36 @@ impl Suite<'_> {
         conclusion.exit_code()
     }
 
+    /// Adds the tests that apply to a file system of [`DIRECTORIES`]. Prints the features of the file
+    /// system, and the tests that don't apply.
+    fn add_applicable_trials(&self, fs: FileSystem, trials: &mut Vec<Trial>) {
+        let (name, features) = (fs.name, fs.features().to_vec());
+        let tick = features::tick(&fs.root);
+        eprintln!("{name} has {features:?}, and a tick of {tick:?}");
+        for (module, tests) in self.modules {
+            for test in tests.iter() {
+                let missing: Vec<_> = test.missing(&features).collect();
+                if !missing.is_empty() {
+                    let title = format!("{name}::{module}::{}", test.name);
+                    eprintln!("{title} is not applicable: it needs {missing:?}");
+                }
+            }
+        }
+        self.add_trials(name, &features, Some(fs), trials);
+    }
+
     /// Adds the tests that apply to a file system, ignored where it isn't mounted.
-    fn add_trials(&self, name: &str, fs: Option<FileSystem>, trials: &mut Vec<Trial>) {
+    fn add_trials(
+        &self,
+        name: &str,
+        features: &[Feature],
+        fs: Option<FileSystem>,
+        trials: &mut Vec<Trial>,
+    ) {
         let fs = fs.map(Arc::new);
         for (module, tests) in self.modules {
-            for test in tests.iter().filter(|test| (test.applies_to)(name)) {
+            let applies = |test: &&Test| test.missing(features).next().is_none();
+            for test in tests.iter().filter(applies) {
                 let (fs, missing, run) = (fs.clone(), fs.is_none(), test.run);
                 let title = format!("{name}::{module}::{}", test.name);
                 let trial = Trial::test(title, move || {
@@ -114,4 +161,11 @@ impl Suite<'_> {
             Err(error) => Err(format!("{program}: {error}")),
         }
     }
+}
+
+/// Returns the file system of a pair `NAME=PATH`.
+fn mounted_already(pair: &str) -> Result<FileSystem, String> {
+    let (name, root) = pair.split_once('=').ok_or("it is not NAME=PATH")?;
+    let fs = FileSystem::probe(name.to_owned().leak(), root.into());
+    fs.map_err(|error| error.to_string())
 }

@@ -1,0 +1,315 @@
+//! What file systems can do, as far as tests depend on it.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{
+    AtFlags, CWD, FallocateFlags, FileType, IFlags, Mode, OFlags, RenameFlags, StatxFlags,
+    XattrFlags, ioctl_getflags, ioctl_setflags,
+};
+use wasmtime_fast_copy::CopyOptions;
+
+use crate::files::{KIB, MIB, access_control_list, allocated};
+
+/// One thing that a file system can do, or a property of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Feature {
+    /// Two files can share blocks (`FICLONE`).
+    Reflinks,
+    /// FIEMAP lists the extents of a file.
+    BlockMap,
+    /// It has a block map and no reflinks, so a fast copy by one thread is offloaded.
+    Offload,
+    /// `stat` tells at once what is allocated.
+    Allocation,
+    /// Files can have holes, and `stat` tells at once what is allocated.
+    Holes,
+    /// Blocks can be preallocated (`fallocate`).
+    Preallocation,
+    /// Also beyond the end of the file (`FALLOC_FL_KEEP_SIZE`).
+    PreallocationBeyondEnd,
+    /// More than four extents take one more block, for the extent tree.
+    ExtentTree,
+    /// The largest file has less than 20 TiB.
+    SizeLimit,
+    /// `O_TMPFILE`, with a link that names the file later.
+    UnnamedFiles,
+    /// `RENAME_NOREPLACE`.
+    NoReplace,
+    /// An open file can be replaced, and its directory renamed.
+    OpenFilesMove,
+    HardLinks,
+    SymbolicLinks,
+    /// FIFOs, sockets and devices.
+    SpecialFiles,
+    /// Permission bits can be set.
+    Permissions,
+    /// Owners can be set.
+    Owners,
+    /// POSIX access control lists.
+    AccessControlLists,
+    /// Extended attributes, also `trusted.*` and `security.capability`.
+    Attributes,
+    /// Files can be append-only and immutable (`chattr`).
+    InodeFlags,
+    /// Files can be without copy-on-write, and compressed (`chattr +C`, `+c`).
+    BtrfsFlags,
+    /// A directory can have an extent size hint.
+    ExtentSizeHints,
+    /// Read leases (`F_SETLEASE`).
+    Leases,
+    /// The files are on a disk.
+    Disk,
+    /// The files are in memory only.
+    Memory,
+    /// A second, small one can be made for one test.
+    Small,
+}
+
+use Feature::*;
+
+const COMMON: [Feature; 17] = [
+    Allocation,
+    Holes,
+    Preallocation,
+    PreallocationBeyondEnd,
+    UnnamedFiles,
+    NoReplace,
+    OpenFilesMove,
+    HardLinks,
+    SymbolicLinks,
+    SpecialFiles,
+    Permissions,
+    Owners,
+    AccessControlLists,
+    Attributes,
+    InodeFlags,
+    Leases,
+    Small,
+];
+
+/// Returns the features of a file system of [`NAMES`](crate::filesystems::NAMES). They are known without
+/// a mount, so that tests can be listed.
+pub fn known(name: &str) -> Vec<Feature> {
+    let more: &[Feature] = match name {
+        "ext4" => &[BlockMap, Offload, ExtentTree, SizeLimit, Disk],
+        "xfs" => &[Reflinks, BlockMap, ExtentSizeHints, Disk],
+        "btrfs" => &[Reflinks, BlockMap, BtrfsFlags, Disk],
+        "tmpfs" => &[Memory],
+        _ => panic!("no file system {name}"),
+    };
+    [&COMMON, more].concat()
+}
+
+/// Tries what the file system at a directory can do.
+pub fn probe(dir: &Path) -> io::Result<Vec<Feature>> {
+    let probe = Probe {
+        dir: tempfile::tempdir_in(dir)?,
+    };
+    let (at_once, later) = probe.allocated_at_once_and_later()?;
+    let features = [
+        (Allocation, at_once == later),
+        (Holes, at_once == later && later < MIB),
+        (Reflinks, probe.reflinks()?),
+        (BlockMap, probe.block_map()?),
+        (Preallocation, probe.preallocates(FallocateFlags::empty())?),
+        (
+            PreallocationBeyondEnd,
+            probe.preallocates(FallocateFlags::KEEP_SIZE)?,
+        ),
+        (ExtentTree, probe.extent_tree()?),
+        (SizeLimit, probe.file("long")?.set_len(20 << 40).is_err()),
+        (UnnamedFiles, probe.links_unnamed()),
+        (NoReplace, probe.renames_without_replacing()?),
+        (OpenFilesMove, probe.replaces_an_open_file()?),
+        (
+            HardLinks,
+            fs::hard_link(probe.make("a")?, probe.at("b")).is_ok(),
+        ),
+        (SymbolicLinks, symlink("a", probe.at("link")).is_ok()),
+        (SpecialFiles, probe.makes_fifo()),
+        (Permissions, probe.sets_permissions()?),
+        (Owners, probe.sets_owner()?),
+        (AccessControlLists, probe.sets_list()?),
+        (Attributes, probe.sets_attributes()?),
+        (InodeFlags, probe.sets_inode_flags()?),
+        (Leases, probe.leases()?),
+    ];
+    let mut found: Vec<_> = features
+        .into_iter()
+        .filter_map(|(feature, found)| found.then_some(feature))
+        .collect();
+    if found.contains(&BlockMap) && !found.contains(&Reflinks) {
+        found.push(Offload);
+    }
+    found.extend(match rustix::fs::statfs(dir)?.f_type {
+        libc::TMPFS_MAGIC => &[Memory] as &[Feature],
+        libc::XFS_SUPER_MAGIC => &[Disk, ExtentSizeHints],
+        libc::BTRFS_SUPER_MAGIC => &[Disk, BtrfsFlags],
+        _ => &[Disk],
+    });
+    Ok(found)
+}
+
+/// Measures the tick of the clock that gives files their modification times.
+pub fn tick(dir: &Path) -> io::Result<Duration> {
+    let path = tempfile::tempdir_in(dir)?;
+    let path = path.path().join("written");
+    let mut times = Vec::new();
+    while times.len() < 4 {
+        fs::write(&path, "text")?;
+        let flags = AtFlags::STATX_FORCE_SYNC;
+        let modified = rustix::fs::statx(CWD, &path, flags, StatxFlags::MTIME)?.stx_mtime;
+        times.push(Duration::new(modified.tv_sec as u64, modified.tv_nsec));
+        times.dedup();
+    }
+    // The first one may have begun at any time within its tick.
+    let ticks = times.windows(2).skip(1).map(|pair| pair[1] - pair[0]);
+    Ok(ticks.min().unwrap_or_default())
+}
+
+struct Probe {
+    dir: tempfile::TempDir,
+}
+
+impl Probe {
+    fn at(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn file(&self, name: &str) -> io::Result<File> {
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(true);
+        options.open(self.at(name))
+    }
+
+    fn make(&self, name: &str) -> io::Result<PathBuf> {
+        fs::write(self.at(name), "text")?;
+        Ok(self.at(name))
+    }
+
+    /// Makes a file with blocks of 4 KiB at multiples of `distance`. Returns the bytes allocated for it.
+    fn allocated_of(&self, blocks: u64, distance: u64) -> io::Result<u64> {
+        let file = self.file("blocks")?;
+        for i in 0..blocks {
+            file.write_all_at(&[1; 4 * KIB as usize], i * distance)?;
+        }
+        file.set_len(blocks * distance)?;
+        file.sync_all()?;
+        drop(file);
+        Ok(allocated(&self.at("blocks")))
+    }
+
+    /// A CIFS client asks the server again after a second.
+    fn allocated_at_once_and_later(&self) -> io::Result<(u64, u64)> {
+        let at_once = self.allocated_of(1, MIB)?;
+        std::thread::sleep(Duration::from_millis(2500));
+        Ok((at_once, allocated(&self.at("blocks"))))
+    }
+
+    fn extent_tree(&self) -> io::Result<bool> {
+        let [four, five] = [4, 5].map(|blocks| self.allocated_of(blocks, MIB));
+        Ok((four?, five?) == (16 * KIB, 24 * KIB))
+    }
+
+    fn reflinks(&self) -> io::Result<bool> {
+        fs::write(self.at("source"), vec![1; 64 * KIB as usize])?;
+        let source = File::open(self.at("source"))?;
+        Ok(rustix::fs::ioctl_ficlone(self.file("clone")?, source).is_ok())
+    }
+
+    fn preallocates(&self, flags: FallocateFlags) -> io::Result<bool> {
+        Ok(rustix::fs::fallocate(self.file("preallocated")?, flags, 0, MIB).is_ok())
+    }
+
+    #[expect(unsafe_code, reason = "no crate wraps this ioctl")]
+    fn block_map(&self) -> io::Result<bool> {
+        const FS_IOC_FIEMAP: libc::Ioctl = 0xC020_660B_u32 as libc::Ioctl;
+        self.allocated_of(1, MIB)?;
+        let file = File::open(self.at("blocks"))?;
+        // `struct fiemap` (include/uapi/linux/fiemap.h): start, length, flags and mapped_extents,
+        // extent_count. With a count of 0 the kernel only counts.
+        let mut header = [0_u64, u64::MAX, 0, 0];
+        // SAFETY: the kernel writes to the header only.
+        let status = unsafe { libc::ioctl(file.as_raw_fd(), FS_IOC_FIEMAP, header.as_mut_ptr()) };
+        Ok(status == 0 && header[2] >> 32 > 0)
+    }
+
+    fn links_unnamed(&self) -> bool {
+        let flags = OFlags::TMPFILE | OFlags::RDWR;
+        let unnamed = rustix::fs::openat(CWD, self.dir.path(), flags, Mode::RUSR);
+        unnamed.is_ok_and(|file| {
+            let entry = format!("/proc/self/fd/{}", file.as_raw_fd());
+            let flags = AtFlags::SYMLINK_FOLLOW;
+            rustix::fs::linkat(CWD, entry, CWD, self.at("linked"), flags).is_ok()
+        })
+    }
+
+    fn renames_without_replacing(&self) -> io::Result<bool> {
+        let (from, to) = (self.make("from")?, self.at("to"));
+        Ok(rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE).is_ok())
+    }
+
+    fn replaces_an_open_file(&self) -> io::Result<bool> {
+        let _open = File::open(self.make("open")?)?;
+        Ok(fs::rename(self.make("new")?, self.at("open")).is_ok())
+    }
+
+    fn makes_fifo(&self) -> bool {
+        let kind = FileType::Fifo;
+        let made = rustix::fs::mknodat(CWD, self.at("fifo"), kind, Mode::RUSR, 0);
+        made.is_ok() && !fs::symlink_metadata(self.at("fifo")).is_ok_and(|fifo| fifo.is_file())
+    }
+
+    fn sets_permissions(&self) -> io::Result<bool> {
+        let path = self.make("permissions")?;
+        Ok([0o4751, 0o600].iter().all(|&mode| {
+            fs::set_permissions(&path, PermissionsExt::from_mode(mode)).is_ok()
+                && fs::metadata(&path).is_ok_and(|found| found.mode() & 0o7777 == mode)
+        }))
+    }
+
+    fn sets_owner(&self) -> io::Result<bool> {
+        let path = self.make("owner")?;
+        let set = chown(&path, Some(1234), Some(1234));
+        Ok(set.is_ok() && fs::metadata(&path)?.uid() == 1234)
+    }
+
+    /// Sets a list with `user::rw-, user:2000:rw-, group::---, mask::rw-, other::---`.
+    fn sets_list(&self) -> io::Result<bool> {
+        let path = self.make("list")?;
+        let list = access_control_list();
+        let name = "system.posix_acl_access";
+        Ok(rustix::fs::setxattr(path, name, &list, XattrFlags::empty()).is_ok())
+    }
+
+    fn sets_inode_flags(&self) -> io::Result<bool> {
+        let file = File::open(self.make("flags")?)?;
+        let Ok(flags) = ioctl_getflags(&file) else {
+            return Ok(false);
+        };
+        let sets = [IFlags::APPEND, IFlags::IMMUTABLE]
+            .iter()
+            .all(|&flag| ioctl_setflags(&file, flags | flag).is_ok());
+        // A file with such a flag could not be removed.
+        ioctl_setflags(&file, flags)?;
+        Ok(sets)
+    }
+
+    fn leases(&self) -> io::Result<bool> {
+        let options = CopyOptions::new().lease_source(true);
+        let leased = options.sparse_copy(self.make("leased")?, self.at("leased-copy"));
+        Ok(leased.is_ok())
+    }
+
+    fn sets_attributes(&self) -> io::Result<bool> {
+        let path = self.make("attributes")?;
+        Ok(["user.x", "trusted.x"]
+            .iter()
+            .all(|name| rustix::fs::setxattr(&path, *name, b"value", XattrFlags::empty()).is_ok()))
+    }
+}
