@@ -3,8 +3,9 @@
 #
 #   tests/vm/file-systems.sh [-l] [-k VERSION]... [-f FILTER] [FILE-SYSTEM...]
 #
-#   -l  all tests; without it, the six that run hundreds of copies under strace are left out, because each
-#       takes longer in the machine than all others together
+#   -l  all tests. They take more than an hour in a machine. Without it, tests are left out that run hundreds
+#       of copies under strace, that limit memory, or whose subject is no property of a file system: threads,
+#       hostile guests, paths of guests. What is left takes 5 to 10 minutes.
 #   -k  kernel: 6.1 or 6.12 (default: both)
 #   -f  only tests whose names contain this
 #
@@ -20,12 +21,12 @@ set -euo pipefail
 shopt -s inherit_errexit
 
 all=(ext4 xfs btrfs tmpfs xfs-project overlay-ext4 overlay-xfs f2fs nfs-ext4 nfs-xfs cifs vfat exfat)
-# Each of these runs hundreds of copies under strace.
-long=(a_failing_call_never_makes_a_wrong_copy an_interrupted_call_is_repeated
-  a_kill_at_any_call_leaves_the_old_file_or_the_complete_copy
-  a_cancel_at_any_call_before_publishing_leaves_no_file)
+long=(::cancel:: ::clone_disk:: ::contention:: ::descriptors:: ::hostile:: ::preopens:: ::quota::
+  ::without_openat2:: ::workers:: ::limits::memory_does_not_grow
+  ::seek_answers::answers ::seek_answers::wrong
+  ::strategies::a_ ::strategies::an_)
 # The machine is stopped after this many seconds, and the tests a minute earlier.
-limit=${LIMIT:-3600}
+limit=${LIMIT:-5400}
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$root"

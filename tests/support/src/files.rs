@@ -82,7 +82,10 @@ pub fn data_ranges(file: &File) -> Vec<Range<u64>> {
         let start = match rustix::fs::seek(file, SeekFrom::Data(at)) {
             Ok(start) => start,
             Err(rustix::io::Errno::NXIO) => return ranges,
-            Err(_) => return vec![0..file.metadata().unwrap().len()],
+            Err(_) => {
+                let whole = 0..file.metadata().unwrap().len();
+                return vec![whole];
+            }
         };
         at = rustix::fs::seek(file, SeekFrom::Hole(start)).unwrap();
         ranges.push(start..at);

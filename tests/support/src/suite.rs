@@ -115,8 +115,11 @@ impl Suite<'_> {
     /// system, and the tests that don't apply.
     fn add_applicable_trials(&self, fs: FileSystem, trials: &mut Vec<Trial>) {
         let (name, features) = (fs.name, fs.features().to_vec());
-        let tick = features::tick(&fs.root);
-        eprintln!("{name} has {features:?}, and a tick of {tick:?}");
+        eprintln!("{name} has {features:?}");
+        match features::tick(&fs.root) {
+            Ok(tick) => eprintln!("{name} has modification times at least {tick:?} apart"),
+            Err(error) => eprintln!("{name} has no modification times: {error}"),
+        }
         for (module, tests) in self.modules {
             for test in tests.iter() {
                 let missing: Vec<_> = test.missing(&features).collect();
