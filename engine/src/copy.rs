@@ -251,6 +251,7 @@ fn stage_and_publish<'d>(
         method,
         copied,
         planned,
+        source_now,
     } = fill(source, staged, context)?;
     if lease.as_ref().is_some_and(Lease::is_broken) {
         let changed = CopyErrorKind::SourceChanged;
@@ -261,11 +262,17 @@ fn stage_and_publish<'d>(
     }
 
     context.check(CopyStep::Finish)?;
-    let mut permissions = source.permissions()?;
+    let mut permissions = source.permissions(&source_now);
     permissions.bits &= options.permissions_mask;
     staged.finish(permissions.bits)?;
     let status = platform::status_now(&staged.file)
         .map_err(|error| CopyError::destination(CopyStep::Finish, error))?;
+    if method != CopyMethod::Reflink && status.size != source.size() {
+        return Err(Failure::Copy(CopyError::destination(
+            CopyStep::Finish,
+            CopyErrorKind::Unsupported("the file system changed the size of the copy"),
+        )));
+    }
     // A clone has the size that the source had at that instant.
     refuse_too_large(status.size, context, CopyStep::Finish)?;
     let notes = CopyNotes {
@@ -330,6 +337,8 @@ struct Filled {
     copied: u64,
     /// The bytes for which there was room at the beginning. A clone takes none.
     planned: u64,
+    /// The status of the source after that.
+    source_now: Status,
 }
 
 /// Fills the staged file: by a clone if possible, else by a transfer.
@@ -346,6 +355,7 @@ fn fill(
                     method: CopyMethod::Reflink,
                     copied: 0,
                     planned: u64::MAX,
+                    source_now: source.status_now(CopyStep::Clone)?,
                 });
             }
             CloneOutcome::Refused(error) if context.options.require_reflink => return Err(error),
@@ -357,6 +367,7 @@ fn fill(
         copied,
         planned,
         offloaded,
+        source_now,
     } = transfer::transfer(source, staged, context)?;
     let method = match offloaded {
         true => CopyMethod::Offload,
@@ -366,6 +377,7 @@ fn fill(
         method,
         copied,
         planned,
+        source_now,
     })
 }
 

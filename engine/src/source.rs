@@ -144,17 +144,19 @@ impl Source {
     /// Returns the permission bits for the copy: those that the source had when it was opened and still
     /// has, because a clone may hold what was written in between. They never include set-user-ID,
     /// set-group-ID or sticky, and never more for the group than it has on the source.
-    pub(crate) fn permissions(&self) -> Result<Permissions, CopyError> {
+    ///
+    /// `now` is its status after the copy was filled.
+    pub(crate) fn permissions(&self, now: &Status) -> Permissions {
         let (granted, group_unknown) = match platform::owning_groups_permissions(&self.file) {
             Ok(Some(group)) => (0o707 | group, false),
             Ok(None) => (0o777, false),
             Err(_) => (0o707, true),
         };
-        let had = self.opened_as.mode & self.status_now(CopyStep::Finish)?.mode & 0o777;
-        Ok(Permissions {
+        let had = self.opened_as.mode & now.mode & 0o777;
+        Permissions {
             bits: had & granted,
             group_unknown: group_unknown && had & 0o070 != 0,
-        })
+        }
     }
 
     /// Takes a read lease on the file.
@@ -190,18 +192,18 @@ impl Source {
         self.opened_as.allocated < self.opened_as.size
     }
 
-    /// Fails if size or times of the source differ from those at the time it was opened.
+    /// Fails if size or times of the source differ from those at the time it was opened. Returns its status now.
     ///
     /// Since Linux 6.13, each write that follows a look at the times gets a time of its own on ext4,
     /// XFS, btrfs and tmpfs (multigrain timestamps). Before, and on other file systems, a write within
     /// the same tick of the file system's clock is not detected: 1 to 10 ms, 2 s on FAT.
-    pub(crate) fn refuse_change(&self) -> Result<(), CopyError> {
+    pub(crate) fn refuse_change(&self) -> Result<Status, CopyError> {
         let now = self.status_now(CopyStep::Transfer)?;
         let before = &self.opened_as;
         match (now.size, now.modified, now.changed)
             == (before.size, before.modified, before.changed)
         {
-            true => Ok(()),
+            true => Ok(now),
             false => Err(CopyError::source(
                 CopyStep::Transfer,
                 CopyErrorKind::SourceChanged,

@@ -79,6 +79,11 @@ pub(crate) fn refusal_of_every_write(_: &File) -> Option<&'static str> {
     None
 }
 
+/// Returns false: this is not known.
+pub(crate) fn has_holes(_: &File) -> bool {
+    false
+}
+
 /// A lease, which no file has here.
 #[derive(Debug)]
 pub(crate) struct Lease<'a>(PhantomData<&'a File>);

@@ -17,9 +17,10 @@ use std::panic::resume_unwind;
 use std::thread;
 
 use crate::context::Context;
-use crate::error::{CopyError, CopyErrorKind, CopyStep};
+use crate::error::{CopyError, CopyStep};
 use crate::lock::lock;
 use crate::platform;
+use crate::platform::status::Status;
 use crate::source::Source;
 use crate::staging::Staged;
 use extents::Extent;
@@ -39,12 +40,17 @@ const FIRST_STEP: u64 = 1 << 20;
 /// How far a staged file without holes is extended at once, in bytes.
 const STEP: u64 = 8 << 20;
 
+/// The size of the smallest swap file, in bytes.
+const SMALLEST_SWAP_FILE: u64 = 10 * 4096;
+
 /// What was moved.
 pub(crate) struct Transferred {
     pub(crate) copied: u64,
     /// The bytes for which there was room at the beginning.
     pub(crate) planned: u64,
     pub(crate) offloaded: bool,
+    /// The status of the source after the last byte.
+    pub(crate) source_now: Status,
 }
 
 /// Fills the staged file, which is empty, with the source's data, and sets the source's size.
@@ -55,8 +61,8 @@ pub(crate) fn transfer(
 ) -> Result<Transferred, CopyError> {
     let size = source.size();
     let at_destination = |error| CopyError::destination(CopyStep::Transfer, error);
-    // A swap file has no holes (swapon(8)).
-    if !source.is_partly_allocated() {
+    // A swap file has no holes, and at least ten pages (swapon(8), mkswap(8)).
+    if size >= SMALLEST_SWAP_FILE && !source.is_partly_allocated() {
         platform::refuse_swap_file(&source.file, &staged.file)
             .map_err(|error| CopyError::source(CopyStep::Transfer, error))?;
     }
@@ -80,23 +86,15 @@ pub(crate) fn transfer(
     };
     drop(moving);
     run?;
-    source.refuse_change()?;
-
-    let result = platform::status(&staged.file).map_err(at_destination)?;
-    if result.size != size {
-        return Err(CopyError::destination(
-            CopyStep::Transfer,
-            CopyErrorKind::Unsupported("the file system changed the size of the copy"),
-        ));
-    }
     Ok(Transferred {
+        source_now: source.refuse_change()?,
         copied: context.copied() - copied_before,
         planned,
         offloaded: task.was_offloaded(),
     })
 }
 
-/// Extends the staged file to its size.
+/// Extends the staged file to its size, which is checked when the copy is complete.
 ///
 /// If its file system has no holes (FAT, exFAT), that writes zeros: as many bytes as the size, in one system
 /// call. So the first step is a small one. If it takes its full size, the whole size must fit into the
@@ -106,7 +104,7 @@ fn extend(staged: &Staged<'_>, size: u64, context: &Context<'_>) -> Result<(), C
         let result = staged.file.set_len(size);
         result.map_err(|error| staged.write_error(error))
     };
-    if size <= FIRST_STEP {
+    if size <= FIRST_STEP || platform::has_holes(&staged.file) {
         return set_len(size);
     }
     set_len(FIRST_STEP)?;

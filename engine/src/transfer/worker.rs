@@ -211,7 +211,7 @@ impl<'t, 'a> Worker<'t, 'a> {
     fn ended_early(&self) -> CopyError {
         match self.task.source.refuse_change() {
             Err(changed) => changed,
-            Ok(()) => CopyError::source(
+            Ok(_) => CopyError::source(
                 CopyStep::Transfer,
                 CopyErrorKind::Unsupported(
                     "the source yields fewer bytes than its size (a kernel file such as those in /sys)",

@@ -183,6 +183,23 @@ pub(crate) fn refuse_swap_file(source: &File, staged: &File) -> io::Result<()> {
     }
 }
 
+/// Returns whether a file is on a file system that is known to have holes.
+pub(crate) fn has_holes(file: &File) -> bool {
+    /// `F2FS_SUPER_MAGIC` (include/uapi/linux/magic.h), which libc lacks.
+    const F2FS: u64 = 0xF2F5_2010;
+    let Ok(found) = fs::fstatfs(file) else {
+        return false;
+    };
+    let known = [
+        libc::EXT4_SUPER_MAGIC as u64,
+        libc::XFS_SUPER_MAGIC as u64,
+        libc::BTRFS_SUPER_MAGIC as u64,
+        libc::TMPFS_MAGIC as u64,
+        F2FS,
+    ];
+    known.contains(&(found.f_type as u64 & 0xffff_ffff))
+}
+
 /// Returns why the file system of `staged` refuses every write, if it is one of those.
 pub(crate) fn refusal_of_every_write(staged: &File) -> Option<&'static str> {
     /// `HUGETLBFS_MAGIC` (include/uapi/linux/magic.h).
