@@ -26,7 +26,7 @@ long=(::cancel:: ::clone_disk:: ::contention:: ::descriptors:: ::hostile:: ::pre
   ::seek_answers::answers ::seek_answers::wrong
   ::strategies::a_ ::strategies::an_)
 # The machine is stopped after this many seconds, and the tests a minute earlier.
-limit=${LIMIT:-5400}
+limit=${LIMIT:-2700}
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$root"

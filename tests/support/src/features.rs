@@ -212,7 +212,7 @@ impl Probe {
     }
 
     fn extent_tree(&self) -> io::Result<bool> {
-        let [four, five] = [4, 5].map(|blocks| self.allocated_of(blocks, MIB));
+        let [four, five] = [4, 5].map(|blocks| self.allocated_of(blocks, 64 * KIB));
         Ok((four?, five?) == (16 * KIB, 24 * KIB))
     }
 
