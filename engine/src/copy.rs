@@ -240,13 +240,13 @@ fn stage_and_publish<'d>(
     source: &Source,
     destination: &'d Destination,
     context: &Context<'_>,
-    slot: &mut Option<Staged<'d>>,
+    made: &mut Option<Staged<'d>>,
     naming: Naming,
     lease: &Option<Lease<'_>>,
 ) -> Result<InPlace, Failure> {
     let options = context.options;
     let created = Staged::create(destination, !options.no_sync, naming)?;
-    let staged = slot.insert(created);
+    let staged = made.insert(created);
     let Filled {
         method,
         copied,
@@ -312,7 +312,7 @@ fn stage_and_publish<'d>(
         // It may be in place, so it is neither truncated nor removed.
         Err(Unpublished::Unknown(error)) => Err(error.leaving(Some(takes))),
     };
-    *slot = None;
+    *made = None;
     Ok(InPlace { takes, result })
 }
 

@@ -27,6 +27,7 @@ fast_copy_test_support::tests![
     wider_permissions_of_the_file_system_are_reported_or_refused where Permissions,
     a_file_without_copy_on_write_is_cloned where BtrfsFlags,
     zeros_in_compressed_extents_become_holes where BtrfsFlags,
+    a_destination_on_hugetlbfs_fails_with_the_cause where Memory,
 ];
 
 fn a_copy_whose_unnamed_file_cannot_be_linked_is_made_under_a_name(fs: &FileSystem) {
@@ -280,5 +281,23 @@ fn zeros_in_compressed_extents_become_holes(fs: &FileSystem) {
         let report = function.call(&options, &src, &dst).unwrap();
         assert!(report.allocated <= 8192, "{report:?}");
         assert_same(&src, &dst);
+    }
+}
+
+/// Files there can be mapped and not written; the kernel only reports EINVAL.
+fn a_destination_on_hugetlbfs_fails_with_the_cause(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = dir.path().join("src");
+    let mounted = dir.path().join("huge");
+    fs::create_dir(&mounted).unwrap();
+    let _mount = Mounted::hugetlbfs(&mounted);
+    for size in [5, 3 * MIB] {
+        dense_file(&src, size);
+        for function in ALL {
+            let dst = mounted.join("dst");
+            let error = function.call(&CopyOptions::new(), &src, &dst).unwrap_err();
+            assert!(error.to_string().contains("hugetlbfs"), "{error}");
+            assert_eq!(names(&mounted), [""; 0]);
+        }
     }
 }

@@ -35,6 +35,7 @@ fast_copy_test_support::tests![
     no_path_is_resolved_twice where SymbolicLinks,
     a_copy_stays_in_the_opened_directory_when_that_is_renamed where OpenFilesMove,
     malformed_destination_paths_are_refused,
+    a_copy_needs_no_main_thread,
 ];
 
 fn a_small_file_is_copied(fs: &FileSystem) {
@@ -243,4 +244,17 @@ fn malformed_destination_paths_are_refused(fs: &FileSystem) {
     let error = fast_copy(&src, Path::new("")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert_eq!(names(dir.path()), ["src"]);
+}
+
+/// A source is opened through procfs, where the main thread's descriptors are gone once it has exited.
+fn a_copy_needs_no_main_thread(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (text_file(dir.path(), "src", "text"), dir.path().join("dst"));
+    for function in BOTH {
+        let copy = Copy::new(function, &src, &dst).options(&["without-main-thread", "may-leak"]);
+        let outcome = copy.run();
+        assert!(matches!(outcome, Outcome::Ok(..)), "{outcome:?}");
+        assert_text(&dst, "text");
+        fs::remove_file(&dst).unwrap();
+    }
 }

@@ -20,6 +20,11 @@ const COMPETE_AFTER: u64 = 4 * (256 << 10);
 
 /// Makes the copy that the arguments describe, and prints its outcome.
 pub fn main(args: &[String]) -> ExitCode {
+    if let Some(at) = args.iter().position(|arg| arg == "without-main-thread") {
+        let mut rest = args.to_owned();
+        rest.remove(at);
+        exit_main_thread(move || main(&rest));
+    }
     let [function, src, dst, options @ ..] = args else {
         panic!("{FLAG} FUNCTION SRC DST [OPTION...]");
     };
@@ -133,6 +138,26 @@ pub fn main(args: &[String]) -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Runs `work` on another thread, ends the main thread, and exits when the work has ended.
+#[expect(
+    unsafe_code,
+    reason = "the standard library can't end the main thread alone"
+)]
+fn exit_main_thread(work: impl FnOnce() -> ExitCode + Send + 'static) -> ! {
+    thread::spawn(move || {
+        // The thread group's first task is a zombie then, and /proc/self has no descriptors.
+        while fs::read_dir("/proc/self/fd").is_ok_and(|mut entries| entries.next().is_some()) {
+            thread::yield_now();
+        }
+        work();
+        std::process::exit(0);
+    });
+    loop {
+        // SAFETY: the call ends this thread only. It has borrowed nothing to others.
+        unsafe { libc::syscall(libc::SYS_exit, 0) };
+    }
 }
 
 /// Returns the names of the notes that apply, each after a plus sign.

@@ -183,6 +183,12 @@ impl<'a> Mounted<'a> {
         Self { root }
     }
 
+    pub fn hugetlbfs(root: &'a Path) -> Self {
+        let mut mount = Command::new("mount");
+        run(mount.args(["-t", "hugetlbfs", "hugetlbfs"]).arg(root));
+        Self { root }
+    }
+
     /// Mounts a directory at `root`.
     pub fn bind(dir: &Path, root: &'a Path) -> Self {
         run(Command::new("mount").arg("--bind").arg(dir).arg(root));
