@@ -388,8 +388,8 @@ fn remove(directory: &Directory, name: &OsStr, staged: FileId) -> bool {
     }
 }
 
-/// The file systems on which a file without a name could not be linked.
-static NEED_NAMES: Mutex<Vec<FileId>> = Mutex::new(Vec::new());
+/// The devices of file systems on which a file without a name could not be linked.
+static NEED_NAMES: Mutex<Vec<u64>> = Mutex::new(Vec::new());
 
 /// The largest number of file systems that are remembered. On another one, each copy is made twice.
 const MAX_REMEMBERED: usize = 64;
@@ -398,19 +398,17 @@ const MAX_REMEMBERED: usize = 64;
 /// could not be linked.
 pub(crate) fn remember_to_name(destination: &Destination) {
     let mut known = lock(&NEED_NAMES);
-    if let Ok(status) = platform::status(&destination.directory)
+    if let Some(device) = platform::device(&destination.directory)
         && known.len() < MAX_REMEMBERED
-        && !known.iter().any(|id| id.device() == status.id.device())
+        && !known.contains(&device)
     {
-        known.push(status.id);
+        known.push(device);
     }
 }
 
 fn needs_name(directory: &Directory) -> bool {
     let known = lock(&NEED_NAMES);
-    !known.is_empty()
-        && platform::status(directory)
-            .is_ok_and(|status| known.iter().any(|id| id.device() == status.id.device()))
+    !known.is_empty() && platform::device(directory).is_some_and(|device| known.contains(&device))
 }
 
 /// Returns a name that can't be guessed: 128 random bits from the system.

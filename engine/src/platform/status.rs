@@ -47,6 +47,7 @@ pub(crate) struct Entry {
 
 /// Why a name can't be renamed over or removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "only Linux tells")]
 pub(crate) enum Pinned {
     /// The file has the attribute "append only" or "immutable" (`chattr +a`, `+i`).
     Attribute,

@@ -111,6 +111,11 @@ pub(crate) fn open_directory(path: &Path) -> io::Result<Directory> {
     Ok(open(fs::CWD, path, flags, Mode::empty())?)
 }
 
+/// Returns the device of the file system that a directory is on, if it is known.
+pub(crate) fn device(directory: &Directory) -> Option<u64> {
+    Some(status(directory).ok()?.id.device)
+}
+
 pub(crate) const STAGED_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 pub(crate) fn create_named(directory: &Directory, name: &OsStr) -> io::Result<File> {
