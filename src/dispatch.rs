@@ -305,7 +305,7 @@ impl End {
     }
 
     /// Waits until the work begins or is refused, and returns the instant at which a caller stops waiting
-    /// for its end. Work that waits for its permit has a time limit already, and hangs in no system call.
+    /// for its end. Before the work begins, `wait_until` ends the wait, and no system call can hang.
     async fn patience(&mut self) -> Option<Instant> {
         let started = wait::guarded(self.started.wait_for(Option::is_some)).await;
         started.ok()?.and_then(Start::patience)

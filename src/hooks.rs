@@ -52,8 +52,8 @@ use wasmtime_wasi::FsPerms;
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct CopyRequest<'a> {
-    /// Whether the copy may share blocks with its source: true for `fast-copy`, unless the host's
-    /// policy forbids it.
+    /// Whether the copy may share blocks with its source: true for `fast-copy`, unless the host's policy
+    /// forbids it. After [`Decision::AllowWithoutSharing`] it is false in the later hooks.
     pub may_share: bool,
     /// The open source. The copy reads this file; its path is not resolved again.
     pub source: &'a Source,

@@ -94,8 +94,8 @@ pub(crate) fn refusals(span: &Span, control: &CopyControl) {
     span.record("offload_error", control.offload_error());
 }
 
-/// Records the error of a call, and returns it. A staged file that could not be removed is also an event of
-/// the level `WARN`.
+/// Records the error of a call, and returns it. If a file of a failed copy may be left, that is also an event
+/// of the level `WARN`.
 pub(crate) fn failed(span: &Span, error: CallError) -> CallError {
     span.record("error", display(&error));
     if let CallError::Engine(copy) = &error
@@ -106,7 +106,7 @@ pub(crate) fn failed(span: &Span, error: CallError) -> CallError {
             target: TARGET,
             parent: span,
             leftover = bytes,
-            "a staged file could not be removed"
+            "a file of a failed copy may be left"
         );
     }
     error

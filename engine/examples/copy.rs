@@ -59,7 +59,7 @@ fn main() -> ExitCode {
         Err(error) => {
             println!("error: {error}");
             if let Some(bytes) = error.leftover() {
-                eprintln!("copy: a staged file of {bytes} bytes could not be removed");
+                eprintln!("copy: a file of {bytes} bytes may be left");
             }
             ExitCode::FAILURE
         }

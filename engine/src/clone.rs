@@ -60,7 +60,7 @@ pub(crate) fn clone(
     if has_too_many_extents(source, staged, context)? {
         return Ok(CloneOutcome::unsupported(TOO_MANY_EXTENTS));
     }
-    // A clone takes no space yet, and is charged like a copy. A copy of a preallocated file takes less.
+    // A clone takes no space yet, but is charged like a copy. If that does not fit, a copy of the bytes may.
     if context.has_quota()
         && platform::may_clone(&source.file, &staged.file)
         && let Err(exceeded) = context.reserve(source.allocated(), CopyStep::Clone)
@@ -74,7 +74,7 @@ pub(crate) fn clone(
         match staged.fill_by_clone(&source.file) {
             Ok(()) => break,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if platform::concerns_the_data(&error) => {
+            Err(error) if platform::is_final(&error) => {
                 return Err(CopyError::source(CopyStep::Clone, error));
             }
             Err(error) => {

@@ -119,9 +119,9 @@ impl<'a> Context<'a> {
         self.control.retract_publishing();
     }
 
-    /// Reserves what a copy of the bytes is expected to take, and returns it. Fails if the bytes that are known to be written
-    /// don't fit, because the copy would fail later. They are counted only if what is allocated for the
-    /// source does not fit: a preallocated file has less data.
+    /// Reserves what a copy of the bytes is expected to take, and returns it: the source's allocation, or, if
+    /// that does not fit, the bytes that are known to be written (a preallocated file has less data). Fails if
+    /// these don't fit either, because the copy would fail later.
     pub(crate) fn plan_for(&self, source: &Source, staged: &Staged<'_>) -> Result<u64, CopyError> {
         let step = CopyStep::Transfer;
         let fits = |bytes| {

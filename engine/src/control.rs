@@ -52,8 +52,8 @@ impl CopyControl {
         self.shared.phase.load(Ordering::Acquire) == CANCELLED
     }
 
-    /// Returns the bytes moved so far: always 0 for a clone. If the copy has to be made twice (where a file
-    /// without a name can't be linked, once for each file system), both count.
+    /// Returns the bytes moved so far: always 0 for a clone. The first copy on a file system where a file
+    /// without a name can't be linked is made twice; then the bytes of both attempts count.
     pub fn copied(&self) -> u64 {
         self.shared.copied.load(Ordering::Relaxed)
     }

@@ -30,8 +30,8 @@ use crate::transfer::{self, Transferred};
 ///
 /// # Errors
 ///
-/// See [`CopyErrorKind`]. The error has the system's error number, or else contains a [`CopyError`]
-/// ([`io::Error::get_ref`]). Nothing has changed, unless only the directory could not be synchronised.
+/// See [`CopyErrorKind`]; [`CopyError`] says what has changed then. The error has the system's error number,
+/// or else contains a [`CopyError`] ([`io::Error::get_ref`]).
 pub fn fast_copy(src: impl AsRef<Path>, dst: impl AsRef<Path>) -> io::Result<u64> {
     Ok(CopyOptions::new().replace(true).fast_copy(src, dst)?.size)
 }
@@ -45,8 +45,8 @@ pub fn fast_copy(src: impl AsRef<Path>, dst: impl AsRef<Path>) -> io::Result<u64
 ///
 /// # Errors
 ///
-/// See [`CopyErrorKind`]. The error has the system's error number, or else contains a [`CopyError`]
-/// ([`io::Error::get_ref`]). Nothing has changed, unless only the directory could not be synchronised.
+/// See [`CopyErrorKind`]; [`CopyError`] says what has changed then. The error has the system's error number,
+/// or else contains a [`CopyError`] ([`io::Error::get_ref`]).
 pub fn sparse_copy(src: impl AsRef<Path>, dst: impl AsRef<Path>) -> io::Result<u64> {
     Ok(CopyOptions::new().replace(true).sparse_copy(src, dst)?.size)
 }
@@ -58,8 +58,7 @@ impl CopyOptions {
     ///
     /// # Errors
     ///
-    /// See [`CopyErrorKind`]. Nothing has changed, unless only the directory could not be synchronised
-    /// ([`CopyStep::SyncDirectory`]).
+    /// See [`CopyErrorKind`]; [`CopyError`] says what has changed then.
     pub fn fast_copy(
         &self,
         src: impl AsRef<Path>,
@@ -73,8 +72,7 @@ impl CopyOptions {
     ///
     /// # Errors
     ///
-    /// See [`CopyErrorKind`]. Nothing has changed, unless only the directory could not be synchronised
-    /// ([`CopyStep::SyncDirectory`]).
+    /// See [`CopyErrorKind`]; [`CopyError`] says what has changed then.
     pub fn sparse_copy(
         &self,
         src: impl AsRef<Path>,
@@ -121,8 +119,7 @@ impl CopyOptions {
     ///
     /// # Errors
     ///
-    /// See [`CopyErrorKind`]. Nothing has changed, unless only the directory could not be synchronised
-    /// ([`CopyStep::SyncDirectory`]).
+    /// See [`CopyErrorKind`]; [`CopyError`] says what has changed then.
     pub fn copy(
         &self,
         source: &Source,

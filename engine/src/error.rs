@@ -5,8 +5,10 @@ use std::io;
 
 /// A failed copy: the cause, the file, the step, and the bytes moved before.
 ///
-/// Unless [`is_published`](Self::is_published), nothing has changed: an old destination is as it was,
-/// and a new one does not exist. No error contains a path.
+/// Unless [`is_published`](Self::is_published), an old destination is as it was, and a new one does not
+/// exist. One exception: if the call that publishes fails, and its effect can't be looked up, the copy may
+/// be in place. The step is then [`Publish`](CopyStep::Publish), and [`leftover`](Self::leftover) is not
+/// none. No error contains a path.
 ///
 /// It converts to [`io::Error`]: with the system's error number if there is one (step and file are lost
 /// then), else with the [`io::ErrorKind`] that [`CopyErrorKind`] names, and this error inside.
@@ -170,17 +172,18 @@ impl CopyError {
         self.step
     }
 
-    /// Returns how many bytes were moved before the error. They are discarded with the staged file.
+    /// Returns how many bytes were moved before the error.
     pub fn copied(&self) -> u64 {
         self.copied
     }
 
-    /// Returns how many bytes are allocated for a staged file that this copy could not remove, or none if it
-    /// left no file. The name of such a file begins with [`STAGING_PREFIX`](crate::STAGING_PREFIX), unless
-    /// another process has renamed it.
+    /// Returns how many bytes are allocated for a file that this copy has left, or none if it left no file.
     ///
-    /// The copy first truncates the file, then removes its name. So 0 means that an empty file is left. More
-    /// bytes are left only where neither is possible; the quota is charged for them.
+    /// A failed copy truncates its staged file, then removes its name. 0 means that the name could not be
+    /// removed: the file is empty, or its size is not known. More bytes are left where the file could not be
+    /// truncated either, or where it is not known whether the copy was published (step
+    /// [`Publish`](CopyStep::Publish)). The quota is charged for them. The file's name begins with
+    /// [`STAGING_PREFIX`](crate::STAGING_PREFIX), or is the destination's, or one that another process gave it.
     pub fn leftover(&self) -> Option<u64> {
         self.leftover
     }

@@ -150,15 +150,15 @@ impl CopyOptions {
     /// Sets whether the copy takes a read lease on its source, so that no change is overlooked. Default: false;
     /// a change is detected by the source's size and times.
     ///
-    /// With a lease, a source that a process has open for writing, or has mapped from such a descriptor,
-    /// fails with [`Busy`](CopyErrorKind::Busy). If a process opens it for writing during the copy, the copy
-    /// fails with [`SourceChanged`](CopyErrorKind::SourceChanged), and that process waits until then: at most
-    /// for `/proc/sys/fs/lease-break-time`, 45 s by default. An open with `O_NONBLOCK` does not wait; it
-    /// fails, and ends the lease too.
+    /// If a process has the source open for writing, or has mapped it from such a descriptor, the copy fails
+    /// with [`Busy`](CopyErrorKind::Busy). A process that opens it for writing during the copy waits until the
+    /// copy has ended, at most for `/proc/sys/fs/lease-break-time`, 45 s by default. With `O_NONBLOCK` its open
+    /// fails at once. In both cases the copy fails with [`SourceChanged`](CopyErrorKind::SourceChanged), after
+    /// its last byte was moved.
     ///
-    /// The process must own the source or have `CAP_LEASE`, and gets `SIGURG`, which is ignored by default.
-    /// Where there are no leases (other systems than Linux, many network file systems), the copy fails with
-    /// [`Unsupported`](CopyErrorKind::Unsupported).
+    /// The process must own the source or have `CAP_LEASE`; otherwise the error is `EACCES`. It gets `SIGURG`,
+    /// which is ignored by default. Where there are no leases (systems other than Linux, many network file
+    /// systems), the copy fails with [`Unsupported`](CopyErrorKind::Unsupported).
     pub fn lease_source(mut self, lease: bool) -> Self {
         self.lease_source = lease;
         self

@@ -164,7 +164,7 @@ impl Source {
         Lease::take(&self.file).map_err(|error| {
             let kind = match error.kind() {
                 ErrorKind::WouldBlock => CopyErrorKind::Busy(
-                    "the source is open for writing; a lease on it needs that no process writes to it",
+                    "the source is open for writing, so no lease can be taken; close it or unset lease_source",
                 ),
                 ErrorKind::InvalidInput | ErrorKind::Unsupported => {
                     CopyErrorKind::Unsupported("the source's file system has no leases")
@@ -182,7 +182,7 @@ impl Source {
     /// a read waits (`IOLOCK`). At the end of the file a read transfers nothing. Writers that share the
     /// lock are not waited for (`O_DIRECT` within the file's size).
     pub(crate) fn wait_for_writers(&self) {
-        // An error concerns the data that a later read returns, or nothing.
+        // The result does not matter: an error of the source shows when its data is read.
         let _ = platform::read_at(&self.file, &mut [0], self.size());
     }
 

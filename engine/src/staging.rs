@@ -1,8 +1,9 @@
 //! The staged file: the copy while it is made, and how it is published or discarded.
 //!
 //! On file systems with `O_TMPFILE` the staged file has no name, so nothing is left whatever happens to
-//! the process. Elsewhere (FUSE, some NFS and overlayfs, other systems) it has a random name in the
-//! destination's directory, which is removed on any error; only a kill leaves it. A replacement uses
+//! the process. It has a random name in the destination's directory where there is no `O_TMPFILE` (FUSE, some
+//! NFS and overlayfs, other systems), and where a file without a name could not be linked. That name is
+//! removed on any error; a kill, or a failed removal, leaves it. A replacement uses
 //! such a name too, between a link and a rename, because no system call links a file over an existing
 //! name.
 //!
@@ -20,8 +21,8 @@ use crate::lock::lock;
 use crate::platform::status::{FileId, Status};
 use crate::platform::{self, Directory, DirectorySync};
 
-/// The prefix of a staged file's name. 32 hexadecimal digits follow. Use it to hide such files, or to
-/// remove those that a kill has left.
+/// The prefix of a staged file's name. 32 hexadecimal digits follow. Use it to hide such files, or to remove
+/// those that a kill or a failed removal has left.
 pub const STAGING_PREFIX: &str = ".fast-copy-";
 
 /// Whether the staged file may be without a name.
@@ -48,7 +49,8 @@ pub(crate) struct Staged<'a> {
 /// Why a staged file was not published.
 #[derive(Debug)]
 pub(crate) enum Unpublished {
-    /// The destination is as it was before.
+    /// The copy does not have the destination's name. The destination is as it was before, or an empty file
+    /// that reserved its name and could not be removed.
     Refused(CopyError),
     /// A file without a name can't be linked there. Stage the copy under a name.
     NeedsName,
@@ -57,9 +59,8 @@ pub(crate) enum Unpublished {
 }
 
 impl<'a> Staged<'a> {
-    /// Creates an empty file of mode 0600 on the destination's file system. With `durable`, also opens
-    /// the directory for its later synchronisation, so that a directory which can't be synchronised is an
-    /// error before anything is published.
+    /// Creates an empty file of mode 0600 on the destination's file system. With `durable`, also opens what
+    /// synchronises the directory later, so that a failure of that is an error before anything is published.
     pub(crate) fn create(
         destination: &'a Destination,
         durable: bool,

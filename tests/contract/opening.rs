@@ -35,7 +35,7 @@ fast_copy_test_support::tests![
     no_path_is_resolved_twice where SymbolicLinks,
     a_copy_stays_in_the_opened_directory_when_that_is_renamed where OpenFilesMove,
     malformed_destination_paths_are_refused,
-    a_copy_needs_no_main_thread,
+    a_copy_succeeds_after_the_main_thread_has_exited,
 ];
 
 fn a_small_file_is_copied(fs: &FileSystem) {
@@ -247,7 +247,7 @@ fn malformed_destination_paths_are_refused(fs: &FileSystem) {
 }
 
 /// A source is opened through procfs, where the main thread's descriptors are gone once it has exited.
-fn a_copy_needs_no_main_thread(fs: &FileSystem) {
+fn a_copy_succeeds_after_the_main_thread_has_exited(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (text_file(dir.path(), "src", "text"), dir.path().join("dst"));
     for function in BOTH {

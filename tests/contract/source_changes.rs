@@ -23,7 +23,7 @@ fast_copy_test_support::tests![
     a_clone_that_exceeds_max_size_is_not_published where Reflinks,
     the_sources_times_are_read_with_at_statx_force_sync,
     a_write_in_progress_is_in_the_copy_completely_or_not_at_all where Holes,
-    a_leased_source_is_open_for_writing_neither_before_nor_during_the_copy where Leases,
+    a_copy_with_a_lease_fails_if_its_source_is_or_gets_open_for_writing where Leases,
 ];
 
 /// Stops a copy of 8 MiB at one of its reads of 256 KiB, changes the source, and continues the copy.
@@ -215,7 +215,7 @@ fn a_write_in_progress_is_in_the_copy_completely_or_not_at_all(fs: &FileSystem) 
     }
 }
 
-fn a_leased_source_is_open_for_writing_neither_before_nor_during_the_copy(fs: &FileSystem) {
+fn a_copy_with_a_lease_fails_if_its_source_is_or_gets_open_for_writing(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     dense_file(&src, MIB);

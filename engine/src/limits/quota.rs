@@ -12,13 +12,15 @@ use crate::lock::lock;
 ///   because some file systems allocate late. (A file system that allocates late after a clone, as ZFS
 ///   can, makes the charge for the clone too small.) A clone is charged too, although it takes no space
 ///   yet: writing to it later allocates space, and the quota is not checked then.
-/// - **Reservation.** A clone reserves what its source has allocated; if there is no room for that, the
-///   bytes are copied. A copy of the bytes reserves as it writes, and what the file system has allocated if
-///   that is more. A copy that finds no room fails with
+/// - **Reservation.** A clone reserves what its source has allocated; if the quota has no room for that, the
+///   bytes are copied. A copy of the bytes reserves the same before it writes, or, if that does not fit, the
+///   bytes that are known to be written. While it is made, it reserves more if it writes more, or if the file
+///   system allocates more. A copy that finds no room fails with
 ///   [`InsufficientSpace`](crate::CopyErrorKind::InsufficientSpace), and nothing is published. What a
 ///   copy reserved and did not use is returned when it ends, however it ends.
-/// - **Failed copies.** A failed copy is charged only for a staged file that it could neither truncate nor
-///   remove ([`CopyError::leftover`](crate::CopyError::leftover)).
+/// - **Failed copies.** A failed copy is charged for what it leaves: a staged file that it could neither
+///   truncate nor remove, or a copy that is in place, or may be
+///   ([`CopyError::leftover`](crate::CopyError::leftover)).
 /// - **Removal.** Nothing is returned when a copy is removed or replaced, unless the caller does it
 ///   ([`release`](Self::release)).
 #[derive(Clone, Debug)]

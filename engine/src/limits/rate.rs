@@ -8,9 +8,10 @@ use crate::lock::lock;
 
 /// A limit on how many bytes per second all copies made with it read together. Clones share the limit.
 ///
-/// It counts the bytes that are read from sources, in chunks of what the rate allows in 100 ms: at least
-/// 4 KiB, at most 256 KiB. One chunk may pass at a time; the next, from any copy, waits until the rate
-/// allows it. A clone reads nothing. Zeros that a file system without holes writes count too.
+/// It counts the bytes that are read from sources. They are read in chunks; a chunk has the bytes that the
+/// rate allows in 100 ms, at least 4 KiB and at most 256 KiB. One chunk may pass at a time; the next, from any
+/// copy, waits until the rate allows it. A clone reads nothing. Where a file system without holes writes
+/// zeros, these count too, after the first MiB, in chunks of at most 8 MiB.
 ///
 /// A copy that waits keeps its thread, and its deadline keeps running.
 #[derive(Clone, Debug)]

@@ -80,7 +80,7 @@ pub(crate) fn refusal_of_every_write(_: &File) -> Option<&'static str> {
 }
 
 /// Returns false: this is not known.
-pub(crate) fn has_holes(_: &File) -> bool {
+pub(crate) fn supports_holes(_: &File) -> bool {
     false
 }
 

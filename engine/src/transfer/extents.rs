@@ -52,7 +52,7 @@ pub(super) struct Extents<'a> {
     position: u64,
     end: u64,
     /// Whether less is allocated than the size.
-    has_holes: bool,
+    partly_allocated: bool,
 }
 
 impl<'a> Extents<'a> {
@@ -61,7 +61,7 @@ impl<'a> Extents<'a> {
             file: &source.file,
             position: 0,
             end: source.size(),
-            has_holes: source.is_partly_allocated(),
+            partly_allocated: source.is_partly_allocated(),
         }
     }
 
@@ -91,7 +91,9 @@ impl Iterator for Extents<'_> {
             return self.rest_unmapped(position);
         }
         match platform::seek_hole(self.file, data) {
-            Ok(hole) if data == 0 && hole >= self.end && self.has_holes => self.rest_unmapped(0),
+            Ok(hole) if data == 0 && hole >= self.end && self.partly_allocated => {
+                self.rest_unmapped(0)
+            }
             Ok(hole) if hole > data => {
                 self.position = hole.min(self.end);
                 Some(Extent::Data(data..self.position))

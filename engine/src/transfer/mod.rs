@@ -94,17 +94,17 @@ pub(crate) fn transfer(
     })
 }
 
-/// Extends the staged file to its size, which is checked when the copy is complete.
+/// Extends the staged file to `size`.
 ///
-/// If its file system has no holes (FAT, exFAT), that writes zeros: as many bytes as the size, in one system
-/// call. So the first step is a small one. If it takes its full size, the whole size must fit into the
-/// limits, and the file is extended step by step, as fast as the rate allows.
+/// On a file system without holes (FAT, exFAT), one `ftruncate` writes as many zeros as the file is extended
+/// by. So a large file is first extended by [`FIRST_STEP`]. If all of that is allocated, there are no holes:
+/// the whole size must fit into the limits, and the file is extended in steps, as fast as the rate allows.
 fn extend(staged: &Staged<'_>, size: u64, context: &Context<'_>) -> Result<(), CopyError> {
     let set_len = |size| {
         let result = staged.file.set_len(size);
         result.map_err(|error| staged.write_error(error))
     };
-    if size <= FIRST_STEP || platform::has_holes(&staged.file) {
+    if size <= FIRST_STEP || platform::supports_holes(&staged.file) {
         return set_len(size);
     }
     set_len(FIRST_STEP)?;

@@ -90,8 +90,9 @@ impl<'t, 'a> Worker<'t, 'a> {
     /// moves no more, and all further bytes are read and written.
     ///
     /// Before the first byte of the copy, any error means that the kernel can't do it for these two files.
-    /// After that, an error that concerns the source's data ends the copy, and others make it continue at
-    /// the exact next byte. Whether there is room is found out by writing. A result of 0 is not the end of the file: kernels have returned it for files that
+    /// After that, `EIO` and `ETXTBSY` end the copy, and other errors make it continue at the exact next byte;
+    /// if there is no room, the write there fails. A result of 0 is not the end of the file: kernels have
+    /// returned it for files that
     /// could be read (overlayfs, 5.6 to 5.10; procfs).
     fn offload(&self, range: Range<u64>) -> Result<u64, CopyError> {
         let (task, context) = (self.task, self.task.context);
@@ -116,7 +117,7 @@ impl<'t, 'a> Worker<'t, 'a> {
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
-                    if task.was_offloaded() && platform::concerns_the_data(&error) {
+                    if task.was_offloaded() && platform::is_final(&error) {
                         return Err(CopyError::new(CopyStep::Transfer, error));
                     }
                     context.offload_refused(&error);

@@ -155,7 +155,7 @@ fn exit_main_thread(work: impl FnOnce() -> ExitCode + Send + 'static) -> ! {
         std::process::exit(0);
     });
     loop {
-        // SAFETY: the call ends this thread only. It has borrowed nothing to others.
+        // SAFETY: the call ends this thread only. It has lent nothing to others.
         unsafe { libc::syscall(libc::SYS_exit, 0) };
     }
 }

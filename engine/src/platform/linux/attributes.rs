@@ -34,7 +34,7 @@ pub(crate) fn entry(directory: &Directory, name: &OsStr) -> io::Result<Option<En
     }
 }
 
-/// The bits that are not supported here are clear (statx(2)).
+/// Converts the attributes. A bit that the file system does not support is clear (statx(2)).
 fn pinned(attributes: StatxAttributes) -> Option<Pinned> {
     if attributes.contains(StatxAttributes::MOUNT_ROOT) {
         Some(Pinned::MountPoint)

@@ -184,7 +184,7 @@ pub(crate) fn refuse_swap_file(source: &File, staged: &File) -> io::Result<()> {
 }
 
 /// Returns whether a file is on a file system that is known to have holes.
-pub(crate) fn has_holes(file: &File) -> bool {
+pub(crate) fn supports_holes(file: &File) -> bool {
     /// `F2FS_SUPER_MAGIC` (include/uapi/linux/magic.h), which libc lacks.
     const F2FS: u64 = 0xF2F5_2010;
     let Ok(found) = fs::fstatfs(file) else {

@@ -215,7 +215,7 @@ fn space(file: impl AsFd) -> io::Result<Space> {
 
 /// Returns whether an error of sharing blocks concerns the source's data, so that no other way of copying
 /// may be tried: its blocks can't be read, or the kernel swaps to it.
-pub(crate) fn concerns_the_data(error: &io::Error) -> bool {
+pub(crate) fn is_final(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::IO | Errno::TXTBSY))
 }
 
@@ -245,7 +245,7 @@ pub(crate) fn is_refusal_to_link(error: &io::Error) -> bool {
     )
 }
 
-/// Returns whether the file system refuses to set permissions, or sets others.
+/// Returns whether an error means that the file system does not let the copy set its permission bits.
 pub(crate) fn is_refusal_to_set_permissions(error: &io::Error) -> bool {
     matches!(
         error.kind(),

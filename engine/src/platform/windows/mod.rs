@@ -12,9 +12,9 @@ use std::os::windows::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 pub(crate) use super::portable::{
-    Lease, WrittenMap, adopt_copy_on_write, has_holes, has_more_extents_than, is_append_only,
-    is_same_file, known_written, may_clone, offload, read_ahead, refusal_of_every_write,
-    refuse_swap_file, start_writing_back, summarize_extents, toggle_copy_on_write,
+    Lease, WrittenMap, adopt_copy_on_write, has_more_extents_than, is_append_only, is_same_file,
+    known_written, may_clone, offload, read_ahead, refusal_of_every_write, refuse_swap_file,
+    start_writing_back, summarize_extents, supports_holes, toggle_copy_on_write,
 };
 use super::status::{Entry, FileId, Kind, Space, Status};
 use handle::kind_of;
@@ -179,7 +179,7 @@ pub(crate) fn spaces(_directory: &Directory, _file: &File) -> io::Result<[Space;
 }
 
 /// Returns whether an error of sharing blocks concerns the source's data: it can't be read.
-pub(crate) fn concerns_the_data(error: &io::Error) -> bool {
+pub(crate) fn is_final(error: &io::Error) -> bool {
     // ERROR_CRC (winerror.h): "Data error (cyclic redundancy check)".
     error.raw_os_error() == Some(23)
 }
