@@ -1,6 +1,6 @@
 //! Cancelling a copy, and watching its progress.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// A handle to cancel a copy and to read its progress, from any thread.
@@ -17,6 +17,8 @@ pub struct CopyControl {
 #[derive(Debug, Default)]
 struct Shared {
     phase: AtomicU8,
+    /// Whether a cancel came while the copy was being published, or later.
+    cancelled_late: AtomicBool,
     copied: AtomicU64,
     total: OnceLock<u64>,
     clone_error: OnceLock<i32>,
@@ -41,10 +43,17 @@ impl CopyControl {
     /// [`Cancelled`](crate::CopyErrorKind::Cancelled). A clone and an `fsync` are one system call each.
     /// If false, the copy is being published or has ended.
     pub fn cancel(&self) -> bool {
-        [IDLE, RUNNING]
-            .into_iter()
-            .any(|phase| self.pass(phase, CANCELLED))
-            || self.is_cancelled()
+        let stopped = || {
+            [IDLE, RUNNING]
+                .into_iter()
+                .any(|phase| self.pass(phase, CANCELLED))
+                || self.is_cancelled()
+        };
+        // A copy that is being published may have to be made again.
+        stopped() || {
+            self.shared.cancelled_late.store(true, Ordering::Release);
+            stopped()
+        }
     }
 
     /// Returns whether the copy was cancelled.
@@ -115,6 +124,9 @@ impl CopyControl {
     /// Goes back before the point of no return, because the copy has to be made again.
     pub(crate) fn retract_publishing(&self) {
         self.pass(PUBLISHING, RUNNING);
+        if self.shared.cancelled_late.load(Ordering::Acquire) {
+            self.pass(RUNNING, CANCELLED);
+        }
     }
 
     fn pass(&self, from: u8, to: u8) -> bool {
@@ -145,6 +157,17 @@ mod tests {
         assert!(control.begin_publishing());
         assert!(!control.cancel());
         assert!(!control.is_cancelled());
+    }
+
+    #[test]
+    fn a_cancel_while_publishing_takes_effect_if_the_copy_is_made_again() {
+        let control = CopyControl::new();
+        assert!(control.begin(7));
+        assert!(control.begin_publishing());
+        assert!(!control.cancel());
+        control.retract_publishing();
+        assert!(control.is_cancelled());
+        assert!(!control.begin_publishing());
     }
 
     #[test]

@@ -146,13 +146,17 @@ impl CopyOptions {
         match attempt {
             Ok(attempt) => conclude(attempt, staged, context),
             Err(panic) => {
-                let leftover = staged.and_then(Staged::discard);
-                context.end(leftover);
+                let left = staged.map(Staged::discard).unwrap_or_default();
+                context.end(left.bytes);
                 panic::resume_unwind(panic)
             }
         }
     }
 }
+
+/// The least number of bytes moved after which the free space is checked once more, in bytes. For fewer, the
+/// check at the beginning is recent enough, and a check takes a noticeable part of the copy's time.
+const WORTH_ANOTHER_LOOK: u64 = 1 << 20;
 
 /// A copy that is in place, whether or not its directory could be synchronised.
 struct InPlace {
@@ -188,9 +192,9 @@ fn conclude(
             result
         }
         Err(error) => {
-            let leftover = staged.and_then(Staged::discard);
-            let error = error.after(context.copied()).leaving(leftover);
-            context.end(leftover);
+            let left = staged.map(Staged::discard).unwrap_or_default();
+            let error = error.after(context.copied()).leaving(left);
+            context.end(left.bytes);
             Err(error)
         }
     }
@@ -223,8 +227,8 @@ fn attempt<'d>(
             }
             Err(Failure::Copy(error)) => return Err(error),
             Err(Failure::NeedsName) => {
-                // It has no name, so nothing is left of it.
-                staged.take().and_then(Staged::discard);
+                // It was not published, and has no name unless another process is quick.
+                staged.take().map(Staged::discard);
                 context.begin_again();
                 naming = Naming::Required;
             }
@@ -287,7 +291,8 @@ fn stage_and_publish<'d>(
     // A file system that allocates late reports less than the copy will take.
     let takes = status.allocated.max(copied);
     context.reserve(takes, CopyStep::Finish)?;
-    if takes > planned {
+    let is_large = method != CopyMethod::Reflink && copied >= WORTH_ANOTHER_LOOK;
+    if is_large || takes > planned {
         context.leave_room(0, staged, CopyStep::Finish)?;
     }
 
@@ -306,8 +311,6 @@ fn stage_and_publish<'d>(
             .map(|()| context.report(method, status, copied, notes)),
         Err(Unpublished::Refused(error)) => return Err(Failure::Copy(error)),
         Err(Unpublished::NeedsName) => return Err(Failure::NeedsName),
-        // It may be in place, so it is neither truncated nor removed.
-        Err(Unpublished::Unknown(error)) => Err(error.leaving(Some(takes))),
     };
     *made = None;
     Ok(InPlace { takes, result })

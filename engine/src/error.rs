@@ -3,12 +3,13 @@
 use std::fmt;
 use std::io;
 
+use crate::staging::Left;
+
 /// A failed copy: the cause, the file, the step, and the bytes moved before.
 ///
 /// Unless [`is_published`](Self::is_published), an old destination is as it was, and a new one does not
-/// exist. One exception: if the call that publishes fails, and its effect can't be looked up, the copy may
-/// be in place. The step is then [`Publish`](CopyStep::Publish), and [`leftover`](Self::leftover) is not
-/// none. No error contains a path.
+/// exist. One exception: the copy may be in place if [`is_in_doubt`](Self::is_in_doubt). No error contains a
+/// path.
 ///
 /// It converts to [`io::Error`]: with the system's error number if there is one (step and file are lost
 /// then), else with the [`io::ErrorKind`] that [`CopyErrorKind`] names, and this error inside.
@@ -18,7 +19,7 @@ pub struct CopyError {
     operand: Option<Operand>,
     step: CopyStep,
     copied: u64,
-    leftover: Option<u64>,
+    left: Left,
 }
 
 /// The cause of a failed copy.
@@ -129,7 +130,7 @@ impl CopyError {
             operand: None,
             step,
             copied: 0,
-            leftover: None,
+            left: Left::default(),
         }
     }
 
@@ -151,9 +152,9 @@ impl CopyError {
         self
     }
 
-    /// Records the bytes of a staged file that could not be removed.
-    pub(crate) fn leaving(mut self, leftover: Option<u64>) -> Self {
-        self.leftover = leftover;
+    /// Records what is left of the staged file.
+    pub(crate) fn leaving(mut self, left: Left) -> Self {
+        self.left = left;
         self
     }
 
@@ -181,11 +182,16 @@ impl CopyError {
     ///
     /// A failed copy truncates its staged file, then removes its name. 0 means that the name could not be
     /// removed: the file is empty, or its size is not known. More bytes are left where the file could not be
-    /// truncated either, or where it is not known whether the copy was published (step
-    /// [`Publish`](CopyStep::Publish)). The quota is charged for them. The file's name begins with
+    /// truncated either, or if [`is_in_doubt`](Self::is_in_doubt). The quota is charged for them. The file's name begins with
     /// [`STAGING_PREFIX`](crate::STAGING_PREFIX), or is the destination's, or one that another process gave it.
     pub fn leftover(&self) -> Option<u64> {
-        self.leftover
+        self.left.bytes
+    }
+
+    /// Returns whether it is not known if the copy is in place: the call that publishes it has failed, and the
+    /// file system does not tell whether it has taken effect. A network file system can lose its reply.
+    pub fn is_in_doubt(&self) -> bool {
+        self.left.in_doubt
     }
 
     /// Returns whether the copy is complete and in place: only synchronising its directory failed, so

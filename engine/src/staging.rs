@@ -44,18 +44,26 @@ pub(crate) struct Staged<'a> {
     duplicate: Option<File>,
     directory_sync: Option<DirectorySync>,
     name: Option<OsString>,
+    /// Whether a call that publishes has failed in such a way that it may have taken effect.
+    in_doubt: bool,
+}
+
+/// What is left of a staged file that was discarded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Left {
+    /// The bytes allocated for the file, if it is still there.
+    pub(crate) bytes: Option<u64>,
+    /// Whether it may have the destination's name.
+    pub(crate) in_doubt: bool,
 }
 
 /// Why a staged file was not published.
 #[derive(Debug)]
 pub(crate) enum Unpublished {
-    /// The copy does not have the destination's name. The destination is as it was before, or an empty file
-    /// that reserved its name and could not be removed.
+    /// A call has failed. Discarding the file tells whether the copy may be in place.
     Refused(CopyError),
     /// A file without a name can't be linked there. Stage the copy under a name.
     NeedsName,
-    /// A call has failed, and the file system does not tell whether the copy has the destination's name.
-    Unknown(CopyError),
 }
 
 impl<'a> Staged<'a> {
@@ -99,6 +107,7 @@ impl<'a> Staged<'a> {
             duplicate: None,
             directory_sync,
             name,
+            in_doubt: false,
         };
         match duplicate {
             Ok(duplicate) => staged.duplicate = Some(duplicate),
@@ -117,6 +126,10 @@ impl<'a> Staged<'a> {
 
     /// Clones `source` into the file. On failure the file may hold anything.
     pub(crate) fn fill_by_clone(&mut self, source: &File) -> io::Result<()> {
+        if platform::CLONE_MAKES_A_FILE {
+            // It belongs to the file that is replaced.
+            self.duplicate = None;
+        }
         platform::clone(
             source,
             &mut self.file,
@@ -202,19 +215,17 @@ impl<'a> Staged<'a> {
             Ok(()) => {}
             Err(NotNamed::NeedsName) => return Err(Unpublished::NeedsName),
             Err(NotNamed::Refused(kind)) => {
-                let kind = match kind {
-                    CopyErrorKind::Os(error)
-                        if error.kind() == io::ErrorKind::AlreadyExists && !replace =>
-                    {
-                        CopyErrorKind::AlreadyExists
-                    }
-                    other => other,
-                };
-                let error = CopyError::destination(CopyStep::Publish, kind);
-                match self.has_name(&destination.name) {
-                    Ok(true) => {}
-                    Ok(false) => return Err(Unpublished::Refused(error)),
-                    Err(_) => return Err(Unpublished::Unknown(error)),
+                if !matches!(self.has_name(&destination.name), Ok(true)) {
+                    let kind = match kind {
+                        CopyErrorKind::Os(error)
+                            if error.kind() == io::ErrorKind::AlreadyExists && !replace =>
+                        {
+                            CopyErrorKind::AlreadyExists
+                        }
+                        other => other,
+                    };
+                    let error = CopyError::destination(CopyStep::Publish, kind);
+                    return Err(Unpublished::Refused(error));
                 }
             }
         }
@@ -224,6 +235,14 @@ impl<'a> Staged<'a> {
             remove(&destination.directory, &name, status.id);
         }
         Ok(())
+    }
+
+    /// Notes the result of a call that publishes the copy if it succeeds.
+    fn publishing(&mut self, result: io::Result<()>) -> io::Result<()> {
+        if let Err(error) = &result {
+            self.in_doubt |= !platform::had_no_effect(error);
+        }
+        result
     }
 
     /// Synchronises the directory of a published copy.
@@ -243,44 +262,50 @@ impl<'a> Staged<'a> {
         match platform::link_unnamed(&self.file, directory, name) {
             Err(error) if replace && error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) if platform::is_refusal_to_link(&error) => return Err(NotNamed::NeedsName),
-            result => return Ok(result?),
+            result => return Ok(self.publishing(result)?),
         }
         // A temporary name in such a directory could not be removed again.
         refuse_append_only(directory)?;
         let temporary = random_name()?;
         let linked = platform::link_unnamed(&self.file, directory, &temporary);
         self.name = Some(temporary);
-        linked?;
-        self.publish_named(true)
+        match linked {
+            // Whether the name exists is checked before whether the file may be linked (do_linkat in
+            // fs/namei.c), so the first link did not tell.
+            Err(error) if platform::is_refusal_to_link(&error) => Err(NotNamed::NeedsName),
+            Err(error) => Err(error.into()),
+            Ok(()) => self.publish_named(true),
+        }
     }
 
-    fn publish_named(&self, replace: bool) -> Result<(), NotNamed> {
-        let Some(staged) = &self.name else {
+    fn publish_named(&mut self, replace: bool) -> Result<(), NotNamed> {
+        let Some(staged) = self.name.clone() else {
             return Ok(());
         };
         let Destination {
             directory, name, ..
         } = self.destination;
         // Other processes can write to the directory too.
-        if !self.has_name(staged)? {
+        if !self.has_name(&staged)? {
             return Err(NotNamed::Refused(CopyErrorKind::Os(io::Error::new(
                 io::ErrorKind::NotFound,
                 "another process has removed or replaced the staged file",
             ))));
         }
         if !replace {
-            return match platform::rename_new(directory, staged, name) {
+            return match platform::rename_new(directory, &staged, name) {
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-                    self.rename_over_placeholder(staged)
+                    self.rename_over_placeholder(&staged)
                 }
-                result => Ok(result?),
+                result => Ok(self.publishing(result)?),
             };
         }
         // Another process may have created it since the copy began.
         if let Some(entry) = platform::entry(directory, name)? {
             refuse_replacing(entry)?;
         }
-        Ok(platform::rename_replace(directory, staged, name)?)
+        let renamed = platform::rename_replace(directory, &staged, name);
+        Ok(self.publishing(renamed)?)
     }
 
     /// Creates an empty file under the destination's name, which must not exist, and renames the staged file
@@ -288,25 +313,36 @@ impl<'a> Staged<'a> {
     ///
     /// Between the last look and the rename, another process can write to the empty file or replace it; what
     /// it wrote is lost. A kill there leaves the empty file.
-    fn rename_over_placeholder(&self, staged: &OsStr) -> Result<(), NotNamed> {
+    fn rename_over_placeholder(&mut self, staged: &OsStr) -> Result<(), NotNamed> {
         let Destination {
             directory, name, ..
         } = self.destination;
         let placeholder = platform::create_named(directory, name)?;
-        let id = platform::status(&placeholder)?.id;
-        platform::close(placeholder)?;
-        let is_untouched = || match platform::entry(directory, name) {
-            Ok(Some(entry)) => entry.id == id && entry.size == 0,
+        let id = platform::status(&placeholder).map(|status| status.id);
+        // rclone gives the file its name when it is closed.
+        let closed = match platform::close(placeholder) {
+            // Interrupted or not, the descriptor is closed (close(2)).
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            result => result,
+        };
+        let is_untouched = || match (platform::entry(directory, name), &id) {
+            (Ok(Some(entry)), Ok(id)) => entry.id == *id && entry.size == 0,
             _ => false,
         };
-        if !is_untouched() {
-            return Err(NotNamed::Refused(CopyErrorKind::AlreadyExists));
-        }
-        let renamed = platform::rename_replace(directory, staged, name);
+        let renamed = match closed {
+            Ok(()) if is_untouched() => platform::rename_replace(directory, staged, name),
+            Ok(()) => return Err(NotNamed::Refused(CopyErrorKind::AlreadyExists)),
+            Err(error) => {
+                if is_untouched() {
+                    let _ = platform::remove(directory, name);
+                }
+                return Err(error.into());
+            }
+        };
         if renamed.is_err() && is_untouched() {
             let _ = platform::remove(directory, name);
         }
-        Ok(renamed?)
+        Ok(self.publishing(renamed)?)
     }
 
     /// Returns whether a name in the directory refers to the staged file.
@@ -316,45 +352,60 @@ impl<'a> Staged<'a> {
         Ok(found.is_some_and(|entry| entry.id == ours))
     }
 
-    /// Discards the copy: truncates the file, closes it, then removes its name. Returns how many bytes are
-    /// allocated for it if it is still there: if its name can't be removed, or if it can't be truncated and
-    /// has another name.
+    /// Discards the copy: truncates the file, closes it, then removes its name. Returns what is left of it.
     ///
     /// The name is removed after the file is closed, because file systems that store a file when it is
     /// closed (rclone) would create the name again.
-    pub(crate) fn discard(self) -> Option<u64> {
+    ///
+    /// If the copy may be published, its name is removed first. Only if that succeeds, the file does not have
+    /// the destination's name, and is truncated. NFS can lose the reply of a rename and then return the old
+    /// file for the destination's name from its cache.
+    pub(crate) fn discard(self) -> Left {
         let Self {
             file,
             duplicate,
             destination,
             name,
+            in_doubt,
             ..
         } = self;
-        let emptied = file.set_len(0).is_ok();
+        let directory = &destination.directory;
         let before = platform::status(&file);
+        let remove_name = || match (&name, &before) {
+            (None, _) => Removal::Absent,
+            (Some(name), Ok(status)) => remove(directory, name, status.id),
+            (Some(_), Err(_)) => Removal::Failed,
+        };
+        let is_published = in_doubt && remove_name() != Removal::Removed;
+        let emptied = !is_published && file.set_len(0).is_ok();
         let handle = match emptied {
             true => None,
             false => platform::handle_of(&file).ok(),
         };
         drop((file, duplicate));
-        let removed = match (&name, &before) {
-            (None, _) => true,
-            (Some(name), Ok(status)) => remove(&destination.directory, name, status.id),
-            (Some(_), Err(_)) => false,
-        };
+        let removal = remove_name();
         if emptied {
-            return (!removed).then_some(0);
+            return Left {
+                bytes: (removal == Removal::Failed).then_some(0),
+                in_doubt: false,
+            };
         }
         let after = match handle {
             Some(handle) => platform::status(&handle),
             None => before.map(|status| Status {
-                links: status.links - u64::from(name.is_some() && removed),
+                links: status
+                    .links
+                    .saturating_sub((removal == Removal::Removed).into()),
                 ..status
             }),
         };
-        match after {
+        let bytes = match after {
             Ok(status) => (status.links > 0).then_some(status.allocated),
-            Err(_) => (!removed).then_some(0),
+            Err(_) => (is_published || removal == Removal::Failed).then_some(0),
+        };
+        Left {
+            bytes,
+            in_doubt: is_published && bytes.is_some(),
         }
     }
 }
@@ -380,12 +431,26 @@ fn duplicate_of(file: &File) -> io::Result<File> {
     }
 }
 
-/// Removes a name if it refers to the staged file. Returns false if it still does.
-fn remove(directory: &Directory, name: &OsStr, staged: FileId) -> bool {
+/// How the removal of a name ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Removal {
+    Removed,
+    /// It does not refer to the staged file.
+    Absent,
+    Failed,
+}
+
+/// Removes a name if it refers to the staged file.
+fn remove(directory: &Directory, name: &OsStr, staged: FileId) -> Removal {
     match platform::entry(directory, name) {
-        Ok(Some(entry)) if entry.id == staged => platform::remove(directory, name).is_ok(),
-        Ok(_) => true,
-        Err(_) => false,
+        Ok(Some(entry)) if entry.id == staged => match platform::remove(directory, name) {
+            Ok(()) => Removal::Removed,
+            // The name was looked up in a cache.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Removal::Absent,
+            Err(_) => Removal::Failed,
+        },
+        Ok(_) => Removal::Absent,
+        Err(_) => Removal::Failed,
     }
 }
 
@@ -443,7 +508,7 @@ mod tests {
         platform::write_at(&staged.file, b"a copy", 0).unwrap();
         let name = dir.path().join(staged.name.as_ref().unwrap());
         std::fs::hard_link(name, dir.path().join("second")).unwrap();
-        assert_eq!(staged.discard(), None);
+        assert_eq!(staged.discard(), Left::default());
         let names: Vec<_> = std::fs::read_dir(dir.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name())
@@ -461,7 +526,7 @@ mod tests {
         for needs_name in [false, true] {
             let staged = Staged::create(&destination, false, Naming::Optional).unwrap();
             assert_eq!(staged.name.is_some(), needs_name);
-            assert_eq!(staged.discard(), None);
+            assert_eq!(staged.discard(), Left::default());
             remember_to_name(&destination);
         }
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);

@@ -120,8 +120,8 @@ impl fmt::Display for CallError {
 }
 
 fn of_engine(error: &CopyError) -> ErrorCode {
-    if error.is_published() {
-        // The only failure after which the copy is in place. Other codes promise that it is not.
+    if error.is_published() || error.is_in_doubt() {
+        // The only failures after which the copy is, or may be, in place. Other codes promise that it is not.
         return ErrorCode::Io;
     }
     match error.kind() {

@@ -128,8 +128,8 @@ fn a_preallocated_source_needs_quota_and_room_for_its_data_only(fs: &FileSystem)
 
 /// With an extent size hint, XFS allocates 64 MiB for each of 23 extents of 4 KiB.
 fn a_quota_counts_allocation_beyond_the_data(fs: &FileSystem) {
-    let dir = fs.dir();
-    let (src, hinted) = (dir.path().join("src"), dir.path().join("hinted"));
+    let small = Small::new(fs.name, 3 << 30);
+    let (src, hinted) = (small.root.join("src"), small.root.join("hinted"));
     let extents: Vec<_> = (0..23)
         .map(|i| i * 64 * MIB..i * 64 * MIB + 4 * KIB)
         .collect();
@@ -140,7 +140,7 @@ fn a_quota_counts_allocation_beyond_the_data(fs: &FileSystem) {
         .args(["-c", "extsize 64m"])
         .arg(&hinted));
     let dst = hinted.join("dst");
-    let stat = rustix::fs::statvfs(dir.path()).unwrap();
+    let stat = rustix::fs::statvfs(&small.root).unwrap();
     let floor = FreeSpaceFloor {
         percent: 100,
         bytes: stat.f_bavail * stat.f_frsize - 512 * MIB,
@@ -396,10 +396,11 @@ fn at_a_low_rate_only_one_block_is_copied_at_once(fs: &FileSystem) {
         let rate = CopyRate::new(NonZero::new(KIB).unwrap());
         let options = CopyOptions::new()
             .limits(Limits::new().rate(rate))
-            .deadline(Instant::now() + Duration::from_millis(100));
+            .deadline(Instant::now() + Duration::from_secs(2));
         let error = function.call(&options, &src, &dst).unwrap_err();
         assert!(matches!(error.kind(), CopyErrorKind::TimedOut), "{error}");
-        assert!(error.copied() <= 4 * KIB, "{}", error.copied());
+        // The second block may be read after four seconds.
+        assert_eq!(error.copied(), 4 * KIB);
     }
 }
 

@@ -21,6 +21,7 @@ fast_copy_test_support::tests![
     a_staged_file_that_another_process_renames_to_the_destination_is_published where UnnamedFiles,
     a_link_that_reports_an_error_but_succeeded_publishes_the_copy where UnnamedFiles,
     a_rename_that_reports_an_error_but_succeeded_publishes_the_copy where NoReplace,
+    a_copy_that_may_be_published_is_not_truncated where UnnamedFiles,
 ];
 
 /// Returns the path of the staged file, which has a name.
@@ -43,7 +44,7 @@ fn assert_second_name_is_empty(dir: &Path, stopped: Stopped, name: fn(&Path, &Pa
     name(&staged_in(dir), &second);
     assert!(fs::metadata(&second).unwrap().blocks() > 0);
     let outcome = stopped.go_on();
-    outcome.assert_errno(libc::EIO);
+    outcome.assert_errno(libc::ENOSPC);
     let left = fs::metadata(&second).unwrap();
     assert_eq!((left.len(), left.blocks()), (0, 0));
     fs::remove_file(&second).unwrap();
@@ -61,7 +62,7 @@ fn a_second_name_of_an_unpublished_copy_is_an_empty_file(fs: &FileSystem) {
         let copy = Copy::new(function, &src, &dst);
         let injection = without_tmpfile(&copy);
         // Before and in the call that would publish the copy.
-        for call in ["fsync:error=EIO:when=1", "renameat2:error=EIO:when=1"] {
+        for call in ["fsync:error=ENOSPC:when=1", "renameat2:error=ENOSPC:when=1"] {
             for name in SECOND_NAMES {
                 let stopped = copy.start_and_stop_at(call, &[&injection]);
                 assert_second_name_is_empty(dir.path(), stopped, name);
@@ -78,7 +79,7 @@ fn a_second_name_of_a_failed_replacement_is_an_empty_file(fs: &FileSystem) {
     for function in BOTH {
         let copy = Copy::new(function, &src, &dst).options(&["replace"]);
         for name in SECOND_NAMES {
-            let stopped = copy.start_and_stop_at("renameat:error=EIO:when=1", &[]);
+            let stopped = copy.start_and_stop_at("renameat:error=ENOSPC:when=1", &[]);
             assert_second_name_is_empty(dir.path(), stopped, name);
             assert_text(&dst, "old");
             assert_eq!(names(dir.path()), ["dst", "src"]);
@@ -157,4 +158,29 @@ fn a_rename_that_reports_an_error_but_succeeded_publishes_the_copy(fs: &FileSyst
         }
     }
     assert!(!exists(&dst));
+}
+
+/// NFS can lose the reply of a rename and then return the old file for the destination's name from its cache.
+/// Here the copy has another name instead.
+fn a_copy_that_may_be_published_is_not_truncated(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = source(dir.path());
+    let dst = text_file(dir.path(), "dst", "old");
+    let elsewhere = dir.path().join("elsewhere");
+    for function in BOTH {
+        for (error, number) in [("EIO", libc::EIO), ("ETIMEDOUT", libc::ETIMEDOUT)] {
+            let copy = Copy::new(function, &src, &dst).options(&["replace"]);
+            let stopped = copy.start_and_stop_at(&format!("renameat:error={error}:when=1"), &[]);
+            fs::rename(staged_in(dir.path()), &elsewhere).unwrap();
+            stopped.go_on().assert_errno(number);
+            assert_same(&src, &elsewhere);
+            fs::remove_file(&elsewhere).unwrap();
+
+            // The staging name is still there, so the rename has had no effect.
+            let outcome = copy.run_injected(&[&format!("renameat:error={error}:when=1")]);
+            outcome.assert_errno(number);
+            assert_text(&dst, "old");
+            assert_eq!(names(dir.path()), ["dst", "src"]);
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Contract line 7: the copy equals its source, or the call fails.
 
 use std::fs::{self, OpenOptions};
-use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use fast_copy_test_support::files::{
@@ -11,7 +11,9 @@ use fast_copy_test_support::filesystems::FileSystem;
 use fast_copy_test_support::function::{BOTH, Function};
 use fast_copy_test_support::outcome::Outcome;
 use fast_copy_test_support::traced::{Copy, Stopped};
-use wasmtime_fast_copy::{CopyErrorKind, CopyOptions, Destination, Sharing, Source};
+use wasmtime_fast_copy::{
+    CopyErrorKind, CopyOptions, CopyQuota, Destination, Limits, Sharing, Source,
+};
 
 fast_copy_test_support::tests![
     a_source_overwritten_during_the_copy_is_source_changed,
@@ -230,11 +232,20 @@ fn a_copy_with_a_lease_fails_if_its_source_is_or_gets_open_for_writing(fs: &File
         assert_same(&src, &dst);
         fs::remove_file(&dst).unwrap();
     }
-    // The lease is given up at the end of a copy, also of one that fails.
-    OpenOptions::new().write(true).open(&src).unwrap();
-
     let source = Source::open(&src, true).unwrap();
     let destination = Destination::open(&dst).unwrap();
+    // The lease is given up at the end of a copy, also of one that fails. The source stays open.
+    let too_late = options
+        .clone()
+        .limits(Limits::new().quota(CopyQuota::new(1)));
+    for options in [&options, &too_late] {
+        let copied = options.copy(&source, &destination, Sharing::Forbidden, &|_| ());
+        assert_eq!(copied.is_ok(), exists(&dst));
+        let mut at_once = OpenOptions::new();
+        at_once.write(true).custom_flags(libc::O_NONBLOCK);
+        at_once.open(&src).unwrap();
+        let _ = fs::remove_file(&dst);
+    }
     std::thread::scope(|scope| {
         let open_during = |_| {
             let opening = scope.spawn(|| OpenOptions::new().write(true).open(&src).unwrap());

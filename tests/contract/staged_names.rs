@@ -223,8 +223,8 @@ fn only_a_staging_name_that_cannot_be_removed_is_left(fs: &FileSystem) {
 
     fs::write(&dst, "old").unwrap();
     let copy = copy.options(&["replace"]);
-    let outcome = copy.run_injected(&[stuck, "renameat:error=EIO"]);
-    outcome.assert_errno(libc::EIO);
+    let outcome = copy.run_injected(&[stuck, "renameat:error=ENOSPC"]);
+    outcome.assert_errno(libc::ENOSPC);
     assert_text(&staged_in(dir.path()), "");
     sweep();
     assert_text(&dst, "old");

@@ -50,6 +50,9 @@ pub(crate) fn link_unnamed(_: &File, _: &Directory, _: &OsStr) -> io::Result<()>
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// `clonefile` makes a file of its own.
+pub(crate) const CLONE_MAKES_A_FILE: bool = true;
+
 /// Replaces the staged file by a clone of `source`, because `clonefile` creates a new name.
 pub(crate) fn clone(
     source: &File,

@@ -25,7 +25,14 @@ struct Handle {
 /// The numbers are not enough on file systems with snapshots: over NFS, a file and its state in a snapshot
 /// of btrfs have the same numbers; on bcachefs and nilfs2, locally too. Their handles differ
 /// (name_to_handle_at(2)).
+///
+/// Also true on FUSE, where the handles of two hard links can differ.
 pub(crate) fn is_same_file(file: &File, directory: &Directory, name: &OsStr) -> bool {
+    /// `FUSE_SUPER_MAGIC` (include/uapi/linux/magic.h).
+    const FUSE: u64 = 0x6573_5546;
+    if rustix::fs::fstatfs(file).is_ok_and(|found| found.f_type as u64 == FUSE) {
+        return true;
+    }
     let opened = handle(file.as_raw_fd(), OsStr::new(""), libc::AT_EMPTY_PATH);
     let named = handle(directory.as_raw_fd(), name, 0);
     match (opened, named) {

@@ -147,6 +147,9 @@ pub(crate) fn link_unnamed(file: &File, directory: &Directory, name: &OsStr) -> 
     })?)
 }
 
+/// A clone fills the staged file.
+pub(crate) const CLONE_MAKES_A_FILE: bool = false;
+
 /// Shares all blocks of `source` with `staged` (`FICLONE`).
 pub(crate) fn clone(
     source: &File,

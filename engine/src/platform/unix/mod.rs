@@ -245,6 +245,33 @@ pub(crate) fn is_refusal_to_link(error: &io::Error) -> bool {
     )
 }
 
+/// Returns whether an error of a link or a rename means that it had no effect. Other errors can mean that the
+/// reply was lost, `ENOENT` too: a server can get a request twice, and find the old name gone.
+pub(crate) fn had_no_effect(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(
+            Errno::EXIST
+                | Errno::PERM
+                | Errno::ACCESS
+                | Errno::BUSY
+                | Errno::INVAL
+                | Errno::XDEV
+                | Errno::ROFS
+                | Errno::NOSPC
+                | Errno::DQUOT
+                | Errno::MLINK
+                | Errno::ISDIR
+                | Errno::NOTDIR
+                | Errno::NOTEMPTY
+                | Errno::NAMETOOLONG
+                | Errno::LOOP
+                | Errno::OPNOTSUPP
+                | Errno::NOSYS
+        )
+    )
+}
+
 /// Returns whether an error means that the file system does not let the copy set its permission bits.
 pub(crate) fn is_refusal_to_set_permissions(error: &io::Error) -> bool {
     matches!(

@@ -192,6 +192,11 @@ pub(crate) fn is_lack_of_room(error: &io::Error) -> bool {
     )
 }
 
+/// Returns true: no reply is lost here.
+pub(crate) fn had_no_effect(_error: &io::Error) -> bool {
+    true
+}
+
 /// Returns false: every file has a name here.
 pub(crate) fn is_refusal_to_link(_error: &io::Error) -> bool {
     false
@@ -200,6 +205,9 @@ pub(crate) fn is_refusal_to_link(_error: &io::Error) -> bool {
 pub(crate) fn is_refusal_to_set_permissions(_error: &io::Error) -> bool {
     false
 }
+
+/// A clone fills the staged file.
+pub(crate) const CLONE_MAKES_A_FILE: bool = false;
 
 /// Shares all blocks of `source` with `staged` (`FSCTL_DUPLICATE_EXTENTS_TO_FILE`).
 pub(crate) fn clone(
