@@ -18,7 +18,7 @@ fast_copy_test_support::tests![
     permission_bits_are_copied_without_setuid_setgid_and_sticky where Permissions,
     the_umask_is_not_applied where Permissions,
     the_mask_of_an_access_control_list_does_not_widen_the_groups_permissions where AccessControlLists,
-    a_refused_fchmod_is_ignored_unless_the_mode_is_wider_than_the_sources where Permissions,
+    a_refused_fchmod_leaves_the_mode_of_the_staged_file where Permissions,
     owner_and_times_are_not_copied where Owners,
     extended_attributes_are_not_copied where Attributes,
     the_staged_file_has_mode_0600 where Permissions and UnnamedFiles,
@@ -78,7 +78,7 @@ fn the_mask_of_an_access_control_list_does_not_widen_the_groups_permissions(fs: 
 }
 
 /// Some file systems refuse to set permissions.
-fn a_refused_fchmod_is_ignored_unless_the_mode_is_wider_than_the_sources(fs: &FileSystem) {
+fn a_refused_fchmod_leaves_the_mode_of_the_staged_file(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "text");
     for function in ALL {
@@ -93,8 +93,10 @@ fn a_refused_fchmod_is_ignored_unless_the_mode_is_wider_than_the_sources(fs: &Fi
 
             // The staged file's 0600 is wider than 0400.
             fs::set_permissions(&src, PermissionsExt::from_mode(0o400)).unwrap();
-            let outcome = copy.run_injected(&[&injection]);
-            assert!(matches!(outcome, Outcome::Err(..)), "{outcome:?}");
+            let strict = copy.options(&["refuse-wider-permissions"]);
+            strict
+                .run_injected(&[&injection])
+                .assert_error("NotPermitted");
             assert!(!exists(&dst));
             fs::set_permissions(&src, PermissionsExt::from_mode(0o644)).unwrap();
         }
