@@ -277,7 +277,8 @@ fn stage_and_publish<'d>(
     // A clone has the size that the source had at that instant.
     refuse_too_large(status.size, context, CopyStep::Finish)?;
     let notes = CopyNotes {
-        holes_not_kept: method != CopyMethod::Reflink && has_lost_holes(source, &status, copied),
+        holes_not_kept: method != CopyMethod::Reflink
+            && has_lost_holes(source, staged, &status, copied),
         ..compare_permissions(&permissions, &status)
     };
     if notes.permissions_wider && options.refuse_wider_permissions {
@@ -317,8 +318,9 @@ fn stage_and_publish<'d>(
 }
 
 /// Returns whether the copy has its full size allocated although its source has holes.
-fn has_lost_holes(source: &Source, copy: &Status, copied: u64) -> bool {
-    source.is_partly_allocated() && copied < copy.size && copy.allocated >= copy.size
+fn has_lost_holes(source: &Source, staged: &Staged<'_>, copy: &Status, copied: u64) -> bool {
+    let is_full = copied < copy.size && copy.allocated >= copy.size;
+    is_full && source.is_partly_allocated() && !platform::hides_allocation(&staged.file)
 }
 
 /// Compares the permission bits of the copy with those that it should have.

@@ -11,9 +11,10 @@ use rustix::io::{Errno, retry_on_intr};
 use super::status::Status;
 
 pub(crate) use super::portable::{
-    Lease, WrittenMap, adopt_copy_on_write, has_more_extents_than, is_append_only, is_same_file,
-    known_written, may_clone, offload, read_ahead, refusal_of_every_write, refuse_swap_file,
-    start_writing_back, summarize_extents, supports_holes, toggle_copy_on_write,
+    Lease, WrittenMap, adopt_copy_on_write, has_more_extents_than, hides_allocation,
+    is_append_only, is_same_file, known_written, may_clone, offload, read_ahead,
+    refusal_of_every_write, refuse_swap_file, start_writing_back, summarize_extents,
+    supports_holes, toggle_copy_on_write,
 };
 pub use super::unix::*;
 

@@ -104,7 +104,8 @@ fn extend(staged: &Staged<'_>, size: u64, context: &Context<'_>) -> Result<(), C
         let result = staged.file.set_len(size);
         result.map_err(|error| staged.write_error(error))
     };
-    if size <= FIRST_STEP || platform::supports_holes(&staged.file) {
+    let file = &staged.file;
+    if size <= FIRST_STEP || platform::supports_holes(file) || platform::hides_allocation(file) {
         return set_len(size);
     }
     set_len(FIRST_STEP)?;

@@ -190,9 +190,6 @@ pub(crate) fn refuse_swap_file(source: &File, staged: &File) -> io::Result<()> {
 pub(crate) fn supports_holes(file: &File) -> bool {
     /// `F2FS_SUPER_MAGIC` (include/uapi/linux/magic.h), which libc lacks.
     const F2FS: u64 = 0xF2F5_2010;
-    let Ok(found) = fs::fstatfs(file) else {
-        return false;
-    };
     let known = [
         libc::EXT4_SUPER_MAGIC as u64,
         libc::XFS_SUPER_MAGIC as u64,
@@ -200,15 +197,27 @@ pub(crate) fn supports_holes(file: &File) -> bool {
         libc::TMPFS_MAGIC as u64,
         F2FS,
     ];
-    known.contains(&(found.f_type as u64 & 0xffff_ffff))
+    file_system(file).is_some_and(|magic| known.contains(&magic))
+}
+
+/// Returns whether a file is on a file system that does not tell what is allocated for it: the client of SMB
+/// returns the whole size after `ftruncate`, also to `AT_STATX_FORCE_SYNC` (6.12, samba).
+pub(crate) fn hides_allocation(file: &File) -> bool {
+    /// `CIFS_SUPER_MAGIC` and `SMB2_SUPER_MAGIC` (include/uapi/linux/magic.h).
+    const SMB: [u64; 2] = [0xFF53_4D42, 0xFE53_4D42];
+    file_system(file).is_some_and(|magic| SMB.contains(&magic))
+}
+
+/// Returns the magic number of a file's file system (statfs(2)).
+fn file_system(file: &File) -> Option<u64> {
+    Some(fs::fstatfs(file).ok()?.f_type as u64 & 0xffff_ffff)
 }
 
 /// Returns why the file system of `staged` refuses every write, if it is one of those.
 pub(crate) fn refusal_of_every_write(staged: &File) -> Option<&'static str> {
     /// `HUGETLBFS_MAGIC` (include/uapi/linux/magic.h).
     const HUGETLBFS: u64 = 0x9584_58f6;
-    let kind = fs::fstatfs(staged).ok()?.f_type as u64;
-    (kind & 0xffff_ffff == HUGETLBFS)
+    (file_system(staged) == Some(HUGETLBFS))
         .then_some("files on hugetlbfs can only be mapped, not written; choose another destination")
 }
 

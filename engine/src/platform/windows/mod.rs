@@ -12,9 +12,10 @@ use std::os::windows::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 pub(crate) use super::portable::{
-    Lease, WrittenMap, adopt_copy_on_write, has_more_extents_than, is_append_only, is_same_file,
-    known_written, may_clone, offload, read_ahead, refusal_of_every_write, refuse_swap_file,
-    start_writing_back, summarize_extents, supports_holes, toggle_copy_on_write,
+    Lease, WrittenMap, adopt_copy_on_write, has_more_extents_than, hides_allocation,
+    is_append_only, is_same_file, known_written, may_clone, offload, read_ahead,
+    refusal_of_every_write, refuse_swap_file, start_writing_back, summarize_extents,
+    supports_holes, toggle_copy_on_write,
 };
 use super::status::{Entry, FileId, Kind, Space, Status};
 use handle::kind_of;
