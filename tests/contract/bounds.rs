@@ -83,7 +83,9 @@ fn a_source_with_more_data_than_the_quota_fails_before_it_is_copied(fs: &FileSys
         let error = function.call(&options, &src, &dst).unwrap_err();
         assert!(matches!(error.kind(), CopyErrorKind::InsufficientSpace(_)));
         assert_eq!(error.step(), CopyStep::Transfer);
-        assert_eq!(error.copied() == 0, fs.has_fiemap(), "{}", error.copied());
+        if fs.has_fiemap() {
+            assert_eq!(error.copied(), 0);
+        }
         assert!(!exists(&dst));
         assert_eq!((quota.used(), quota.reserved()), (0, 0));
 

@@ -25,7 +25,7 @@ fast_copy_test_support::tests![
     a_copy_beyond_rlimit_fsize_fails_without_sigxfsz,
     a_refused_query_does_not_fail_a_copy,
     a_source_above_max_size_is_file_too_large,
-    a_copy_too_large_for_the_file_system_fails_with_efbig where SizeLimit,
+    a_copy_too_large_for_the_file_system_fails_with_efbig where SizeLimit and Holes,
     a_copy_without_memory_for_its_buffer_is_an_error,
     memory_does_not_grow_with_the_number_of_extents where Holes,
     memory_does_not_grow_with_the_size where Holes,

@@ -13,6 +13,7 @@ pub(crate) mod threads;
 mod worker;
 mod zeros;
 
+use std::io;
 use std::panic::resume_unwind;
 use std::thread;
 
@@ -98,7 +99,7 @@ pub(crate) fn transfer(
 ///
 /// On a file system without holes (FAT, exFAT), one `ftruncate` writes as many zeros as the file is extended
 /// by. So a large file is first extended by [`FIRST_STEP`]. If all of that is allocated, there are no holes:
-/// the whole size must fit into the limits, and the file is extended in steps, as fast as the rate allows.
+/// the whole size must fit on the disk and into the limits, and the file is extended in steps, as fast as the rate allows.
 fn extend(staged: &Staged<'_>, size: u64, context: &Context<'_>) -> Result<(), CopyError> {
     let set_len = |size| {
         let result = staged.file.set_len(size);
@@ -113,6 +114,15 @@ fn extend(staged: &Staged<'_>, size: u64, context: &Context<'_>) -> Result<(), C
         .map_err(|error| CopyError::destination(CopyStep::Transfer, error))?;
     if allocated < FIRST_STEP {
         return set_len(size);
+    }
+    let spaces = platform::spaces(staged.directory(), &staged.file)
+        .map_err(|error| CopyError::destination(CopyStep::Transfer, error))?;
+    if spaces
+        .iter()
+        .any(|space| space.size > 0 && space.free < size - FIRST_STEP)
+    {
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        return Err(CopyError::destination(CopyStep::Transfer, full));
     }
     context.reserve(size, CopyStep::Transfer)?;
     context.leave_room(size - FIRST_STEP, staged, CopyStep::Transfer)?;
