@@ -17,7 +17,7 @@ use crate::platform::status::Status;
 use crate::platform::{self, Lease};
 use crate::report::{CopyMethod, CopyNotes, CopyReport};
 use crate::source::{Permissions, Source};
-use crate::staging::{self, Naming, Staged, Unpublished};
+use crate::staging::{self, Left, Naming, Staged, Unpublished};
 use crate::transfer::{self, Transferred};
 
 /// Copies `src` to `dst` as fast as the file system allows, and returns the apparent size in bytes.
@@ -146,8 +146,7 @@ impl CopyOptions {
         match attempt {
             Ok(attempt) => conclude(attempt, staged, context),
             Err(panic) => {
-                let left = staged.map(Staged::discard).unwrap_or_default();
-                context.end(left.bytes);
+                discard(staged, context);
                 panic::resume_unwind(panic)
             }
         }
@@ -165,21 +164,7 @@ struct InPlace {
     result: Result<CopyReport, CopyError>,
 }
 
-/// Why an attempt has not published its copy.
-enum Failure {
-    Copy(CopyError),
-    /// The copy must be staged under a name.
-    NeedsName,
-}
-
-impl From<CopyError> for Failure {
-    fn from(error: CopyError) -> Self {
-        Self::Copy(error)
-    }
-}
-
-/// Ends a copy that has begun. Every copy passes through here, however it ends. A staged file that was not
-/// published is discarded; the quota is charged for what remains of it.
+/// Ends a copy that has begun, unless it has panicked.
 fn conclude(
     attempt: Result<InPlace, CopyError>,
     staged: Option<Staged<'_>>,
@@ -192,12 +177,18 @@ fn conclude(
             result
         }
         Err(error) => {
-            let left = staged.map(Staged::discard).unwrap_or_default();
-            let error = error.after(context.copied()).leaving(left);
-            context.end(left.bytes);
-            Err(error)
+            let error = error.after(context.copied());
+            Err(error.leaving(discard(staged, context)))
         }
     }
+}
+
+/// Discards the staged file of a copy that was not published, if there is one, and charges the quota for
+/// what remains of it.
+fn discard(staged: Option<Staged<'_>>, context: Context<'_>) -> Left {
+    let left = staged.map(Staged::discard).unwrap_or_default();
+    context.end(left.bytes);
+    left
 }
 
 /// Checks the files, then makes the copy. It is made again, under a name, where a file without one can't be
@@ -225,9 +216,9 @@ fn attempt<'d>(
                 }
                 return Ok(in_place);
             }
-            Err(Failure::Copy(error)) => return Err(error),
-            Err(Failure::NeedsName) => {
-                // It was not published, and has no name unless another process is quick.
+            Err(Unpublished::Refused(error)) => return Err(error),
+            Err(Unpublished::NeedsName) => {
+                // It was not published. If it has got a temporary name, that is removed.
                 staged.take().map(Staged::discard);
                 context.begin_again();
                 naming = Naming::Required;
@@ -244,7 +235,7 @@ fn stage_and_publish<'d>(
     made: &mut Option<Staged<'d>>,
     naming: Naming,
     lease: &Option<Lease<'_>>,
-) -> Result<InPlace, Failure> {
+) -> Result<InPlace, Unpublished> {
     let options = context.options;
     let created = Staged::create(destination, !options.no_sync, naming)?;
     let staged = made.insert(created);
@@ -256,7 +247,7 @@ fn stage_and_publish<'d>(
     } = fill(source, staged, context)?;
     if lease.as_ref().is_some_and(Lease::is_broken) {
         let changed = CopyErrorKind::SourceChanged;
-        return Err(Failure::Copy(CopyError::source(
+        return Err(Unpublished::Refused(CopyError::source(
             CopyStep::Transfer,
             changed,
         )));
@@ -269,7 +260,7 @@ fn stage_and_publish<'d>(
     let status = platform::status_now(&staged.file)
         .map_err(|error| CopyError::destination(CopyStep::Finish, error))?;
     if method != CopyMethod::Reflink && status.size != source.size() {
-        return Err(Failure::Copy(CopyError::destination(
+        return Err(Unpublished::Refused(CopyError::destination(
             CopyStep::Finish,
             CopyErrorKind::Unsupported("the file system changed the size of the copy"),
         )));
@@ -282,7 +273,7 @@ fn stage_and_publish<'d>(
         ..compare_permissions(&permissions, &status)
     };
     if notes.permissions_wider && options.refuse_wider_permissions {
-        return Err(Failure::Copy(CopyError::destination(
+        return Err(Unpublished::Refused(CopyError::destination(
             CopyStep::Finish,
             CopyErrorKind::NotPermitted(
                 "the destination's file system gives the copy permissions that it must not have",
@@ -301,18 +292,15 @@ fn stage_and_publish<'d>(
     if !context.begin_publishing() {
         // At its deadline, too, the caller may have cancelled the copy.
         context.check(CopyStep::Publish)?;
-        return Err(Failure::Copy(CopyError::new(
+        return Err(Unpublished::Refused(CopyError::new(
             CopyStep::Publish,
             CopyErrorKind::Cancelled,
         )));
     }
-    let result = match staged.publish(options.replace) {
-        Ok(()) => staged
-            .sync_directory()
-            .map(|()| context.report(method, status, copied, notes)),
-        Err(Unpublished::Refused(error)) => return Err(Failure::Copy(error)),
-        Err(Unpublished::NeedsName) => return Err(Failure::NeedsName),
-    };
+    staged.publish(options.replace)?;
+    let result = staged
+        .sync_directory()
+        .map(|()| context.report(method, status, copied, notes));
     *made = None;
     Ok(InPlace { takes, result })
 }

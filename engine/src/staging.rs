@@ -66,6 +66,12 @@ pub(crate) enum Unpublished {
     NeedsName,
 }
 
+impl From<CopyError> for Unpublished {
+    fn from(error: CopyError) -> Self {
+        Self::Refused(error)
+    }
+}
+
 impl<'a> Staged<'a> {
     /// Creates an empty file of mode 0600 on the destination's file system. With `durable`, also opens what
     /// synchronises the directory later, so that a failure of that is an error before anything is published.
@@ -376,8 +382,8 @@ impl<'a> Staged<'a> {
             (Some(name), Ok(status)) => remove(directory, name, status.id),
             (Some(_), Err(_)) => Removal::Failed,
         };
-        let is_published = in_doubt && remove_name() != Removal::Removed;
-        let emptied = !is_published && file.set_len(0).is_ok();
+        let may_be_published = in_doubt && remove_name() != Removal::Removed;
+        let emptied = !may_be_published && file.set_len(0).is_ok();
         let handle = match emptied {
             true => None,
             false => platform::handle_of(&file).ok(),
@@ -401,11 +407,11 @@ impl<'a> Staged<'a> {
         };
         let bytes = match after {
             Ok(status) => (status.links > 0).then_some(status.allocated),
-            Err(_) => (is_published || removal == Removal::Failed).then_some(0),
+            Err(_) => (may_be_published || removal == Removal::Failed).then_some(0),
         };
         Left {
             bytes,
-            in_doubt: is_published && bytes.is_some(),
+            in_doubt: may_be_published && bytes.is_some(),
         }
     }
 }
