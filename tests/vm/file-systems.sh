@@ -133,7 +133,11 @@ if [ "${1-}" = --inside ]; then
     filter=$name::$filter
   fi
   arguments=("$@" ${filter:+"$filter"})
-  /run/contract --list "${arguments[@]}" 2>/dev/null | sed -n 's/^\(.*\): test$/listed \1/p'
+  if ! /run/contract --list "${arguments[@]}" >/run/list 2>/run/errors; then
+    cat /run/errors
+    exit 1
+  fi
+  sed -n 's/^\(.*\): test$/listed \1/p' /run/list
   status=0
   timeout -k 10 "$seconds" /run/contract --color never "${arguments[@]}" || status=$?
   echo "status $status"

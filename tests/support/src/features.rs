@@ -292,12 +292,13 @@ impl Probe {
         let Ok(flags) = ioctl_getflags(&file) else {
             return Ok(false);
         };
-        let sets = [IFlags::APPEND, IFlags::IMMUTABLE]
-            .iter()
-            .all(|&flag| ioctl_setflags(&file, flags | flag).is_ok());
-        // A file with such a flag could not be removed.
-        ioctl_setflags(&file, flags)?;
-        Ok(sets)
+        let [append, immutable] = [IFlags::APPEND, IFlags::IMMUTABLE]
+            .map(|flag| ioctl_setflags(&file, flags | flag).is_ok());
+        if append || immutable {
+            // A file with such a flag could not be removed.
+            ioctl_setflags(&file, flags)?;
+        }
+        Ok(append && immutable)
     }
 
     fn leases(&self) -> io::Result<bool> {
