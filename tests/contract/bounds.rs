@@ -32,7 +32,7 @@ fast_copy_test_support::tests![
     the_free_space_floor_is_checked_while_bytes_move where Small,
     a_copy_past_its_deadline_is_not_published,
     a_rate_limits_the_sum_of_its_copies,
-    at_a_low_rate_only_one_block_is_copied_at_once,
+    at_a_low_rate_only_one_block_is_copied_at_once where ClonesAreLimited,
     a_source_with_too_many_extents_is_not_cloned where Reflinks and BlockMap,
     extents_of_dirty_pages_count_for_the_clone_limit where Reflinks and BlockMap,
     the_permissions_mask_removes_permission_bits where Permissions,

@@ -19,7 +19,7 @@ fast_copy_test_support::tests![
     an_offload_refused_after_other_bytes_were_written_falls_back,
     an_offload_that_fails_midway_falls_back_at_the_next_byte,
     an_offload_error_midway_that_concerns_the_data_ends_the_copy where BlockMap,
-    a_swap_file_is_not_copied,
+    a_swap_file_is_not_copied where ClonesAreLimited,
     an_offload_that_returns_zero_is_not_the_end_of_the_file,
 ];
 
@@ -94,12 +94,17 @@ fn an_empty_staged_file_is_not_truncated_after_a_refused_clone(fs: &FileSystem) 
     four_extents(&src);
     let (outcome, calls) = Copy::new(Function::Fast, &src, &dst).trace_injected(&[NO_CLONE]);
     assert!(matches!(outcome, Outcome::Ok(..)), "{outcome:?}");
-    let truncations: Vec<_> = calls
+    let sizes: Vec<_> = calls
         .iter()
         .filter(|call| call.contains("ftruncate("))
         .collect();
-    assert_eq!(truncations.len(), 1, "{truncations:#?}");
-    assert!(truncations[0].contains(", 16777216)"), "{truncations:#?}");
+    let (last, earlier) = sizes.split_last().unwrap();
+    assert!(last.contains(", 16777216)"), "{sizes:#?}");
+    // Where it is not known whether there are holes, the file is extended in two steps.
+    assert!(
+        earlier.iter().all(|call| call.contains(", 1048576)")),
+        "{sizes:#?}"
+    );
 }
 
 fn a_clone_error_that_concerns_the_data_ends_the_copy(fs: &FileSystem) {

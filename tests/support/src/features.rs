@@ -20,6 +20,8 @@ use crate::files::{KIB, MIB, access_control_list, allocated};
 pub enum Feature {
     /// Two files can share blocks (`FICLONE`).
     Reflinks,
+    /// A limit on extents prevents a clone, or there are no clones.
+    ClonesAreLimited,
     /// FIEMAP lists the extents of a file.
     BlockMap,
     /// It has a block map and no reflinks, so a fast copy by one thread is offloaded.
@@ -60,7 +62,7 @@ pub enum Feature {
     BtrfsFlags,
     /// A directory can have an extent size hint.
     ExtentSizeHints,
-    /// Read leases (`F_SETLEASE`).
+    /// Read leases (`F_SETLEASE`) on every file. Over NFS, a file has one only while the server delegates it.
     Leases,
     /// The files are on a disk.
     Disk,
@@ -72,7 +74,8 @@ pub enum Feature {
 
 use Feature::*;
 
-const COMMON: [Feature; 17] = [
+const COMMON: [Feature; 18] = [
+    ClonesAreLimited,
     Allocation,
     Holes,
     Preallocation,
@@ -110,6 +113,8 @@ pub fn probe(dir: &Path) -> io::Result<Vec<Feature>> {
     let probe = Probe {
         dir: tempfile::tempdir_in(dir)?,
     };
+    let kind = rustix::fs::statfs(dir)?.f_type;
+    let is_nfs = kind == libc::NFS_SUPER_MAGIC;
     let (at_once, later) = probe.allocated_at_once_and_later()?;
     let features = [
         (Allocation, at_once == later),
@@ -137,16 +142,20 @@ pub fn probe(dir: &Path) -> io::Result<Vec<Feature>> {
         (AccessControlLists, probe.sets_list()?),
         (Attributes, probe.sets_attributes()?),
         (InodeFlags, probe.sets_inode_flags()?),
-        (Leases, probe.leases()?),
+        (Leases, !is_nfs && probe.leases()?),
     ];
     let mut found: Vec<_> = features
         .into_iter()
         .filter_map(|(feature, found)| found.then_some(feature))
         .collect();
-    if found.contains(&BlockMap) && !found.contains(&Reflinks) {
-        found.push(Offload);
-    }
-    found.extend(match rustix::fs::statfs(dir)?.f_type {
+    let has = |feature| found.contains(&feature);
+    let (offload, clones_are_limited) = match (has(BlockMap), has(Reflinks)) {
+        (block_map, false) => (block_map, true),
+        (block_map, true) => (false, block_map),
+    };
+    found.extend(offload.then_some(Offload));
+    found.extend(clones_are_limited.then_some(ClonesAreLimited));
+    found.extend(match kind {
         libc::TMPFS_MAGIC => &[Memory] as &[Feature],
         libc::XFS_SUPER_MAGIC => &[Disk, ExtentSizeHints],
         libc::BTRFS_SUPER_MAGIC => &[Disk, BtrfsFlags],
