@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{
-    AtFlags, CWD, FallocateFlags, FileType, IFlags, Mode, OFlags, RenameFlags, StatxFlags,
-    XattrFlags, ioctl_getflags, ioctl_setflags,
+    AtFlags, CWD, FallocateFlags, FileType, IFlags, Mode, OFlags, RenameFlags, SeekFrom,
+    StatxFlags, XattrFlags, ioctl_getflags, ioctl_setflags,
 };
 use wasmtime_fast_copy::CopyOptions;
 
@@ -30,6 +30,8 @@ pub enum Feature {
     Allocation,
     /// Files can have holes, and `stat` tells at once what is allocated.
     Holes,
+    /// A small hole is stored in the inode, and reported as data.
+    InlineHoles,
     /// Blocks can be preallocated (`fallocate`).
     Preallocation,
     /// Also beyond the end of the file (`FALLOC_FL_KEEP_SIZE`).
@@ -119,6 +121,7 @@ pub fn probe(dir: &Path) -> io::Result<Vec<Feature>> {
     let features = [
         (Allocation, at_once == later),
         (Holes, at_once == later && later < MIB),
+        (InlineHoles, probe.stores_holes_inline()?),
         (Reflinks, probe.reflinks()?),
         (BlockMap, probe.block_map()?),
         (Preallocation, probe.preallocates(FallocateFlags::empty())?),
@@ -223,6 +226,12 @@ impl Probe {
     fn extent_tree(&self) -> io::Result<bool> {
         let [four, five] = [4, 5].map(|blocks| self.allocated_of(blocks, 64 * KIB));
         Ok((four?, five?) == (16 * KIB, 24 * KIB))
+    }
+
+    fn stores_holes_inline(&self) -> io::Result<bool> {
+        let file = self.file("inline")?;
+        file.set_len(1)?;
+        Ok(rustix::fs::seek(&file, SeekFrom::Data(0)).is_ok())
     }
 
     fn reflinks(&self) -> io::Result<bool> {
