@@ -24,7 +24,7 @@ fast_copy_test_support::tests![
     a_quota_is_charged_what_each_complete_copy_allocates where Allocation,
     a_source_with_more_data_than_the_quota_fails_before_it_is_copied where Allocation,
     a_preallocated_source_needs_quota_and_room_for_its_data_only where Small and Preallocation,
-    a_quota_counts_allocation_beyond_the_data where ExtentSizeHints,
+    a_quota_counts_allocation_beyond_the_data where ExtentSizeHints and Small,
     blocks_that_only_the_copy_needs_are_charged where ExtentTree,
     a_failed_copy_is_not_charged,
     concurrent_copies_never_exceed_the_quota where Allocation,
