@@ -18,9 +18,9 @@ fast_copy_test_support::tests![
     a_copy_is_staged_under_a_name_without_o_tmpfile where HardLinks,
     a_staged_file_that_cannot_be_created_is_an_error,
     a_killed_copy_leaves_one_staging_name where Permissions,
-    a_staged_file_that_another_process_replaced_or_removed_is_not_published,
+    a_staged_file_that_another_process_replaced_or_removed_is_not_published where OpenFilesMove,
     a_temporary_link_that_another_process_replaced_or_removed_is_not_published where UnnamedFiles,
-    the_file_of_another_process_is_not_removed_after_an_error,
+    the_file_of_another_process_is_not_removed_after_an_error where OpenFilesMove,
     only_a_staging_name_that_cannot_be_removed_is_left where HardLinks,
     no_staging_name_is_left_where_the_destination_became_a_link_to_the_copy where UnnamedFiles and HardLinks,
 ];

@@ -26,6 +26,8 @@ pub enum Feature {
     BlockMap,
     /// It has a block map and no reflinks, so a fast copy by one thread is offloaded.
     Offload,
+    /// A write changes the times of an open file at once.
+    Times,
     /// `stat` tells at once what is allocated.
     Allocation,
     /// Files can have holes, and `stat` tells at once what is allocated.
@@ -76,8 +78,9 @@ pub enum Feature {
 
 use Feature::*;
 
-const COMMON: [Feature; 18] = [
+const COMMON: [Feature; 19] = [
     ClonesAreLimited,
+    Times,
     Allocation,
     Holes,
     Preallocation,
@@ -119,6 +122,7 @@ pub fn probe(dir: &Path) -> io::Result<Vec<Feature>> {
     let is_nfs = kind == libc::NFS_SUPER_MAGIC;
     let (at_once, later) = probe.allocated_at_once_and_later()?;
     let features = [
+        (Times, probe.writes_change_times()?),
         (Allocation, at_once == later),
         (Holes, at_once == later && later < MIB),
         (InlineHoles, probe.stores_holes_inline()?),
@@ -214,6 +218,23 @@ impl Probe {
         file.sync_all()?;
         drop(file);
         Ok(allocated(&self.at("blocks")))
+    }
+
+    /// Writes twice to an open file, with a pause that is longer than the clock's tick. A server of CIFS changes the
+    /// time of the second write two seconds later.
+    fn writes_change_times(&self) -> io::Result<bool> {
+        let file = self.file("times")?;
+        let modified = |at| -> io::Result<_> {
+            file.write_all_at(b"text", at)?;
+            file.sync_all()?;
+            let flags = AtFlags::STATX_FORCE_SYNC;
+            let path = self.at("times");
+            Ok(rustix::fs::statx(CWD, path, flags, StatxFlags::MTIME)?.stx_mtime)
+        };
+        let before = modified(0)?;
+        std::thread::sleep(tick(self.dir.path())? + Duration::from_millis(50));
+        let after = modified(4)?;
+        Ok((before.tv_sec, before.tv_nsec) != (after.tv_sec, after.tv_nsec))
     }
 
     /// A CIFS client asks the server again after a second.
