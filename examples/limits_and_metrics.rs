@@ -124,10 +124,7 @@ fn main() -> Result<()> {
     let copies = FastCopyCtx::builder()
         .max_size(1 << 40)
         .quota(quota.clone())
-        .free_space_floor(FreeSpaceFloor {
-            percent: 1,
-            bytes: 100 << 20,
-        })
+        .free_space_floor(FreeSpaceFloor::new(1, 100 << 20))
         .rate(CopyRate::new(bytes_per_second))
         .wait_timeout(Some(Duration::from_secs(10)))
         .timeout(Some(Duration::from_secs(60)))

@@ -27,6 +27,16 @@ use crate::wait;
 ///
 /// A system call that hangs, such as a read from a network file system whose server is gone, keeps its
 /// slot and its thread. Give the guests of such directories slots of their own.
+///
+/// ```
+/// use wasmtime_fast_copy::{CopySlots, FastCopyCtx};
+///
+/// // At most two calls of all guests on the network disk run at once.
+/// let network = CopySlots::new(2);
+/// let first = FastCopyCtx::builder().slots(network.clone()).build();
+/// let second = FastCopyCtx::builder().slots(network.clone()).build();
+/// assert_eq!(first.slots().total(), second.slots().total());
+/// ```
 #[derive(Clone, Debug)]
 pub struct CopySlots {
     shared: Arc<Slots>,

@@ -1,6 +1,7 @@
 //! Builds the context of a store.
 
 use std::mem;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use crate::admission::{CopySlots, Places, Queue};
 use crate::ctx::FastCopyCtx;
 use crate::hooks::CopyHooks;
 use crate::settings::{
-    DEFAULT_MAX_COPIES, DEFAULT_MAX_JOBS, DEFAULT_MAX_WAITING, Durability, Hooks, Settings,
+    DEFAULT_MAX_COPIES, DEFAULT_MAX_JOBS, DEFAULT_MAX_OPTIONS, DEFAULT_MAX_WAITING, Durability,
+    Hooks, Settings,
 };
 
 impl FastCopyCtx {
@@ -21,13 +23,7 @@ impl FastCopyCtx {
 
     /// Returns a builder that starts from the defaults.
     pub fn builder() -> FastCopyCtxBuilder {
-        FastCopyCtxBuilder {
-            settings: Settings::default(),
-            slots: None,
-            max_copies: DEFAULT_MAX_COPIES,
-            max_waiting: DEFAULT_MAX_WAITING,
-            max_jobs: DEFAULT_MAX_JOBS,
-        }
+        FastCopyCtxBuilder::new()
     }
 }
 
@@ -38,6 +34,21 @@ impl Default for FastCopyCtx {
 }
 
 /// Builds a [`FastCopyCtx`].
+///
+/// ```
+/// use std::time::Duration;
+/// use wasmtime_fast_copy::{CopyQuota, Durability, FastCopyCtx, FreeSpaceFloor};
+///
+/// let quota = CopyQuota::new(100 << 30);
+/// let ctx = FastCopyCtx::builder()
+///     .quota(quota.clone())
+///     .free_space_floor(FreeSpaceFloor::of_percent(10))
+///     .max_copies(4)
+///     .timeout(Some(Duration::from_secs(60)))
+///     .durability(Durability::Always)
+///     .build();
+/// assert_eq!(ctx.quota().unwrap().limit(), 100 << 30);
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct FastCopyCtxBuilder {
@@ -46,13 +57,34 @@ pub struct FastCopyCtxBuilder {
     max_copies: usize,
     max_waiting: usize,
     max_jobs: usize,
+    max_options: usize,
+}
+
+impl Default for FastCopyCtxBuilder {
+    fn default() -> Self {
+        Self {
+            settings: Settings::default(),
+            slots: None,
+            max_copies: DEFAULT_MAX_COPIES,
+            max_waiting: DEFAULT_MAX_WAITING,
+            max_jobs: DEFAULT_MAX_JOBS,
+            max_options: DEFAULT_MAX_OPTIONS,
+        }
+    }
+}
+
+impl FastCopyCtxBuilder {
+    /// Creates a builder that starts from the defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
 }
 
 /// Limits.
 impl FastCopyCtxBuilder {
-    /// Sets the largest apparent size of a source, in bytes. Default:
-    /// [`DEFAULT_MAX_SIZE`](crate::DEFAULT_MAX_SIZE). [`u64::MAX`] means no limit. For a larger source the
-    /// guest gets `file-too-large`.
+    /// Sets the largest apparent size of a source and of a copy, in bytes. Default:
+    /// [`DEFAULT_MAX_SIZE`](crate::DEFAULT_MAX_SIZE). [`u64::MAX`] means no limit. For a larger one the guest
+    /// gets `file-too-large`.
     pub fn max_size(self, bytes: u64) -> Self {
         self.limits(|limits| limits.max_size(bytes))
     }
@@ -67,13 +99,13 @@ impl FastCopyCtxBuilder {
     /// Sets how many extents a source may have to be cloned. Default:
     /// [`DEFAULT_MAX_CLONE_EXTENTS`](crate::DEFAULT_MAX_CLONE_EXTENTS). [`u64::MAX`] means no limit. The
     /// bytes of a source with more extents are copied; with `require-reflink` the guest gets
-    /// `unsupported`. See [`Limits::max_clone_extents`].
+    /// `not-shareable`. See [`Limits::max_clone_extents`].
     pub fn max_clone_extents(self, extents: u64) -> Self {
         self.limits(|limits| limits.max_clone_extents(extents))
     }
 
     /// Sets the quota that all copies of the guest are charged to, including clones. Default: none. If
-    /// the quota has no room for a copy, the guest gets `insufficient-space`.
+    /// the quota has no room for a copy, the guest gets `quota`.
     ///
     /// Keep a clone of the quota to read and to reset it, or use [`FastCopyCtx::quota`]. Several stores
     /// can share a quota.
@@ -135,10 +167,17 @@ impl FastCopyCtxBuilder {
     }
 
     /// Sets how many jobs this store may have. Default: [`DEFAULT_MAX_JOBS`](crate::DEFAULT_MAX_JOBS). For
-    /// one more job the guest gets `busy`. A job counts until the guest has finished or dropped it and its
-    /// work has ended.
+    /// one more job the guest gets `busy`. A job counts until the guest has dropped it and its work has
+    /// ended.
     pub fn max_jobs(mut self, jobs: usize) -> Self {
         self.max_jobs = jobs;
+        self
+    }
+
+    /// Sets how many resources `copy-options` the guest may hold. Default:
+    /// [`DEFAULT_MAX_OPTIONS`](crate::DEFAULT_MAX_OPTIONS). The constructor of one more traps.
+    pub fn max_options(mut self, options: usize) -> Self {
+        self.max_options = options;
         self
     }
 
@@ -149,11 +188,11 @@ impl FastCopyCtxBuilder {
         self
     }
 
-    /// Sets how many threads move the bytes of one copy. Default: two for large copies; see
-    /// [`CopyOptions::workers`](crate::CopyOptions::workers). With 1, a copy uses only the thread that it
-    /// runs on. The second thread lives as long as bytes are moved.
-    pub fn workers(mut self, workers: usize) -> Self {
-        self.settings.workers = Some(workers);
+    /// Sets the largest number of threads that move the bytes of one copy. Default: two for large copies; see
+    /// [`CopyOptions::max_workers`](crate::CopyOptions::max_workers). With 1, a copy uses only the thread that
+    /// it runs on. The second thread lives as long as bytes are moved.
+    pub fn max_workers(mut self, workers: NonZero<usize>) -> Self {
+        self.settings.max_workers = Some(workers);
         self
     }
 
@@ -172,14 +211,14 @@ impl FastCopyCtxBuilder {
     }
 
     /// Sets whether copies may share blocks with their sources. Default: true. If false, `fast-copy`
-    /// copies as `sparse-copy` does, and with `require-reflink` the guest gets `unsupported`.
+    /// copies as `sparse-copy` does, and with `require-reflink` the guest gets `not-shareable`.
     pub fn allow_sharing(mut self, allow: bool) -> Self {
         self.settings.allow_sharing = allow;
         self
     }
 
-    /// Sets whether a copy may replace a file. Default: true. If false, a guest that passes `replace` gets
-    /// `not-permitted`, even if the destination does not exist.
+    /// Sets whether a copy may replace a file. Default: true. If false, a guest that sets `replace` gets
+    /// `denied`, even if the destination does not exist.
     pub fn allow_replace(mut self, allow: bool) -> Self {
         self.settings.allow_replace = allow;
         self
@@ -193,7 +232,7 @@ impl FastCopyCtxBuilder {
     }
 
     /// Sets whether a copy fails if its file system gives it permission bits that it must not have, for example
-    /// on FAT. Default: false; the copy is made. If true, the guest gets `not-permitted`. See
+    /// on FAT. Default: false; the copy is made. If true, the guest gets `denied`. See
     /// [`CopyOptions::refuse_wider_permissions`](crate::CopyOptions::refuse_wider_permissions).
     pub fn refuse_wider_permissions(mut self, refuse: bool) -> Self {
         self.settings.refuse_wider_permissions = refuse;
@@ -242,6 +281,10 @@ impl FastCopyCtxBuilder {
             settings: Arc::new(self.settings),
             queue: Queue::new(slots, self.max_copies, self.max_waiting),
             jobs: Places::new(self.max_jobs, "the guest has too many jobs"),
+            options: Places::new(
+                self.max_options,
+                "the guest holds too many copy-options (max_options)",
+            ),
         }
     }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use fast_copy_engine::{
-    CopyControl, CopyOptions, CopyReport, ExtentSummary, FileUsage, Sharing, Source, disk_usage,
-    summarize_extents,
+    CopyControl, CopyOptions, CopyReport, DataRange, ExtentSummary, FileUsage, Operand,
+    ReflinkSupport, Sharing, Source, can_reflink, data_ranges, disk_usage, summarize_extents,
 };
 use tracing::Span;
 use wasmtime_wasi::filesystem::Descriptor;
@@ -18,10 +18,13 @@ use crate::ctx::FastCopyCtx;
 use crate::dispatch::{self, Admission, Outcome, Running, Start, Ticket};
 use crate::error::CallError;
 use crate::hooks::{CopyRequest, CopyTimes, Decision};
-use crate::options::GuestOptions;
+use crate::options::Wanted;
 use crate::sandbox::{self, Opened, PathAt};
 use crate::settings::{Allowed, Settings, without_sharing};
 use crate::trace;
+
+/// The largest number of ranges that `inspect.data-ranges` returns.
+const MAX_RANGES: usize = 1024;
 
 /// A decoded call, or the reason why it is refused.
 pub(crate) struct Call<T> {
@@ -125,7 +128,7 @@ impl FastCopyCtx {
         sharing: Sharing,
         (src, src_path): (&Descriptor, String),
         (dst, dst_path): (&Descriptor, String),
-        wanted: GuestOptions,
+        wanted: Wanted,
     ) -> Call<CopyReport> {
         let span = trace::copy(&src_path, &dst_path, sharing, wanted);
         let max_path = self.settings.max_path;
@@ -177,6 +180,44 @@ impl FastCopyCtx {
         })
     }
 
+    /// Decodes `inspect.data-ranges`.
+    pub(crate) fn data_ranges(
+        &self,
+        dir: &Descriptor,
+        path: String,
+        start: u64,
+    ) -> Call<Vec<DataRange>> {
+        let span = trace::inspect(&path);
+        self.call(span.clone(), |ticket| {
+            let at = PathAt::source(dir, path, self.settings.max_path)?;
+            let options = CopyOptions::new().control(ticket.control.clone());
+            Ok(Box::new(move |clock| {
+                let source = Source::from_handle(at.open_handle(false)?)?;
+                trace::opened(&span, source.size());
+                let options = clock.limit(options);
+                Ok(data_ranges(&source, start, MAX_RANGES, &options)?)
+            }))
+        })
+    }
+
+    /// Decodes `inspect.can-reflink`.
+    pub(crate) fn can_reflink(&self, src: &Descriptor, dst: &Descriptor) -> Call<ReflinkSupport> {
+        let allow_sharing = self.settings.allow_sharing;
+        self.call(trace::inspect("."), |_| {
+            let at = |dir, side| PathAt::new(dir, ".".to_owned(), usize::MAX, side);
+            let source = at(src, Operand::Source)?;
+            let destination = at(dst, Operand::Destination)?;
+            Ok(Box::new(move |_| {
+                let [sources, copies] = sandbox::open_directories(&source, &destination)?;
+                if !allow_sharing {
+                    return Ok(ReflinkSupport::No);
+                }
+                can_reflink(&sources, &copies)
+                    .map_err(|error| CallError::Path(Operand::Destination, error))
+            }))
+        })
+    }
+
     fn call<T>(
         &self,
         span: Span,
@@ -203,7 +244,7 @@ impl FastCopyCtx {
 struct Copy {
     source: PathAt,
     destination: PathAt,
-    wanted: GuestOptions,
+    wanted: Wanted,
     sharing: Sharing,
     durable: bool,
     options: CopyOptions,
@@ -229,6 +270,7 @@ impl Copy {
         }
         let opened = sandbox::open(&self.source, &self.destination, self.wanted.symlink_follow)?;
         trace::opened(&self.span, opened.source.size());
+        self.options.check_size(&opened.source)?;
         let copy = |sharing, on_progress: &(dyn Fn(u64) + Sync)| {
             self.options
                 .copy(&opened.source, &opened.destination, sharing, on_progress)
@@ -269,6 +311,7 @@ impl Copy {
             dst_path: self.destination.path(),
             dst_perms: dst_dir.perms,
             size: source.size(),
+            copy_size: self.wanted.size.unwrap_or(source.size()),
             allocated: source.allocated(),
             replace: self.wanted.replace,
             durable: self.durable,

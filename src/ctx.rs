@@ -17,6 +17,7 @@ pub struct FastCopyCtx {
     pub(crate) settings: Arc<Settings>,
     pub(crate) queue: Queue,
     pub(crate) jobs: Places,
+    pub(crate) options: Places,
 }
 
 impl FastCopyCtx {
@@ -40,8 +41,8 @@ impl FastCopyCtx {
         self.queue.waiting()
     }
 
-    /// Returns how many jobs the guest has. A job counts until the guest has finished or dropped
-    /// it and its work has ended.
+    /// Returns how many jobs the guest has. A job counts until the guest has dropped it and its work has
+    /// ended.
     pub fn jobs(&self) -> usize {
         self.jobs.taken()
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fast_copy_engine::CopyControl;
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Notify, oneshot, watch};
 
 use crate::admission::{Permit, Place, Queue};
@@ -45,6 +46,8 @@ impl Start {
 /// The time after the deadline in which a thread can report the timeout itself. A thread that hangs in a
 /// system call does not; then its caller stops waiting for it.
 const GRACE: Duration = Duration::from_millis(100);
+
+const WORKED_TOO_LONG: CallError = CallError::TimedOut("the call has worked too long");
 
 /// What the dispatcher has to know about a call.
 pub(crate) struct Ticket {
@@ -252,21 +255,34 @@ impl<T> Running<T> {
         let patience = self.end.patience().await;
         match wait::until(patience, &mut self.outcome).await {
             Ok(Some(ended)) => unpack(ended),
-            Ok(None) if self.end.canceller.cancel() => {
-                Err(CallError::TimedOut("the call has worked too long"))
-            }
+            Ok(None) if self.end.canceller.cancel() => Err(WORKED_TOO_LONG),
             // It is being published, or has ended.
             _ => unpack(wait::guarded(&mut self.outcome).await),
         }
     }
 
-    /// Waits until the work has ended, and blocks the calling thread.
+    /// Returns the outcome, or none if the end has not come. It can be taken once.
     ///
     /// # Panics
     ///
     /// Resumes a panic of the work.
-    pub(crate) fn outcome_blocking(self) -> Outcome<T> {
-        wait::block_on(None, self.outcome()).expect("there is no deadline")
+    pub(crate) fn try_outcome(&mut self) -> Option<Outcome<T>> {
+        if let Some(outcome) = self.received() {
+            return Some(outcome);
+        }
+        if !self.end.has_come() {
+            return None;
+        }
+        // The work can have ended since.
+        Some(self.received().unwrap_or(Err(WORKED_TOO_LONG)))
+    }
+
+    fn received(&mut self) -> Option<Outcome<T>> {
+        match self.outcome.try_recv() {
+            Ok(ended) => Some(unpack(Ok(ended))),
+            Err(TryRecvError::Closed) => Some(Err(CallError::Lost)),
+            Err(TryRecvError::Empty) => None,
+        }
     }
 }
 

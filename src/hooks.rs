@@ -75,6 +75,8 @@ pub struct CopyRequest<'a> {
     /// Apparent size of the source in bytes when it was opened. A clone has the source's size at the
     /// moment of cloning, which can be larger, up to `max_size`.
     pub size: u64,
+    /// Apparent size that the copy will have in bytes: `size`, or more if the guest asks for that (`set-size`).
+    pub copy_size: u64,
     /// Bytes allocated for the source when it was opened.
     pub allocated: u64,
     /// Whether the guest allows an existing destination to be replaced.
@@ -90,16 +92,56 @@ pub enum Decision {
     /// The copy is made.
     Allow,
     /// The copy is made and shares no blocks with its source: `fast-copy` copies as `sparse-copy` does. With
-    /// `require-reflink` the guest gets `unsupported`, as with
+    /// `require-reflink` the guest gets `not-shareable`, as with
     /// [`allow_sharing(false)`](crate::FastCopyCtxBuilder::allow_sharing).
     AllowWithoutSharing,
-    /// The copy is not made. The guest gets `not-permitted`.
+    /// The copy is not made. The guest gets `denied`.
     Deny,
 }
 
 /// Functions of the host that are called for every copy of a guest.
 ///
 /// All methods have a default: every copy is allowed, and nothing is done.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use wasmtime_fast_copy::{
+///     CopyError, CopyHooks, CopyReport, CopyRequest, CopyTimes, Decision, FastCopyCtx,
+/// };
+///
+/// /// Counts the copies, and allows none of more than 1 TiB.
+/// #[derive(Default)]
+/// struct Audit {
+///     copies: AtomicU64,
+///     failures: AtomicU64,
+/// }
+///
+/// impl CopyHooks for Audit {
+///     fn authorize(&self, request: &CopyRequest<'_>) -> Decision {
+///         match request.copy_size <= 1 << 40 {
+///             true => Decision::Allow,
+///             false => Decision::Deny,
+///         }
+///     }
+///
+///     fn ended(
+///         &self,
+///         _: &CopyRequest<'_>,
+///         result: Result<&CopyReport, &CopyError>,
+///         _: CopyTimes,
+///     ) {
+///         let counter = match result {
+///             Ok(_) => &self.copies,
+///             Err(_) => &self.failures,
+///         };
+///         counter.fetch_add(1, Ordering::Relaxed);
+///     }
+/// }
+///
+/// let audit = Arc::new(Audit::default());
+/// let ctx = FastCopyCtx::builder().hooks(audit.clone()).build();
+/// ```
 ///
 /// `authorize`, `started` and `ended` run on the thread that runs the call. For synchronous calls, and with
 /// [`allow_blocking_current_thread`], that is the thread that called the guest. `progress` may run on two
@@ -108,7 +150,7 @@ pub enum Decision {
 ///
 /// They are not called for calls that are refused earlier: `busy`, a timeout while waiting, a path that
 /// can't be opened, a copy that the context's policy forbids. Nor are they called for the functions of
-/// `inspect`. A panic of a hook resumes in the guest's call, or in the `finish` of its job, with its
+/// `inspect`. A panic of a hook resumes in the guest's call, or in the first `get` of its job, with its
 /// payload.
 ///
 /// [`allow_blocking_current_thread`]: crate::FastCopyCtxBuilder::allow_blocking_current_thread

@@ -15,6 +15,8 @@ use crate::dispatch::{End, Outcome, Running};
 /// Dropping it cancels the copy. The copy's slot is freed once its work has ended.
 pub struct CopyJob {
     running: Running<CopyReport>,
+    /// The outcome, once the guest has got it.
+    outcome: Option<Outcome<CopyReport>>,
     /// Free once the job is dropped and its work has ended.
     _place: Arc<Place>,
 }
@@ -23,7 +25,6 @@ pub struct CopyJob {
 pub(crate) struct JobProgress {
     pub(crate) copied: u64,
     pub(crate) total: Option<u64>,
-    pub(crate) ended: bool,
 }
 
 impl fmt::Debug for CopyJob {
@@ -47,6 +48,7 @@ impl CopyJob {
         let (running, begin) = call.prepare(Some(place.clone()));
         let job = Self {
             running,
+            outcome: None,
             _place: place,
         };
         Ok((job, begin))
@@ -57,7 +59,6 @@ impl CopyJob {
         JobProgress {
             copied: control.copied(),
             total: control.total(),
-            ended: self.running.end().has_come(),
         }
     }
 
@@ -70,13 +71,15 @@ impl CopyJob {
         self.running.end().clone()
     }
 
-    /// Waits until the job has ended. Dropping the future cancels the job.
-    pub(crate) async fn outcome(self) -> Outcome<CopyReport> {
-        self.running.outcome().await
-    }
-
-    /// Waits until the job has ended, and blocks the calling thread.
-    pub(crate) fn outcome_blocking(self) -> Outcome<CopyReport> {
-        self.running.outcome_blocking()
+    /// Returns the outcome, or none if the job has not ended.
+    ///
+    /// # Panics
+    ///
+    /// Resumes a panic of a hook, the first time.
+    pub(crate) fn outcome(&mut self) -> Option<&Outcome<CopyReport>> {
+        if self.outcome.is_none() {
+            self.outcome = self.running.try_outcome();
+        }
+        self.outcome.as_ref()
     }
 }

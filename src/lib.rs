@@ -66,7 +66,7 @@
 //! | span | field | |
 //! | --- | --- | --- |
 //! | `copy` | `src`, `dst` | the guest's paths |
-//! | | `function`, `flags` | `fast-copy` or `sparse-copy`, and the guest's flags |
+//! | | `function`, `options` | `fast-copy` or `sparse-copy`, and the guest's options that are not the default |
 //! | | `method`, `copied`, `allocated` | see [`CopyReport`] |
 //! | | `clone_error`, `offload_error` | the error numbers of a failed clone and a failed `copy_file_range` |
 //! | `inspect` | `path` | the guest's path |
@@ -129,12 +129,14 @@ pub use builder::FastCopyCtxBuilder;
 pub use ctx::{FastCopy, FastCopyCtx, FastCopyCtxView, FastCopyView};
 pub use fast_copy_engine::{
     self, CopyControl, CopyError, CopyErrorKind, CopyMethod, CopyNotes, CopyOptions, CopyQuota,
-    CopyRate, CopyReport, CopyStep, Destination, Directory, ExtentSummary, FileId, FileUsage,
-    FreeSpaceFloor, Limits, OnProgress, Operand, STAGING_PREFIX, Sharing, Source, SourceHandle,
-    disk_usage, fast_copy, file_id, sparse_copy, summarize_extents,
+    CopyRate, CopyReport, CopyStep, DataRange, Destination, Directory, ExtentSummary, FileId,
+    FileUsage, FreeSpaceFloor, Limits, OnProgress, Operand, ReflinkSupport, STAGING_PREFIX,
+    Sharing, Source, SourceHandle, can_reflink, data_ranges, disk_usage, fast_copy, file_id,
+    sparse_copy, summarize_extents,
 };
 pub use hooks::{CopyHooks, CopyRequest, CopyTimes, Decision};
 pub use settings::{
-    DEFAULT_MAX_CLONE_EXTENTS, DEFAULT_MAX_COPIES, DEFAULT_MAX_JOBS, DEFAULT_MAX_PATH,
-    DEFAULT_MAX_SIZE, DEFAULT_MAX_WAITING, DEFAULT_TIMEOUT, DEFAULT_WAIT_TIMEOUT, Durability,
+    DEFAULT_MAX_CLONE_EXTENTS, DEFAULT_MAX_COPIES, DEFAULT_MAX_JOBS, DEFAULT_MAX_OPTIONS,
+    DEFAULT_MAX_PATH, DEFAULT_MAX_SIZE, DEFAULT_MAX_WAITING, DEFAULT_TIMEOUT, DEFAULT_WAIT_TIMEOUT,
+    Durability,
 };

@@ -1,6 +1,7 @@
 //! What a host allows the guest of a store.
 
 use std::fmt;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +9,9 @@ use fast_copy_engine::{CopyOptions, FreeSpaceFloor, Limits, Sharing};
 
 use crate::error::CallError;
 use crate::hooks::CopyHooks;
-use crate::options::GuestOptions;
+use crate::options::Wanted;
 
-/// The default limit on the apparent size of a source: 16 TiB, the largest file of ext4 with blocks of
+/// The default limit on the apparent size of a source and of a copy: 16 TiB, the largest file of ext4 with blocks of
 /// 4 KiB. Without a limit, a guest can create a sparse file of 8 EiB at no cost, and copy it to a place
 /// where other tools fail on it.
 pub const DEFAULT_MAX_SIZE: u64 = 16 << 40;
@@ -38,14 +39,17 @@ pub const DEFAULT_MAX_WAITING: usize = 64;
 /// The default limit on the jobs of a store. For one more the guest gets `busy`.
 pub const DEFAULT_MAX_JOBS: usize = 64;
 
+/// The default limit on the resources `copy-options` that a guest holds. The constructor of one more traps.
+pub const DEFAULT_MAX_OPTIONS: usize = 1000;
+
 /// Which copies of a guest survive a power cut.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Durability {
-    /// Copies without the flag `no-sync`.
+    /// Those that the guest asks for by `set-durable`, which is the default in the WIT.
     #[default]
     GuestsChoice,
-    /// All copies. `no-sync` has no effect.
+    /// All copies. `set-durable` has no effect.
     Always,
     /// None. No copy is synchronised, and each report says so.
     Never,
@@ -57,7 +61,7 @@ pub(crate) struct Settings {
     pub(crate) max_path: usize,
     pub(crate) wait_timeout: Option<Duration>,
     pub(crate) timeout: Option<Duration>,
-    pub(crate) workers: Option<usize>,
+    pub(crate) max_workers: Option<NonZero<usize>>,
     pub(crate) durability: Durability,
     pub(crate) allow_sharing: bool,
     pub(crate) allow_replace: bool,
@@ -87,7 +91,7 @@ impl Default for Settings {
             max_path: DEFAULT_MAX_PATH,
             wait_timeout: Some(DEFAULT_WAIT_TIMEOUT),
             timeout: Some(DEFAULT_TIMEOUT),
-            workers: None,
+            max_workers: None,
             durability: Durability::default(),
             allow_sharing: true,
             allow_replace: true,
@@ -110,13 +114,9 @@ pub(crate) struct Allowed {
 
 impl Settings {
     /// Applies the host's policy to what a guest asks for.
-    pub(crate) fn allow(
-        &self,
-        sharing: Sharing,
-        wanted: GuestOptions,
-    ) -> Result<Allowed, CallError> {
+    pub(crate) fn allow(&self, sharing: Sharing, wanted: Wanted) -> Result<Allowed, CallError> {
         let durable = match self.durability {
-            Durability::GuestsChoice => !wanted.no_sync,
+            Durability::GuestsChoice => wanted.durable,
             Durability::Always => true,
             Durability::Never => false,
         };
@@ -124,13 +124,17 @@ impl Settings {
             .replace(wanted.replace)
             .require_reflink(wanted.require_reflink)
             .dig_holes(wanted.dig_holes)
-            .no_sync(!durable)
+            .durable(durable)
+            .preserve_times(wanted.preserve_times)
             .permissions_mask(self.permissions_mask)
             .refuse_wider_permissions(self.refuse_wider_permissions)
             .lease_source(self.lease_source)
             .limits(self.limits.clone());
-        if let Some(workers) = self.workers {
-            options = options.workers(workers);
+        if let Some(size) = wanted.size {
+            options = options.size(size);
+        }
+        if let Some(workers) = self.max_workers {
+            options = options.max_workers(workers);
         }
         options.check(sharing)?;
         if wanted.replace && !self.allow_replace {
@@ -151,7 +155,7 @@ impl Settings {
 }
 
 /// Applies a decision of the host that a copy may not share blocks.
-pub(crate) fn without_sharing(wanted: GuestOptions) -> Result<Sharing, CallError> {
+pub(crate) fn without_sharing(wanted: Wanted) -> Result<Sharing, CallError> {
     match wanted.require_reflink {
         false => Ok(Sharing::Forbidden),
         true => Err(CallError::NotShareable(

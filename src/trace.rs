@@ -9,12 +9,12 @@ use tracing::field::{Empty, debug, display};
 
 use crate::error::CallError;
 use crate::hooks::CopyTimes;
-use crate::options::GuestOptions;
+use crate::options::Wanted;
 
 const TARGET: &str = "wasmtime_fast_copy";
 
 /// Opens the span of a copy.
-pub(crate) fn copy(src: &str, dst: &str, sharing: Sharing, options: GuestOptions) -> Span {
+pub(crate) fn copy(src: &str, dst: &str, sharing: Sharing, options: Wanted) -> Span {
     tracing::debug_span!(
         target: TARGET,
         "copy",
@@ -24,7 +24,7 @@ pub(crate) fn copy(src: &str, dst: &str, sharing: Sharing, options: GuestOptions
             Sharing::Allowed => "fast-copy",
             Sharing::Forbidden => "sparse-copy",
         },
-        flags = %options,
+        options = %options,
         size = Empty,
         method = Empty,
         copied = Empty,
@@ -33,6 +33,7 @@ pub(crate) fn copy(src: &str, dst: &str, sharing: Sharing, options: GuestOptions
         offload_error = Empty,
         permissions_wider = Empty,
         permissions_narrower = Empty,
+        times_not_preserved = Empty,
         holes_not_kept = Empty,
         error = Empty,
         leftover = Empty,
@@ -73,13 +74,14 @@ pub(crate) fn times(span: &Span, times: CopyTimes) {
 
 /// Records what a successful copy did.
 pub(crate) fn report(span: &Span, report: &CopyReport) {
-    span.record("method", debug(report.method));
+    span.record("method", report.method.as_str());
     span.record("copied", report.copied);
     span.record("allocated", report.allocated);
     let notes = report.notes;
     for (applies, field) in [
         (notes.permissions_wider, "permissions_wider"),
         (notes.permissions_narrower, "permissions_narrower"),
+        (notes.times_not_preserved, "times_not_preserved"),
         (notes.holes_not_kept, "holes_not_kept"),
     ] {
         if applies {

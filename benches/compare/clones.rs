@@ -112,7 +112,7 @@ fn turn(contender: &str, dir: &Path, into: &Path, runtime: &Runtime) -> Result<V
     match contender {
         FICLONE => timed(TURN, |i| staged_ficlone(src, &name(i))),
         FAST => timed(TURN, |i| {
-            let report = CopyOptions::new().no_sync(true).fast_copy(src, name(i))?;
+            let report = CopyOptions::new().durable(false).fast_copy(src, name(i))?;
             ensure!(report.method == CopyMethod::Reflink);
             Ok(())
         }),

@@ -196,7 +196,7 @@ const fn contender(
 }
 
 fn ours(job: &Job<'_>, sharing: bool, durable: bool) -> Result<Duration> {
-    let options = CopyOptions::new().no_sync(!durable);
+    let options = CopyOptions::new().durable(durable);
     let start = Instant::now();
     match sharing {
         true => options.fast_copy(job.src, job.dst)?,
@@ -215,7 +215,7 @@ fn packed(job: &Job<'_>, durable: bool) -> Result<Duration> {
 
 /// Makes a copy without synchronisation, for callers that measure the time.
 pub fn fast_copy_no_sync(src: &Path, dst: &Path) -> Result<()> {
-    CopyOptions::new().no_sync(true).fast_copy(src, dst)?;
+    CopyOptions::new().durable(false).fast_copy(src, dst)?;
     Ok(())
 }
 

@@ -93,7 +93,7 @@ pub fn in_child(args: &[String]) -> Result<()> {
     let [contender, src, dst] = args else {
         bail!("{FLAG} CONTENDER SRC DST");
     };
-    let options = CopyOptions::new().no_sync(contender.ends_with("no-sync"));
+    let options = CopyOptions::new().durable(!contender.ends_with("no-sync"));
     // This resets the peak to the present resident memory (proc(5)).
     fs::write("/proc/self/clear_refs", "5")?;
     let before = peak()?;

@@ -102,7 +102,7 @@ fn turn(contender: &str, root: &Path, from: &Path, into: &Path) -> Result<Vec<Du
     match contender {
         FAST => each(FILES, fast_copy_no_sync),
         SPARSE => each(FILES, |src, dst| {
-            CopyOptions::new().no_sync(true).sparse_copy(src, dst)?;
+            CopyOptions::new().durable(false).sparse_copy(src, dst)?;
             Ok(())
         }),
         FAST_DURABLE => each(DURABLE_FILES, |src, dst| {

@@ -20,6 +20,8 @@ elsewhere. `sparse` always copies the bytes. Both preserve holes.
   -r                 replace an existing DESTINATION
   -n                 do not synchronise: the copy may not survive a power cut
   -z                 dig holes: blocks of zeros are not allocated in the copy
+  -p                 preserve the times of last modification and access
+  -s BYTES           size: make the copy larger than SOURCE, by a hole at its end
   -R                 require a reflink: fail where blocks can't be shared
   -q BYTES           quota: fail if the copy takes more
   -f PERCENT:BYTES   floor: fail if the copy would leave less free space, the smaller of the two
@@ -74,18 +76,18 @@ fn parse(arguments: Vec<String>) -> Result<Invocation, Box<dyn Error>> {
     let function = loop {
         match next("fast or sparse")?.as_str() {
             "-r" => options = options.replace(true),
-            "-n" => options = options.no_sync(true),
+            "-n" => options = options.durable(false),
             "-z" => options = options.dig_holes(true),
             "-R" => options = options.require_reflink(true),
             "-q" => limits = limits.quota(CopyQuota::new(next("the quota")?.parse()?)),
             "-f" => {
                 let floor = next("the floor")?;
                 let (percent, bytes) = floor.split_once(':').ok_or("-f needs PERCENT:BYTES")?;
-                limits = limits.free_space_floor(FreeSpaceFloor {
-                    percent: percent.parse()?,
-                    bytes: bytes.parse()?,
-                });
+                let floor = FreeSpaceFloor::new(percent.parse()?, bytes.parse()?);
+                limits = limits.free_space_floor(floor);
             }
+            "-p" => options = options.preserve_times(true),
+            "-s" => options = options.size(next("the size")?.parse()?),
             "-t" => {
                 let time = Duration::from_millis(next("the deadline")?.parse()?);
                 options = options.deadline(Instant::now() + time);
@@ -136,12 +138,13 @@ fn copy(invocation: &Invocation) -> Result<CopyReport, CopyError> {
 
 fn print_report(report: &CopyReport) {
     print!(
-        "ok method={:?} size={} copied={} allocated={} durable={}",
+        "ok method={} size={} copied={} allocated={} durable={}",
         report.method, report.size, report.copied, report.allocated, report.durable
     );
     let notes = [
         (report.notes.permissions_wider, "permissions-wider"),
         (report.notes.permissions_narrower, "permissions-narrower"),
+        (report.notes.times_not_preserved, "times-not-preserved"),
         (report.notes.holes_not_kept, "holes-not-kept"),
     ];
     for (_, note) in notes.iter().filter(|(applies, _)| *applies) {

@@ -25,8 +25,8 @@ pub(crate) enum CloneOutcome {
 }
 
 impl CloneOutcome {
-    fn unsupported(reason: &'static str) -> Self {
-        let kind = CopyErrorKind::Unsupported(reason);
+    fn not_shareable(reason: &'static str) -> Self {
+        let kind = CopyErrorKind::NotShareable(reason);
         Self::Refused(CopyError::new(CopyStep::Clone, kind))
     }
 
@@ -34,7 +34,7 @@ impl CloneOutcome {
         match platform::is_lack_of_room(&error) {
             // The number tells what is lacking.
             true => Self::Refused(CopyError::new(CopyStep::Clone, error)),
-            false => Self::unsupported(NOT_SHAREABLE),
+            false => Self::not_shareable(NOT_SHAREABLE),
         }
     }
 }
@@ -58,7 +58,7 @@ pub(crate) fn clone(
     context: &Context<'_>,
 ) -> Result<CloneOutcome, CopyError> {
     if has_too_many_extents(source, staged, context)? {
-        return Ok(CloneOutcome::unsupported(TOO_MANY_EXTENTS));
+        return Ok(CloneOutcome::not_shareable(TOO_MANY_EXTENTS));
     }
     // A clone takes no space yet, but is charged like a copy. If that does not fit, a copy of the bytes may.
     if context.has_quota()
@@ -95,15 +95,13 @@ pub(crate) fn clone(
             }
         }
     }
-    let size = platform::status(&staged.file)
-        .map_err(|error| CopyError::destination(CopyStep::Clone, error))?
-        .size;
+    let size = staged.size(CopyStep::Clone)?;
     // ZFS has cloned fewer bytes than it reported while blocks of the source were dirty:
     // https://github.com/openzfs/zfs/issues/15728
     if size == before || size == source.status_now(CopyStep::Clone)?.size {
         Ok(CloneOutcome::Done)
     } else {
-        Ok(CloneOutcome::unsupported(WRONG_SIZE))
+        Ok(CloneOutcome::not_shareable(WRONG_SIZE))
     }
 }
 

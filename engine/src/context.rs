@@ -4,10 +4,10 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::control::CopyControl;
+use crate::control::{CopyControl, Unusable};
 use crate::error::{CopyError, CopyErrorKind, CopyStep};
 use crate::limits::budget::Budget;
-use crate::options::{CopyOptions, Sharing};
+use crate::options::{CopyOptions, LARGEST_SIZE, Sharing};
 use crate::platform;
 use crate::platform::status::Status;
 use crate::report::{CopyMethod, CopyNotes, CopyReport};
@@ -45,17 +45,27 @@ impl<'a> Context<'a> {
             max_size: options
                 .limits
                 .max_size
-                .min(platform::process_file_size_limit()),
+                .min(platform::process_file_size_limit())
+                .min(LARGEST_SIZE),
             control: options.control.clone().unwrap_or_default(),
             budget: Budget::new(&options.limits),
             on_progress,
         }
     }
 
-    /// Takes the control for this copy, which moves about `total` bytes. False if the control was used
-    /// or cancelled before.
-    pub(crate) fn begin(&self, total: u64) -> bool {
-        self.control.begin(total)
+    /// Takes the control for this copy, which moves about `total` bytes.
+    pub(crate) fn begin(&self, total: u64) -> Result<(), CopyError> {
+        let kind = match self.control.begin(total) {
+            Ok(()) => return Ok(()),
+            Err(Unusable::Used) => {
+                CopyErrorKind::Invalid("this CopyControl was used before; create one for each copy")
+            }
+            Err(Unusable::Cancelled) => {
+                self.check(CopyStep::Open)?;
+                CopyErrorKind::Cancelled
+            }
+        };
+        Err(CopyError::new(CopyStep::Open, kind))
     }
 
     /// Passes the point of no return. False if the copy was cancelled before.
@@ -197,7 +207,7 @@ impl<'a> Context<'a> {
             size: status.size,
             copied,
             allocated: status.allocated,
-            durable: !self.options.no_sync,
+            durable: self.options.durable,
             clone_error: self.control.clone_error(),
             offload_error: self.control.offload_error(),
             notes,
@@ -240,7 +250,7 @@ mod tests {
         assert_eq!(quota.reserved(), 100);
         assert!(!context.is_paced());
         let error = context.admit(1, &staged).unwrap_err();
-        assert!(matches!(error.kind(), CopyErrorKind::InsufficientSpace(_)));
+        assert!(matches!(error.kind(), CopyErrorKind::QuotaExceeded));
         drop(context);
         assert_eq!((quota.used(), quota.reserved()), (0, 0));
     }

@@ -7,8 +7,24 @@ use std::sync::{Arc, OnceLock};
 ///
 /// Clones share the same state. Every method returns at once, whatever the copy is doing.
 ///
-/// Use a new handle for each copy. A used handle fails with [`Invalid`](crate::CopyErrorKind::Invalid),
-/// even if its copy failed.
+/// Use a new handle for each copy. A copy with a used handle fails with
+/// [`Invalid`](crate::CopyErrorKind::Invalid), even if the copy before failed or was cancelled. A copy with a new
+/// handle that was cancelled fails with [`Cancelled`](crate::CopyErrorKind::Cancelled).
+///
+/// ```no_run
+/// use std::thread;
+/// use std::time::Duration;
+/// use fast_copy_engine::{CopyControl, CopyOptions};
+///
+/// let control = CopyControl::new();
+/// let options = CopyOptions::new().control(control.clone());
+/// let copying = thread::spawn(move || options.fast_copy("base.img", "vm1.img"));
+/// while !copying.is_finished() {
+///     println!("{} of {:?} bytes", control.copied(), control.total());
+///     thread::sleep(Duration::from_millis(100));
+/// }
+/// println!("{:?}", copying.join().unwrap());
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct CopyControl {
     shared: Arc<Shared>,
@@ -23,6 +39,15 @@ struct Shared {
     total: OnceLock<u64>,
     clone_error: OnceLock<i32>,
     offload_error: OnceLock<i32>,
+}
+
+/// Why a copy can't begin with a handle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unusable {
+    /// Another copy has used it.
+    Used,
+    /// It was cancelled before.
+    Cancelled,
 }
 
 const IDLE: u8 = 0;
@@ -102,13 +127,14 @@ impl CopyControl {
         self.shared.copied.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Takes the handle for a copy of about `total` bytes. False if it was used or cancelled before.
-    pub(crate) fn begin(&self, total: u64) -> bool {
-        let begun = self.pass(IDLE, RUNNING);
-        if begun {
-            let _ = self.shared.total.set(total);
+    /// Takes the handle for a copy of about `total` bytes.
+    pub(crate) fn begin(&self, total: u64) -> Result<(), Unusable> {
+        // It is set once, by the first copy.
+        self.shared.total.set(total).map_err(|_| Unusable::Used)?;
+        match self.pass(IDLE, RUNNING) {
+            true => Ok(()),
+            false => Err(Unusable::Cancelled),
         }
-        begun
     }
 
     /// Marks the copy as ended: a later cancel has no effect.
@@ -144,7 +170,7 @@ mod tests {
     #[test]
     fn a_cancel_before_publishing_takes_effect() {
         let control = CopyControl::new();
-        assert!(control.begin(7));
+        assert_eq!(control.begin(7), Ok(()));
         assert!(control.cancel());
         assert!(control.is_cancelled());
         assert!(!control.begin_publishing());
@@ -153,7 +179,7 @@ mod tests {
     #[test]
     fn a_cancel_after_publishing_has_no_effect() {
         let control = CopyControl::new();
-        assert!(control.begin(7));
+        assert_eq!(control.begin(7), Ok(()));
         assert!(control.begin_publishing());
         assert!(!control.cancel());
         assert!(!control.is_cancelled());
@@ -162,7 +188,7 @@ mod tests {
     #[test]
     fn a_cancel_while_publishing_takes_effect_if_the_copy_is_made_again() {
         let control = CopyControl::new();
-        assert!(control.begin(7));
+        assert_eq!(control.begin(7), Ok(()));
         assert!(control.begin_publishing());
         assert!(!control.cancel());
         control.retract_publishing();
@@ -173,7 +199,7 @@ mod tests {
     #[test]
     fn a_cancel_after_the_end_has_no_effect() {
         let control = CopyControl::new();
-        assert!(control.begin(7));
+        assert_eq!(control.begin(7), Ok(()));
         control.end();
         assert!(!control.cancel());
         assert!(!control.is_cancelled());
@@ -182,10 +208,11 @@ mod tests {
     #[test]
     fn a_control_can_be_used_once() {
         let control = CopyControl::new();
-        assert!(control.begin(7));
-        assert!(!control.begin(7));
+        assert_eq!(control.begin(7), Ok(()));
+        assert_eq!(control.begin(7), Err(Unusable::Used));
         let cancelled = CopyControl::new();
         assert!(cancelled.cancel());
-        assert!(!cancelled.begin(7));
+        assert_eq!(cancelled.begin(7), Err(Unusable::Cancelled));
+        assert_eq!(cancelled.begin(7), Err(Unusable::Used));
     }
 }

@@ -25,13 +25,11 @@ use crate::transfer::{self, Transferred};
 /// It clones the file where blocks can be shared. Otherwise it copies the data and preserves the holes.
 /// It replaces an existing file, blocks the calling thread, and returns once the copy survives a power
 /// cut. It is the same as
-/// [`CopyOptions::new().replace(true).fast_copy(src, dst)`](CopyOptions::fast_copy), whose error tells
-/// the file and the step too.
+/// [`CopyOptions::new().replace(true).fast_copy(src, dst)`](CopyOptions::fast_copy).
 ///
 /// # Errors
 ///
-/// See [`CopyErrorKind`]; [`CopyError`] says what has changed then. The error has the system's error number,
-/// or else contains a [`CopyError`] ([`io::Error::get_ref`]).
+/// The error contains a [`CopyError`], which says what has changed and names both paths.
 pub fn fast_copy(src: impl AsRef<Path>, dst: impl AsRef<Path>) -> io::Result<u64> {
     Ok(CopyOptions::new().replace(true).fast_copy(src, dst)?.size)
 }
@@ -40,13 +38,11 @@ pub fn fast_copy(src: impl AsRef<Path>, dst: impl AsRef<Path>) -> io::Result<u64
 ///
 /// The copy shares no blocks with `src` and preserves its holes. It replaces an existing file, blocks
 /// the calling thread, and returns once the copy survives a power cut. It is the same as
-/// [`CopyOptions::new().replace(true).sparse_copy(src, dst)`](CopyOptions::sparse_copy), whose error
-/// tells the file and the step too.
+/// [`CopyOptions::new().replace(true).sparse_copy(src, dst)`](CopyOptions::sparse_copy).
 ///
 /// # Errors
 ///
-/// See [`CopyErrorKind`]; [`CopyError`] says what has changed then. The error has the system's error number,
-/// or else contains a [`CopyError`] ([`io::Error::get_ref`]).
+/// The error contains a [`CopyError`], which says what has changed and names both paths.
 pub fn sparse_copy(src: impl AsRef<Path>, dst: impl AsRef<Path>) -> io::Result<u64> {
     Ok(CopyOptions::new().replace(true).sparse_copy(src, dst)?.size)
 }
@@ -87,10 +83,13 @@ impl CopyOptions {
         dst: &Path,
         sharing: Sharing,
     ) -> Result<CopyReport, CopyError> {
-        self.check(sharing)?;
-        let source = Source::open(src, self.symlink_follow)?;
-        let destination = Destination::open(dst)?;
-        self.copy(&source, &destination, sharing, &|_| ())
+        let copy = || {
+            self.check(sharing)?;
+            let source = Source::open(src, self.symlink_follow)?;
+            let destination = Destination::open(dst)?;
+            self.copy(&source, &destination, sharing, &|_| ())
+        };
+        copy().map_err(|error| error.with_paths(src, dst))
     }
 
     /// Copies an open source to an open destination: with [`Sharing::Allowed`] as
@@ -129,15 +128,7 @@ impl CopyOptions {
     ) -> Result<CopyReport, CopyError> {
         self.check(sharing)?;
         let context = Context::new(self, sharing, on_progress);
-        if !context.begin(source.data_at_most()) {
-            context.check(CopyStep::Open)?;
-            return Err(CopyError::new(
-                CopyStep::Open,
-                CopyErrorKind::Invalid(
-                    "this CopyControl was used before; create one for each copy",
-                ),
-            ));
-        }
+        context.begin(source.data_at_most())?;
         let mut staged = None;
         // `on_progress` may panic.
         let attempt = panic::catch_unwind(AssertUnwindSafe(|| {
@@ -201,6 +192,7 @@ fn attempt<'d>(
 ) -> Result<InPlace, CopyError> {
     destination.admit(source, context.options.replace)?;
     refuse_too_large(source.size(), context, CopyStep::Open)?;
+    refuse_size(source, context)?;
     context.check(CopyStep::Open)?;
     let lease = match context.options.lease_source {
         true => Some(source.lease()?),
@@ -237,7 +229,7 @@ fn stage_and_publish<'d>(
     lease: &Option<Lease<'_>>,
 ) -> Result<InPlace, Unpublished> {
     let options = context.options;
-    let created = Staged::create(destination, !options.no_sync, naming)?;
+    let created = Staged::create(destination, options.durable, naming)?;
     let staged = made.insert(created);
     let Filled {
         method,
@@ -256,10 +248,15 @@ fn stage_and_publish<'d>(
     context.check(CopyStep::Finish)?;
     let mut permissions = source.permissions(&source_now);
     permissions.bits &= options.permissions_mask;
-    staged.finish(permissions.bits)?;
+    let times = options.preserve_times.then(|| source.times());
+    staged.finish(permissions.bits, times)?;
     let status = platform::status_now(&staged.file)
         .map_err(|error| CopyError::destination(CopyStep::Finish, error))?;
-    if method != CopyMethod::Reflink && status.size != source.size() {
+    let is_clone = method == CopyMethod::Reflink;
+    let size = options
+        .size
+        .or_else(|| (!is_clone).then_some(source.size()));
+    if size.is_some_and(|size| size != status.size) {
         return Err(Unpublished::Refused(CopyError::destination(
             CopyStep::Finish,
             CopyErrorKind::Unsupported("the file system changed the size of the copy"),
@@ -268,22 +265,23 @@ fn stage_and_publish<'d>(
     // A clone has the size that the source had at that instant.
     refuse_too_large(status.size, context, CopyStep::Finish)?;
     let notes = CopyNotes {
-        holes_not_kept: method != CopyMethod::Reflink
-            && has_lost_holes(source, staged, &status, copied),
+        times_not_preserved: times.is_some_and(|times| {
+            // A clone can be newer than these times.
+            !times.are_those_of(&status) || times.modified != source_now.modified
+        }),
+        holes_not_kept: !is_clone && has_lost_holes(source, staged, &status, copied),
         ..compare_permissions(&permissions, &status)
     };
     if notes.permissions_wider && options.refuse_wider_permissions {
         return Err(Unpublished::Refused(CopyError::destination(
             CopyStep::Finish,
-            CopyErrorKind::NotPermitted(
-                "the destination's file system gives the copy permissions that it must not have",
-            ),
+            CopyErrorKind::WiderPermissions,
         )));
     }
     // A file system that allocates late reports less than the copy will take.
     let takes = status.allocated.max(copied);
     context.reserve(takes, CopyStep::Finish)?;
-    let is_large = method != CopyMethod::Reflink && copied >= WORTH_ANOTHER_LOOK;
+    let is_large = !is_clone && copied >= WORTH_ANOTHER_LOOK;
     if is_large || takes > planned {
         context.leave_room(0, staged, CopyStep::Finish)?;
     }
@@ -308,7 +306,9 @@ fn stage_and_publish<'d>(
 /// Returns whether the copy has its full size allocated although its source has holes.
 fn has_lost_holes(source: &Source, staged: &Staged<'_>, copy: &Status, copied: u64) -> bool {
     let is_full = copied < copy.size && copy.allocated >= copy.size;
-    is_full && source.is_partly_allocated() && !platform::hides_allocation(&staged.file)
+    let is_longer = copy.size > source.size().next_multiple_of(copy.block_size.max(1));
+    let has_holes = source.is_partly_allocated() || is_longer;
+    is_full && has_holes && !platform::hides_allocation(&staged.file)
 }
 
 /// Compares the permission bits of the copy with those that it should have.
@@ -339,12 +339,20 @@ fn fill(
 ) -> Result<Filled, CopyError> {
     if context.sharing == Sharing::Allowed {
         context.leave_room(0, staged, CopyStep::Clone)?;
-        match clone::clone(source, staged, context)? {
+        let mut outcome = clone::clone(source, staged, context)?;
+        if let (CloneOutcome::Done, Some(size)) = (&outcome, context.options.size) {
+            outcome = enlarge_clone(staged, size, context)?;
+        }
+        match outcome {
             CloneOutcome::Done => {
                 return Ok(Filled {
                     method: CopyMethod::Reflink,
                     copied: 0,
-                    planned: u64::MAX,
+                    // An enlarged one can take blocks of its own.
+                    planned: match context.options.size {
+                        Some(_) => source.allocated(),
+                        None => u64::MAX,
+                    },
                     source_now: source.status_now(CopyStep::Clone)?,
                 });
             }
@@ -369,6 +377,51 @@ fn fill(
         planned,
         source_now,
     })
+}
+
+/// Checks the size that the copy is to have.
+fn refuse_size(source: &Source, context: &Context<'_>) -> Result<(), CopyError> {
+    context.options.check_size(source)?;
+    match context.options.size {
+        Some(size) if size > context.max_size => Err(CopyError::new(
+            CopyStep::Open,
+            CopyErrorKind::FileTooLarge {
+                size,
+                limit: context.max_size,
+            },
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Extends a clone to the size that the copy is to have. A clone has the size that the source had at that
+/// instant, which can be too large by now.
+///
+/// On XFS, extending a file whose last block is not full gives it a block of its own, and up to 128 KiB beside it
+/// (the default extent size hint for copy-on-write). If the quota has no room for that, a copy of the bytes may
+/// fit.
+fn enlarge_clone(
+    staged: &Staged<'_>,
+    wanted: u64,
+    context: &Context<'_>,
+) -> Result<CloneOutcome, CopyError> {
+    let size = staged.size(CopyStep::Clone)?;
+    if size > wanted {
+        return Err(CopyError::source(
+            CopyStep::Clone,
+            CopyErrorKind::SourceChanged,
+        ));
+    }
+    if size < wanted {
+        let at_destination = |error| CopyError::destination(CopyStep::Clone, error);
+        platform::prepare_sparse(&staged.file).map_err(at_destination)?;
+        staged.set_len(wanted)?;
+        let allocated = platform::allocated_now(&staged.file).map_err(at_destination)?;
+        if let Err(exceeded) = context.reserve(allocated, CopyStep::Clone) {
+            return Ok(CloneOutcome::Refused(exceeded));
+        }
+    }
+    Ok(CloneOutcome::Done)
 }
 
 /// Checks the size before the staged file is extended: beyond the process's limit, extending a file
@@ -396,13 +449,56 @@ mod tests {
     use crate::limits::quota::CopyQuota;
 
     #[test]
+    fn an_error_of_a_function_that_takes_paths_names_both() {
+        let dir = tempfile::tempdir().unwrap();
+        let (src, dst) = (dir.path().join("none"), dir.path().join("dst"));
+        let error = fast_copy(&src, &dst).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        let text = error.to_string();
+        assert!(
+            text.contains("none\" to ") && text.contains("dst\": "),
+            "{text}"
+        );
+        let error = error.downcast::<CopyError>().unwrap();
+        assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
+        assert!(!error.is_published());
+    }
+
+    #[test]
+    fn an_error_of_a_copy_of_open_files_names_no_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, "text").unwrap();
+        let source = Source::open(&path, true).unwrap();
+        let destination = Destination::open(&path).unwrap();
+        let options = CopyOptions::new();
+        let copied = options.copy(&source, &destination, Sharing::Allowed, &|_| ());
+        let text = copied.unwrap_err().to_string();
+        assert!(!text.contains("file\""), "{text}");
+    }
+
+    #[test]
+    fn a_used_control_and_a_cancelled_one_give_different_errors() {
+        let dir = tempfile::tempdir().unwrap();
+        let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+        std::fs::write(&src, "text").unwrap();
+        let control = CopyControl::new();
+        assert!(control.cancel());
+        let options = CopyOptions::new().control(control);
+        let error = options.fast_copy(&src, &dst).unwrap_err();
+        assert!(matches!(error.kind(), CopyErrorKind::Cancelled));
+        let error = options.fast_copy(&src, &dst).unwrap_err();
+        assert!(matches!(error.kind(), CopyErrorKind::Invalid(_)));
+    }
+
+    #[test]
     fn a_cancel_after_a_failed_copy_has_no_effect() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         std::fs::write(&path, "text").unwrap();
         let control = CopyControl::new();
         let error = CopyOptions::new()
-            .no_sync(true)
+            .durable(false)
             .control(control.clone())
             .limits(Limits::new().quota(CopyQuota::new(1)))
             .fast_copy(&path, dir.path().join("copy"));
@@ -424,7 +520,7 @@ mod tests {
         std::fs::write(&src, [1; 10_000]).unwrap();
         let source = Source::open(&src, true).unwrap();
         let destination = Destination::open(&dst).unwrap();
-        let options = CopyOptions::new().no_sync(true);
+        let options = CopyOptions::new().durable(false);
         let error = options.copy(&source, &destination, Sharing::Forbidden, &|_| {
             std::fs::write(&dst, "another file").unwrap();
         });

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, is_separator};
 
-use crate::error::{CopyError, CopyErrorKind, CopyStep};
+use crate::error::{CopyError, CopyErrorKind, CopyStep, SPECIAL_FILE};
 use crate::platform::status::{Entry, FileId, Kind, Pinned};
 use crate::platform::{self, Directory};
 use crate::source::Source;
@@ -151,7 +151,7 @@ pub(crate) fn refuse_replacing(entry: Entry) -> Result<(), CopyErrorKind> {
     match entry.kind {
         Kind::Regular | Kind::Symlink => Ok(()),
         Kind::Directory => Err(CopyErrorKind::IsDirectory),
-        Kind::Other => Err(CopyErrorKind::NotRegularFile),
+        Kind::Other => Err(CopyErrorKind::NotRegularFile(SPECIAL_FILE)),
     }
 }
 

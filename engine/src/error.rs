@@ -2,17 +2,30 @@
 
 use std::fmt;
 use std::io;
+use std::path::{Path, PathBuf};
 
 use crate::staging::Left;
 
 /// A failed copy: the cause, the file, the step, and the bytes moved before.
 ///
 /// Unless [`is_published`](Self::is_published), an old destination is as it was, and a new one does not
-/// exist. One exception: the copy may be in place if [`is_in_doubt`](Self::is_in_doubt). No error contains a
-/// path.
+/// exist. One exception: the copy may be in place if [`is_in_doubt`](Self::is_in_doubt).
 ///
-/// It converts to [`io::Error`]: with the system's error number if there is one (step and file are lost
-/// then), else with the [`io::ErrorKind`] that [`CopyErrorKind`] names, and this error inside.
+/// An error of a function that takes the paths of source and destination names both. Other errors contain no path.
+///
+/// It converts to an [`io::Error`] of the [`io::ErrorKind`] that [`CopyErrorKind`] names, with this error inside.
+/// Get it, and with it the system's error number, by [`io::Error::downcast`] or [`io::Error::get_ref`]:
+///
+/// ```
+/// use fast_copy_engine::{CopyError, fast_copy};
+///
+/// let error = fast_copy("/none/base.img", "vm1.img").unwrap_err();
+/// assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+/// let error = error.downcast::<CopyError>().unwrap();
+/// assert!(!error.is_published());
+/// # #[cfg(unix)]
+/// assert_eq!(error.raw_os_error(), Some(2)); // ENOENT
+/// ```
 #[derive(Debug)]
 pub struct CopyError {
     kind: CopyErrorKind,
@@ -20,7 +33,11 @@ pub struct CopyError {
     step: CopyStep,
     copied: u64,
     left: Left,
+    paths: Option<Box<(PathBuf, PathBuf)>>,
 }
+
+/// Why a file other than a directory and a symbolic link is not a regular one.
+pub(crate) const SPECIAL_FILE: &str = "a FIFO, a socket or a device";
 
 /// The cause of a failed copy.
 #[derive(Debug, thiserror::Error)]
@@ -34,10 +51,10 @@ pub enum CopyErrorKind {
     /// [`io::ErrorKind::AlreadyExists`].
     #[error("already exists (set replace to overwrite it)")]
     AlreadyExists,
-    /// The source, or the destination to replace, is a FIFO, a socket or a device;
-    /// [`io::ErrorKind::InvalidInput`].
-    #[error("not a regular file")]
-    NotRegularFile,
+    /// The source, or the destination to replace, is a FIFO, a socket or a device; or the source is a kernel
+    /// file whose size is not what it yields (procfs, sysfs); [`io::ErrorKind::InvalidInput`].
+    #[error("not a regular file: {0}")]
+    NotRegularFile(&'static str),
     /// The source, or the destination to replace, is a directory; [`io::ErrorKind::InvalidInput`] for a
     /// source, [`io::ErrorKind::IsADirectory`] for a destination.
     #[error("is a directory")]
@@ -52,33 +69,45 @@ pub enum CopyErrorKind {
     /// The source changed during the copy; [`io::ErrorKind::Other`].
     #[error("the source changed during the copy; retry when no process writes to it")]
     SourceChanged,
-    /// The source is larger than the caller's limit or the process's (`RLIMIT_FSIZE`);
+    /// The copy would be larger than the caller's limit or the process's (`RLIMIT_FSIZE`);
     /// [`io::ErrorKind::FileTooLarge`].
-    #[error("the source has {size} bytes; the limit is {limit} bytes (max_size or RLIMIT_FSIZE)")]
+    #[error("{size} bytes; the limit is {limit} bytes (max_size or RLIMIT_FSIZE)")]
     FileTooLarge {
-        /// Apparent size of the source in bytes.
+        /// Apparent size that the copy would have, in bytes.
         size: u64,
         /// The smaller of the two limits in bytes.
         limit: u64,
     },
-    /// A limit of the caller leaves no room for the copy; [`io::ErrorKind::StorageFull`]. A full disk
-    /// is an [`Os`](Self::Os) error of the same kind.
+    /// The copy would leave less free space than the caller requires; [`io::ErrorKind::StorageFull`]. A full
+    /// disk is an [`Os`](Self::Os) error of the same kind.
     #[error("{0}")]
     InsufficientSpace(&'static str),
+    /// The copy exceeds the caller's [`CopyQuota`](crate::CopyQuota); [`io::ErrorKind::QuotaExceeded`]. A quota of
+    /// the file system is an [`Os`](Self::Os) error of the same kind.
+    #[error("the copy exceeds the quota")]
+    QuotaExceeded,
+    /// A reflink is required and the copy can't be one: the file system can't share these two files' blocks, or
+    /// a limit forbids it; [`io::ErrorKind::Unsupported`].
+    #[error("{0}")]
+    NotShareable(&'static str),
     /// The process has no memory for the copy's buffer; [`io::ErrorKind::OutOfMemory`].
     #[error("not enough memory for the copy's buffer")]
     InsufficientMemory,
-    /// Options contradict each other, or a path ends in no file name; [`io::ErrorKind::InvalidInput`].
+    /// Options contradict each other or the source, or a path ends in no file name; [`io::ErrorKind::InvalidInput`].
     #[error("{0}")]
     Invalid(&'static str),
     /// The files or the file system do not support the copy; [`io::ErrorKind::Unsupported`].
     #[error("{0}")]
     Unsupported(&'static str),
-    /// The file, its directory or its file system does not permit the copy: an append-only directory, an
-    /// append-only or immutable destination, permissions that the file system decides;
+    /// The destination or its directory does not permit the copy: it is append-only or immutable;
     /// [`io::ErrorKind::PermissionDenied`].
     #[error("{0}")]
     NotPermitted(&'static str),
+    /// The destination's file system gives the copy permissions that it must not have, and
+    /// [`refuse_wider_permissions`](crate::CopyOptions::refuse_wider_permissions) is set;
+    /// [`io::ErrorKind::PermissionDenied`].
+    #[error("the destination's file system gives the copy permissions that it must not have")]
+    WiderPermissions,
     /// A file is in use: the destination is a mount point, or the source is open for writing and
     /// [`lease_source`](crate::CopyOptions::lease_source) is set; [`io::ErrorKind::ResourceBusy`].
     #[error("{0}")]
@@ -131,7 +160,14 @@ impl CopyError {
             step,
             copied: 0,
             left: Left::default(),
+            paths: None,
         }
+    }
+
+    /// Adds the paths of a copy whose caller has passed paths.
+    pub(crate) fn with_paths(mut self, src: &Path, dst: &Path) -> Self {
+        self.paths = Some(Box::new((src.into(), dst.into())));
+        self
     }
 
     pub(crate) fn source(step: CopyStep, kind: impl Into<CopyErrorKind>) -> Self {
@@ -209,20 +245,36 @@ impl CopyError {
     }
 }
 
-impl fmt::Display for CopyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let step = match self.step {
-            CopyStep::Open => "opening",
-            CopyStep::Stage => "staging the copy",
-            CopyStep::Clone => "cloning",
-            CopyStep::Transfer => "copying bytes",
-            CopyStep::Finish => "completing the copy",
-            CopyStep::Publish => "publishing the copy",
-            CopyStep::SyncDirectory => {
+impl CopyStep {
+    /// Returns a short description, such as `copying bytes`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "opening",
+            Self::Stage => "staging the copy",
+            Self::Clone => "cloning",
+            Self::Transfer => "copying bytes",
+            Self::Finish => "completing the copy",
+            Self::Publish => "publishing the copy",
+            Self::SyncDirectory => {
                 "synchronising the directory (the copy is complete and in place)"
             }
-        };
-        f.write_str(step)?;
+        }
+    }
+}
+
+impl fmt::Display for CopyStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Display for CopyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(paths) = &self.paths {
+            let (src, dst) = &**paths;
+            write!(f, "copying {src:?} to {dst:?}: ")?;
+        }
+        self.step.fmt(f)?;
         match self.operand {
             Some(Operand::Source) => f.write_str(" (source)")?,
             Some(Operand::Destination) => f.write_str(" (destination)")?,
@@ -239,21 +291,19 @@ impl From<CopyError> for io::Error {
     fn from(error: CopyError) -> Self {
         use CopyErrorKind::*;
         let kind = match (&error.kind, error.operand) {
-            (Os(os), _) => match os.raw_os_error() {
-                Some(number) => return io::Error::from_raw_os_error(number),
-                None => os.kind(),
-            },
+            (Os(os), _) => os.kind(),
             (AlreadyExists, _) => io::ErrorKind::AlreadyExists,
             (IsDirectory, Some(Operand::Destination)) => io::ErrorKind::IsADirectory,
-            (NotRegularFile | IsDirectory | SymbolicLink | SameFile | Invalid(_), _) => {
+            (NotRegularFile(_) | IsDirectory | SymbolicLink | SameFile | Invalid(_), _) => {
                 io::ErrorKind::InvalidInput
             }
             (InsufficientSpace(_), _) => io::ErrorKind::StorageFull,
+            (QuotaExceeded, _) => io::ErrorKind::QuotaExceeded,
             (InsufficientMemory, _) => io::ErrorKind::OutOfMemory,
             (TimedOut, _) => io::ErrorKind::TimedOut,
             (FileTooLarge { .. }, _) => io::ErrorKind::FileTooLarge,
-            (Unsupported(_), _) => io::ErrorKind::Unsupported,
-            (NotPermitted(_), _) => io::ErrorKind::PermissionDenied,
+            (Unsupported(_) | NotShareable(_), _) => io::ErrorKind::Unsupported,
+            (NotPermitted(_) | WiderPermissions, _) => io::ErrorKind::PermissionDenied,
             (Busy(_), _) => io::ErrorKind::ResourceBusy,
             // Not `Interrupted`: generic loops retry at once on that.
             (SourceChanged | Cancelled, _) => io::ErrorKind::Other,

@@ -5,8 +5,8 @@ use std::io;
 use crate::context::Context;
 use crate::error::{CopyError, CopyErrorKind, CopyStep};
 use crate::options::{CopyOptions, Sharing};
-use crate::platform::status::FileId;
-use crate::platform::{self, SourceHandle};
+use crate::platform::status::{FileId, ReflinkSupport};
+use crate::platform::{self, Directory, SourceHandle};
 use crate::source::{Source, refuse_irregular};
 
 /// How much space a file uses, in bytes.
@@ -64,6 +64,22 @@ pub fn summarize_extents(
         )
     })?;
     Ok(ExtentSummary { extents, shared })
+}
+
+/// Returns whether files in two directories can share blocks, so that `fast_copy` clones. Writes no data, and
+/// leaves nothing behind.
+///
+/// On Linux it creates a file without a name in `copies`, which is gone when the call returns. On a file system
+/// that has no such files (NFS, CIFS, FUSE), and on other systems, the result is [`ReflinkSupport::Unknown`].
+///
+/// After [`ReflinkSupport::Yes`] a copy can still be made of bytes, because of a limit
+/// ([`max_clone_extents`](crate::Limits::max_clone_extents)) or of a property of the file.
+///
+/// # Errors
+///
+/// The system's errors of creating a file without a name.
+pub fn can_reflink(sources: &Directory, copies: &Directory) -> io::Result<ReflinkSupport> {
+    platform::can_reflink(sources, copies)
 }
 
 /// Returns the identity of the file that a handle refers to.

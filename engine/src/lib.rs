@@ -26,14 +26,15 @@
 //!   synchronising the directory fails, the call returns an error although the complete copy is in
 //!   place ([`CopyStep::SyncDirectory`]).
 //! - **Durable.** A copy survives a power cut once the call has returned, unless
-//!   [`no_sync`](CopyOptions::no_sync) is set.
+//!   [`durable`](CopyOptions::durable) is set to false.
 //! - **Consistent.** A clone is an atomic snapshot. If bytes are copied and the source changes meanwhile,
 //!   the call fails. Not detected are writes through a mapping that was dirty before; on XFS, `O_DIRECT`
 //!   writes into a hole that were in progress; and, without multigrain timestamps (Linux 6.13), changes
 //!   within one tick of the file system's clock. See [`lease_source`](CopyOptions::lease_source).
 //! - **Sparse.** Holes are preserved. Preallocated blocks that were never written become holes.
 //! - **Permissions.** The copy has at most the source's permission bits, without set-user-ID,
-//!   set-group-ID and sticky. Owner, times, access control lists and extended attributes are not copied.
+//!   set-group-ID and sticky. Owner, access control lists and extended attributes are not copied; times are, with
+//!   [`preserve_times`](CopyOptions::preserve_times).
 //!
 //! # Sources and destinations
 //!
@@ -53,6 +54,7 @@ mod clone;
 mod context;
 mod control;
 mod copy;
+mod data_ranges;
 mod destination;
 mod error;
 mod inspect;
@@ -68,15 +70,16 @@ mod transfer;
 pub use context::OnProgress;
 pub use control::CopyControl;
 pub use copy::{fast_copy, sparse_copy};
+pub use data_ranges::{DataRange, data_ranges};
 pub use destination::Destination;
 pub use error::{CopyError, CopyErrorKind, CopyStep, Operand};
-pub use inspect::{ExtentSummary, FileUsage, disk_usage, file_id, summarize_extents};
+pub use inspect::{ExtentSummary, FileUsage, can_reflink, disk_usage, file_id, summarize_extents};
 pub use limits::Limits;
 pub use limits::free_space::FreeSpaceFloor;
 pub use limits::quota::CopyQuota;
 pub use limits::rate::CopyRate;
 pub use options::{CopyOptions, Sharing};
-pub use platform::status::FileId;
+pub use platform::status::{FileId, ReflinkSupport};
 pub use platform::{Directory, SourceHandle};
 pub use report::{CopyMethod, CopyNotes, CopyReport};
 pub use source::Source;

@@ -1,10 +1,12 @@
 //! How a copy is made.
 
+use std::num::NonZero;
 use std::time::Instant;
 
 use crate::control::CopyControl;
 use crate::error::{CopyError, CopyErrorKind, CopyStep};
 use crate::limits::Limits;
+use crate::source::Source;
 
 /// Options of a copy, and the functions that make it.
 ///
@@ -22,8 +24,10 @@ pub struct CopyOptions {
     pub(crate) symlink_follow: bool,
     pub(crate) require_reflink: bool,
     pub(crate) dig_holes: bool,
-    pub(crate) no_sync: bool,
-    pub(crate) workers: Option<usize>,
+    pub(crate) durable: bool,
+    pub(crate) size: Option<u64>,
+    pub(crate) preserve_times: bool,
+    pub(crate) max_workers: Option<NonZero<usize>>,
     pub(crate) permissions_mask: u32,
     pub(crate) refuse_wider_permissions: bool,
     pub(crate) lease_source: bool,
@@ -31,6 +35,9 @@ pub struct CopyOptions {
     pub(crate) deadline: Option<Instant>,
     pub(crate) control: Option<CopyControl>,
 }
+
+/// The largest size of a file in bytes: an offset is a signed number of 64 bits (`off_t`).
+pub(crate) const LARGEST_SIZE: u64 = i64::MAX as u64;
 
 /// Whether a copy may share blocks with its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +56,10 @@ impl Default for CopyOptions {
             symlink_follow: true,
             require_reflink: false,
             dig_holes: false,
-            no_sync: false,
-            workers: None,
+            durable: true,
+            size: None,
+            preserve_times: false,
+            max_workers: None,
             permissions_mask: 0o777,
             refuse_wider_permissions: false,
             lease_source: false,
@@ -88,7 +97,7 @@ impl CopyOptions {
     /// Sets whether the copy must share its source's blocks. Default: false.
     ///
     /// Where the file system can't share them, `fast_copy` fails with
-    /// [`Unsupported`](CopyErrorKind::Unsupported) instead of copying bytes. It contradicts
+    /// [`NotShareable`](CopyErrorKind::NotShareable) instead of copying bytes. It contradicts
     /// `sparse_copy` and [`dig_holes`](Self::dig_holes); together they fail with
     /// [`Invalid`](CopyErrorKind::Invalid).
     pub fn require_reflink(mut self, require: bool) -> Self {
@@ -106,25 +115,50 @@ impl CopyOptions {
         self
     }
 
-    /// Sets whether the call returns without synchronising file and directory. Default: false. The
-    /// report then says that the copy is not durable.
-    pub fn no_sync(mut self, no_sync: bool) -> Self {
-        self.no_sync = no_sync;
+    /// Sets whether the copy survives a power cut once the call has returned. Default: true; the file is
+    /// synchronised before it gets its name, and its directory afterwards. If false, the call does not wait for
+    /// the disk, and the report says that the copy is not durable.
+    pub fn durable(mut self, durable: bool) -> Self {
+        self.durable = durable;
         self
     }
 
-    /// Sets how many threads move bytes, including the calling thread. Default: a copy of 16 MiB of
-    /// data or more uses two, unless the copies of this process already use as many threads as there
+    /// Sets the apparent size of the copy in bytes. Default: the size of the source. The part after the
+    /// source's data is a hole: it reads as zeros, and is not charged to a quota.
+    ///
+    /// The size must be at least that of the source; otherwise the copy fails with
+    /// [`Invalid`](CopyErrorKind::Invalid), or with [`SourceChanged`](CopyErrorKind::SourceChanged) if the source
+    /// has grown during the call. A size beyond a limit fails with
+    /// [`FileTooLarge`](CopyErrorKind::FileTooLarge); one beyond the file system's fails with the system's error
+    /// ([`io::ErrorKind::FileTooLarge`](std::io::ErrorKind::FileTooLarge)).
+    pub fn size(mut self, bytes: u64) -> Self {
+        self.size = Some(bytes);
+        self
+    }
+
+    /// Sets whether the copy gets the source's times of last modification and last access, as they were when
+    /// the source was opened. Default: false; the copy has the time at which it was made.
+    ///
+    /// If the file system refuses the times, or stores others, the copy is published, and the report says so
+    /// ([`times_not_preserved`](crate::CopyNotes::times_not_preserved)).
+    #[doc(alias = "futimens")]
+    pub fn preserve_times(mut self, preserve: bool) -> Self {
+        self.preserve_times = preserve;
+        self
+    }
+
+    /// Sets the largest number of threads that move bytes, including the calling thread. Default: a copy of
+    /// 16 MiB of data or more uses two, unless the copies of this process already use as many threads as there
     /// are processors.
     ///
-    /// With 0 or 1, no thread is started. With 2 or more, two threads are used; if the second can't be
-    /// started, one. A clone moves no bytes.
+    /// With 1, no thread is started. With 2 or more, two threads are used; if the second can't be started, one.
+    /// A clone moves no bytes.
     ///
     /// Two threads always read and write. A single thread lets `fast_copy` use `copy_file_range` where
     /// the block map can be trusted. Set 1 for large files on a network file system whose server copies
     /// (SMB).
-    pub fn workers(mut self, workers: usize) -> Self {
-        self.workers = Some(workers);
+    pub fn max_workers(mut self, workers: NonZero<usize>) -> Self {
+        self.max_workers = Some(workers);
         self
     }
 
@@ -136,7 +170,7 @@ impl CopyOptions {
     }
 
     /// Sets whether a copy fails if its file system gives it permission bits that it should not have. It
-    /// fails with [`NotPermitted`](CopyErrorKind::NotPermitted) before it is published. Default: false; the
+    /// fails with [`WiderPermissions`](CopyErrorKind::WiderPermissions) before it is published. Default: false; the
     /// copy is published, and the report says so
     /// ([`permissions_wider`](crate::CopyNotes::permissions_wider)).
     ///
@@ -157,7 +191,8 @@ impl CopyOptions {
     /// its last byte was moved.
     ///
     /// The process must own the source or have `CAP_LEASE`; otherwise the error is `EACCES`. It gets `SIGURG`,
-    /// which is ignored by default. Where there are no leases (systems other than Linux, many network file
+    /// which is ignored by default. Over NFS a file has a lease only while the server delegates it; otherwise the
+    /// copy fails with `Busy`. Where there are no leases (systems other than Linux, many network file
     /// systems), the copy fails with [`Unsupported`](CopyErrorKind::Unsupported).
     pub fn lease_source(mut self, lease: bool) -> Self {
         self.lease_source = lease;
@@ -189,6 +224,24 @@ impl CopyOptions {
     pub fn control(mut self, control: CopyControl) -> Self {
         self.control = Some(control);
         self
+    }
+
+    /// Refuses a [`size`](Self::size) that is smaller than the source's, or larger than the limit or any file
+    /// can be. A copy does that too; use it to decide about a copy before it is made.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](CopyErrorKind::Invalid) and [`FileTooLarge`](CopyErrorKind::FileTooLarge).
+    pub fn check_size(&self, source: &Source) -> Result<(), CopyError> {
+        let limit = self.limits.max_size.min(LARGEST_SIZE);
+        let kind = match self.size {
+            Some(size) if size < source.size() => CopyErrorKind::Invalid(
+                "the source is larger than the size that the copy is to have",
+            ),
+            Some(size) if size > limit => CopyErrorKind::FileTooLarge { size, limit },
+            _ => return Ok(()),
+        };
+        Err(CopyError::new(CopyStep::Open, kind))
     }
 
     /// Refuses options that contradict each other or `sharing`.

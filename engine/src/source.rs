@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use crate::error::{CopyError, CopyErrorKind, CopyStep};
-use crate::platform::status::{FileId, Kind, Status};
+use crate::error::{CopyError, CopyErrorKind, CopyStep, SPECIAL_FILE};
+use crate::platform::status::{FileId, Kind, Status, Times};
 use crate::platform::{self, Lease, SourceHandle};
 
 /// Refuses what is not a regular file.
@@ -14,7 +14,7 @@ pub(crate) fn refuse_irregular(kind: Kind) -> Result<(), CopyError> {
         Kind::Regular => return Ok(()),
         Kind::Directory => CopyErrorKind::IsDirectory,
         Kind::Symlink => CopyErrorKind::SymbolicLink,
-        Kind::Other => CopyErrorKind::NotRegularFile,
+        Kind::Other => CopyErrorKind::NotRegularFile(SPECIAL_FILE),
     };
     Err(CopyError::source(CopyStep::Open, refusal))
 }
@@ -53,9 +53,8 @@ impl Source {
     /// # Errors
     ///
     /// - [`NotRegularFile`](CopyErrorKind::NotRegularFile), [`IsDirectory`](CopyErrorKind::IsDirectory),
-    ///   [`SymbolicLink`](CopyErrorKind::SymbolicLink): the file is of another kind.
-    /// - [`Unsupported`](CopyErrorKind::Unsupported): the file reports size 0 and is not empty, as
-    ///   files in `/proc` do.
+    ///   [`SymbolicLink`](CopyErrorKind::SymbolicLink): the file is of another kind, or reports size 0 and is not
+    ///   empty, as files in `/proc` do.
     /// - [`Os`](CopyErrorKind::Os): it can't be opened for reading, or `/proc` is not mounted (Linux).
     /// - [`SourceChanged`](CopyErrorKind::SourceChanged): `/proc` leads to another file.
     pub fn from_handle(handle: SourceHandle) -> Result<Self, CopyError> {
@@ -109,8 +108,8 @@ impl Source {
         }
         Err(CopyError::source(
             CopyStep::Open,
-            CopyErrorKind::Unsupported(
-                "the source reports size 0 but is not empty (a kernel file such as those in /proc)",
+            CopyErrorKind::NotRegularFile(
+                "reports size 0 but is not empty (a kernel file such as those in /proc)",
             ),
         ))
     }
@@ -159,12 +158,21 @@ impl Source {
         }
     }
 
+    /// Returns the times that the source had when it was opened. A clone can be newer, but with a later time it
+    /// could pass for a newer state of the source than it is.
+    pub(crate) fn times(&self) -> Times {
+        Times {
+            accessed: self.opened_as.accessed,
+            modified: self.opened_as.modified,
+        }
+    }
+
     /// Takes a read lease on the file.
     pub(crate) fn lease(&self) -> Result<Lease<'_>, CopyError> {
         Lease::take(&self.file).map_err(|error| {
             let kind = match error.kind() {
                 ErrorKind::WouldBlock => CopyErrorKind::Busy(
-                    "the source is open for writing, so no lease can be taken; close it or unset lease_source",
+                    "the source is open for writing, or its server grants no lease; close it or unset lease_source",
                 ),
                 ErrorKind::InvalidInput | ErrorKind::Unsupported => {
                     CopyErrorKind::Unsupported("the source's file system has no leases")

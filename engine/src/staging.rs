@@ -18,7 +18,7 @@ use std::sync::Mutex;
 use crate::destination::{Destination, refuse_append_only, refuse_replacing};
 use crate::error::{CopyError, CopyErrorKind, CopyStep};
 use crate::lock::lock;
-use crate::platform::status::{FileId, Status};
+use crate::platform::status::{FileId, Status, Times};
 use crate::platform::{self, Directory, DirectorySync};
 
 /// The prefix of a staged file's name. 32 hexadecimal digits follow. Use it to hide such files, or to remove
@@ -147,7 +147,7 @@ impl<'a> Staged<'a> {
     /// Truncates the file if a failed clone has left something in it.
     ///
     /// An empty file is not truncated: on ext4, truncating a file to size 0 makes the next `close` write
-    /// its data to the disk (ext4(5), `auto_da_alloc`), and a copy with `no_sync` would wait for that.
+    /// its data to the disk (ext4(5), `auto_da_alloc`), and a copy that is not durable would wait for that.
     pub(crate) fn reset(&self) -> Result<(), CopyError> {
         let emptied = platform::status_now(&self.file).and_then(|left| match left {
             Status {
@@ -170,18 +170,36 @@ impl<'a> Staged<'a> {
         CopyError::destination(CopyStep::Transfer, kind)
     }
 
-    /// Completes the file: sets the permission bits, then synchronises it, so that the bits are as
-    /// durable as the bytes. If the file system refuses to set permissions, the file keeps those that the
-    /// file system gives it.
-    pub(crate) fn finish(&mut self, permissions: u32) -> Result<(), CopyError> {
-        self.try_finish(permissions)
+    /// Sets the size of the file.
+    pub(crate) fn set_len(&self, size: u64) -> Result<(), CopyError> {
+        let result = self.file.set_len(size);
+        result.map_err(|error| self.write_error(error))
+    }
+
+    /// Returns the size of the file.
+    pub(crate) fn size(&self, step: CopyStep) -> Result<u64, CopyError> {
+        let status = platform::status(&self.file);
+        Ok(status
+            .map_err(|error| CopyError::destination(step, error))?
+            .size)
+    }
+
+    /// Completes the file: sets the permission bits, and the times if there are any, then synchronises it, so
+    /// that they are as durable as the bytes. If the file system refuses to set them, the file keeps those that
+    /// the file system gives it.
+    pub(crate) fn finish(
+        &mut self,
+        permissions: u32,
+        times: Option<Times>,
+    ) -> Result<(), CopyError> {
+        self.try_finish(permissions, times)
             .map_err(|error| CopyError::destination(CopyStep::Finish, error))
     }
 
-    fn try_finish(&mut self, permissions: u32) -> io::Result<()> {
-        match platform::set_permissions(&self.file, permissions) {
-            Err(error) if !platform::is_refusal_to_set_permissions(&error) => return Err(error),
-            _ => {}
+    fn try_finish(&mut self, permissions: u32, times: Option<Times>) -> io::Result<()> {
+        allow_refusal(platform::set_permissions(&self.file, permissions))?;
+        if let Some(times) = times {
+            allow_refusal(platform::set_times(&self.file, times))?;
         }
         if self.directory_sync.is_some() {
             self.file.sync_all()?;
@@ -413,6 +431,14 @@ impl<'a> Staged<'a> {
             bytes,
             in_doubt: may_be_published && bytes.is_some(),
         }
+    }
+}
+
+/// Ignores that the file system refuses to set an attribute.
+fn allow_refusal(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if platform::is_refusal_to_set_attributes(&error) => Ok(()),
+        result => result,
     }
 }
 

@@ -13,7 +13,7 @@ mod number;
 use std::fmt;
 use std::io;
 
-use fast_copy_engine::{CopyError, CopyErrorKind, Operand};
+use fast_copy_engine::{CopyError, CopyErrorKind, CopyStep, Operand};
 
 /// A failed call of a guest. It contains no host path.
 #[derive(Debug)]
@@ -67,6 +67,11 @@ pub(crate) enum ErrorCode {
     SameFile,
     SourceChanged,
     Timeout,
+    NotShareable,
+    NotRegularFile,
+    NotDurable,
+    InDoubt,
+    Denied,
     Other(String),
 }
 
@@ -76,12 +81,13 @@ impl CallError {
         match self {
             Self::Engine(error) => of_engine(error),
             Self::Path(_, error) => of_system(error),
-            Self::ReadOnlyDescriptor | Self::Denied(_) => ErrorCode::NotPermitted,
-            Self::NotShareable(_) => ErrorCode::Unsupported,
+            Self::ReadOnlyDescriptor => ErrorCode::NotPermitted,
+            Self::Denied(_) => ErrorCode::Denied,
+            Self::NotShareable(_) => ErrorCode::NotShareable,
             Self::Busy(_) => ErrorCode::Busy,
             Self::Cancelled => ErrorCode::Cancelled,
             Self::TimedOut(_) => ErrorCode::Timeout,
-            Self::Lost => ErrorCode::Other(self.to_string()),
+            Self::Lost => ErrorCode::InDoubt,
         }
     }
 
@@ -120,20 +126,34 @@ impl fmt::Display for CallError {
 }
 
 fn of_engine(error: &CopyError) -> ErrorCode {
-    if error.is_published() || error.is_in_doubt() {
-        // The only failures after which the copy is, or may be, in place. Other codes promise that it is not.
-        return ErrorCode::Io;
+    // After any other failure nothing has changed.
+    if error.is_published() {
+        return ErrorCode::NotDurable;
+    }
+    if error.is_in_doubt() {
+        return ErrorCode::InDoubt;
     }
     match error.kind() {
-        CopyErrorKind::Os(error) => of_system(error),
+        CopyErrorKind::Os(os) => match of_system(os) {
+            // The guest's arguments are used in these steps only: a name that the file system refuses shows when
+            // the copy gets it.
+            ErrorCode::Invalid if !matches!(error.step(), CopyStep::Open | CopyStep::Publish) => {
+                ErrorCode::Io
+            }
+            code => code,
+        },
         CopyErrorKind::AlreadyExists => ErrorCode::Exist,
-        CopyErrorKind::NotRegularFile | CopyErrorKind::Invalid(_) => ErrorCode::Invalid,
+        CopyErrorKind::NotRegularFile(_) => ErrorCode::NotRegularFile,
+        CopyErrorKind::Invalid(_) => ErrorCode::Invalid,
         CopyErrorKind::IsDirectory => ErrorCode::IsDirectory,
         CopyErrorKind::SymbolicLink => ErrorCode::Loop,
         CopyErrorKind::SameFile => ErrorCode::SameFile,
         CopyErrorKind::SourceChanged => ErrorCode::SourceChanged,
         CopyErrorKind::FileTooLarge { .. } => ErrorCode::FileTooLarge,
         CopyErrorKind::InsufficientSpace(_) => ErrorCode::InsufficientSpace,
+        CopyErrorKind::QuotaExceeded => ErrorCode::Quota,
+        CopyErrorKind::NotShareable(_) => ErrorCode::NotShareable,
+        CopyErrorKind::WiderPermissions => ErrorCode::Denied,
         CopyErrorKind::InsufficientMemory => ErrorCode::InsufficientMemory,
         CopyErrorKind::Unsupported(_) => ErrorCode::Unsupported,
         CopyErrorKind::NotPermitted(_) => ErrorCode::NotPermitted,

@@ -1,29 +1,30 @@
 //! Converts between the host's types and those of the WIT.
 
-use fast_copy_engine::{CopyMethod, CopyReport, ExtentSummary, FileUsage, Operand};
+use fast_copy_engine::{
+    CopyMethod, CopyNotes, CopyReport, DataRange, ExtentSummary, FileUsage, Operand, ReflinkSupport,
+};
 
 use super::bindings::types;
 use crate::dispatch::Outcome;
 use crate::error::{CallError, ErrorCode};
 use crate::job::JobProgress;
-use crate::options::GuestOptions;
 
-/// Converts an outcome to what a trait method returns.
+/// Converts an outcome to what a method of `inspect` returns.
 pub(super) fn answer<T, U: From<T>>(
     outcome: Outcome<T>,
-) -> wasmtime::Result<Result<U, types::CopyError>> {
-    Ok(outcome.map(U::from).map_err(types::CopyError::from))
+) -> wasmtime::Result<Result<U, types::ErrorCode>> {
+    Ok(outcome.map(U::from).map_err(|error| match error {
+        // No function of `inspect` changes anything.
+        CallError::Lost => types::ErrorCode::Other(Some(error.to_string())),
+        _ => error.code().into(),
+    }))
 }
 
-impl From<types::CopyFlags> for GuestOptions {
-    fn from(flags: types::CopyFlags) -> Self {
-        Self {
-            replace: flags.contains(types::CopyFlags::REPLACE),
-            symlink_follow: flags.contains(types::CopyFlags::SYMLINK_FOLLOW),
-            require_reflink: flags.contains(types::CopyFlags::REQUIRE_REFLINK),
-            dig_holes: flags.contains(types::CopyFlags::DIG_HOLES),
-            no_sync: flags.contains(types::CopyFlags::NO_SYNC),
-        }
+/// Converts the outcome of a copy.
+pub(super) fn copied(outcome: &Outcome<CopyReport>) -> Result<types::CopyReport, types::CopyError> {
+    match outcome {
+        Ok(report) => Ok((*report).into()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -39,6 +40,37 @@ impl From<CopyReport> for types::CopyReport {
             copied: report.copied,
             allocated: report.allocated,
             durable: report.durable,
+            notes: report.notes.into(),
+        }
+    }
+}
+
+impl From<CopyNotes> for types::CopyNotes {
+    fn from(notes: CopyNotes) -> Self {
+        [
+            (notes.permissions_wider, Self::PERMISSIONS_WIDER),
+            (notes.permissions_narrower, Self::PERMISSIONS_NARROWER),
+            (notes.times_not_preserved, Self::TIMES_NOT_PRESERVED),
+            (notes.holes_not_kept, Self::HOLES_NOT_KEPT),
+        ]
+        .into_iter()
+        .filter_map(|(applies, note)| applies.then_some(note))
+        .fold(Self::empty(), |all, note| all | note)
+    }
+}
+
+impl From<DataRange> for types::DataRange {
+    fn from(DataRange { offset, length }: DataRange) -> Self {
+        Self { offset, length }
+    }
+}
+
+impl From<ReflinkSupport> for types::ReflinkSupport {
+    fn from(support: ReflinkSupport) -> Self {
+        match support {
+            ReflinkSupport::Yes => Self::Yes,
+            ReflinkSupport::No => Self::No,
+            ReflinkSupport::Unknown => Self::Unknown,
         }
     }
 }
@@ -57,21 +89,13 @@ impl From<ExtentSummary> for types::ExtentSummary {
 
 impl From<JobProgress> for types::CopyProgress {
     fn from(progress: JobProgress) -> Self {
-        let JobProgress {
-            copied,
-            total,
-            ended,
-        } = progress;
-        Self {
-            copied,
-            total,
-            ended,
-        }
+        let JobProgress { copied, total } = progress;
+        Self { copied, total }
     }
 }
 
-impl From<CallError> for types::CopyError {
-    fn from(error: CallError) -> Self {
+impl From<&CallError> for types::CopyError {
+    fn from(error: &CallError) -> Self {
         Self {
             code: error.code().into(),
             operand: error.operand().map(|operand| match operand {
@@ -111,6 +135,11 @@ impl From<ErrorCode> for types::ErrorCode {
             ErrorCode::SameFile => Self::SameFile,
             ErrorCode::SourceChanged => Self::SourceChanged,
             ErrorCode::Timeout => Self::Timeout,
+            ErrorCode::NotShareable => Self::NotShareable,
+            ErrorCode::NotRegularFile => Self::NotRegularFile,
+            ErrorCode::NotDurable => Self::NotDurable,
+            ErrorCode::InDoubt => Self::InDoubt,
+            ErrorCode::Denied => Self::Denied,
             ErrorCode::Other(text) => Self::Other(Some(text)),
         }
     }

@@ -1,43 +1,81 @@
 //! The traits of the bindings. Each method decodes its handles, and converts the outcome of a call.
 
-use fast_copy_engine::{CopyReport, ExtentSummary, FileUsage, Sharing};
-use wasmtime::component::Resource;
+use std::any::Any;
+
+use fast_copy_engine::{CopyReport, DataRange, ExtentSummary, FileUsage, ReflinkSupport, Sharing};
+use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 
-use super::bindings::types::{self, CopyError, CopyFlags, CopyProgress};
+use super::bindings::types::{self, CopyError, CopyProgress, ErrorCode};
 use super::bindings::{copy, inspect, jobs, sync};
-use super::convert::answer;
+use super::convert::{answer, copied};
 use crate::call::Call;
 use crate::ctx::FastCopyCtxView;
 use crate::dispatch::End;
 use crate::job::CopyJob;
+use crate::options::{GuestOptions, Wanted};
 
-type Answer<T> = wasmtime::Result<Result<T, CopyError>>;
+type Copied = Result<types::CopyReport, CopyError>;
+
+/// What a method of `inspect` returns.
+type Answer<T> = wasmtime::Result<Result<T, ErrorCode>>;
 
 /// A directory and a path relative to it, as a guest passes them.
 type At = (Resource<Descriptor>, String);
 
-/// An unknown handle is a trap, as in `wasmtime-wasi`.
+type Options = Option<Resource<GuestOptions>>;
+
+/// Returns a guest's resource. An unknown handle is a trap, as in `wasmtime-wasi`.
+fn get<'a, T: Any>(table: &'a ResourceTable, handle: &Resource<T>) -> wasmtime::Result<&'a T> {
+    table.get(handle).map_err(|error| {
+        wasmtime::Error::from(error).context(
+            "the handle is not in the table of this FastCopyCtxView: FastCopyView::fast_copy must return the \
+             ResourceTable that WasiView::ctx returns",
+        )
+    })
+}
+
 impl FastCopyCtxView<'_> {
     fn decode_copy(
         &self,
         sharing: Sharing,
         (src, src_path): At,
         (dst, dst_path): At,
-        flags: CopyFlags,
+        options: Options,
     ) -> wasmtime::Result<Call<CopyReport>> {
-        let src = (self.table.get(&src)?, src_path);
-        let dst = (self.table.get(&dst)?, dst_path);
-        Ok(self.ctx.copy(sharing, src, dst, flags.into()))
+        let src = (get(self.table, &src)?, src_path);
+        let dst = (get(self.table, &dst)?, dst_path);
+        let wanted = match options {
+            Some(options) => get(self.table, &options)?.wanted,
+            None => Wanted::default(),
+        };
+        Ok(self.ctx.copy(sharing, src, dst, wanted))
     }
 
     fn decode_disk_usage(&self, (dir, path): At) -> wasmtime::Result<Call<FileUsage>> {
-        Ok(self.ctx.disk_usage(self.table.get(&dir)?, path))
+        Ok(self.ctx.disk_usage(get(self.table, &dir)?, path))
     }
 
     fn decode_summarize_extents(&self, (dir, path): At) -> wasmtime::Result<Call<ExtentSummary>> {
-        Ok(self.ctx.summarize_extents(self.table.get(&dir)?, path))
+        Ok(self.ctx.summarize_extents(get(self.table, &dir)?, path))
+    }
+
+    fn decode_data_ranges(
+        &self,
+        (dir, path): At,
+        start: u64,
+    ) -> wasmtime::Result<Call<Vec<DataRange>>> {
+        Ok(self.ctx.data_ranges(get(self.table, &dir)?, path, start))
+    }
+
+    fn decode_can_reflink(
+        &self,
+        src: &Resource<Descriptor>,
+        dst: &Resource<Descriptor>,
+    ) -> wasmtime::Result<Call<ReflinkSupport>> {
+        let [src, dst] = [get(self.table, src)?, get(self.table, dst)?];
+        Ok(self.ctx.can_reflink(src, dst))
     }
 
     /// Starts a job. Its place and its table entry are taken before anything begins, so a call that traps
@@ -47,39 +85,26 @@ impl FastCopyCtxView<'_> {
         sharing: Sharing,
         src: At,
         dst: At,
-        flags: CopyFlags,
-    ) -> Answer<Resource<CopyJob>> {
-        let call = self.decode_copy(sharing, src, dst, flags)?;
+        options: Options,
+    ) -> wasmtime::Result<Result<Resource<CopyJob>, CopyError>> {
+        let call = self.decode_copy(sharing, src, dst, options)?;
         let (job, begin) = match CopyJob::prepare(self.ctx, call) {
             Ok(prepared) => prepared,
-            Err(busy) => return Ok(Err(busy.into())),
+            Err(busy) => return Ok(Err((&busy).into())),
         };
         let handle = self.table.push(job)?;
         begin();
         Ok(Ok(handle))
     }
 
-    fn job_progress(&self, job: &Resource<CopyJob>) -> wasmtime::Result<CopyProgress> {
-        Ok(self.table.get(job)?.progress().into())
-    }
-
-    fn cancel_job(&self, job: &Resource<CopyJob>) -> wasmtime::Result<()> {
-        self.table.get(job)?.cancel();
-        Ok(())
-    }
-
-    /// The pollable is no child of the job, so a guest may drop either first. (Dropping a parent before
-    /// its child traps.)
-    fn subscribe_to_job(
+    /// Changes a guest's options.
+    fn set(
         &mut self,
-        job: &Resource<CopyJob>,
-    ) -> wasmtime::Result<Resource<DynPollable>> {
-        let end = self.table.get(job)?.end();
-        let end = self.table.push(end)?;
-        let entry = end.rep();
-        subscribe(self.table, end).inspect_err(|_| {
-            let _ = self.table.delete(Resource::<End>::new_own(entry));
-        })
+        options: &Resource<GuestOptions>,
+        change: impl FnOnce(&mut Wanted),
+    ) -> wasmtime::Result<()> {
+        change(&mut self.table.get_mut(options)?.wanted);
+        Ok(())
     }
 }
 
@@ -92,6 +117,63 @@ impl Pollable for End {
 
 impl types::Host for FastCopyCtxView<'_> {}
 
+impl types::HostCopyOptions for FastCopyCtxView<'_> {
+    fn new(&mut self) -> wasmtime::Result<Resource<GuestOptions>> {
+        let place = self.ctx.options.take();
+        let place = place.map_err(|full| wasmtime::Error::msg(full.to_string()))?;
+        Ok(self.table.push(GuestOptions::new(place))?)
+    }
+
+    fn set_replace(&mut self, this: Resource<GuestOptions>, replace: bool) -> wasmtime::Result<()> {
+        self.set(&this, |wanted| wanted.replace = replace)
+    }
+
+    fn set_symlink_follow(
+        &mut self,
+        this: Resource<GuestOptions>,
+        follow: bool,
+    ) -> wasmtime::Result<()> {
+        self.set(&this, |wanted| wanted.symlink_follow = follow)
+    }
+
+    fn set_require_reflink(
+        &mut self,
+        this: Resource<GuestOptions>,
+        require: bool,
+    ) -> wasmtime::Result<()> {
+        self.set(&this, |wanted| wanted.require_reflink = require)
+    }
+
+    fn set_dig_holes(&mut self, this: Resource<GuestOptions>, dig: bool) -> wasmtime::Result<()> {
+        self.set(&this, |wanted| wanted.dig_holes = dig)
+    }
+
+    fn set_durable(&mut self, this: Resource<GuestOptions>, durable: bool) -> wasmtime::Result<()> {
+        self.set(&this, |wanted| wanted.durable = durable)
+    }
+
+    fn set_size(
+        &mut self,
+        this: Resource<GuestOptions>,
+        size: Option<u64>,
+    ) -> wasmtime::Result<()> {
+        self.set(&this, |wanted| wanted.size = size)
+    }
+
+    fn set_preserve_times(
+        &mut self,
+        this: Resource<GuestOptions>,
+        preserve: bool,
+    ) -> wasmtime::Result<()> {
+        self.set(&this, |wanted| wanted.preserve_times = preserve)
+    }
+
+    fn drop(&mut self, this: Resource<GuestOptions>) -> wasmtime::Result<()> {
+        self.table.delete(this)?;
+        Ok(())
+    }
+}
+
 impl copy::Host for FastCopyCtxView<'_> {
     async fn fast_copy(
         &mut self,
@@ -99,10 +181,11 @@ impl copy::Host for FastCopyCtxView<'_> {
         src_path: String,
         dst: Resource<Descriptor>,
         dst_path: String,
-        options: CopyFlags,
-    ) -> Answer<types::CopyReport> {
-        let call = self.decode_copy(Sharing::Allowed, (src, src_path), (dst, dst_path), options)?;
-        answer(call.run().await)
+        options: Options,
+    ) -> wasmtime::Result<Copied> {
+        let (src, dst) = ((src, src_path), (dst, dst_path));
+        let call = self.decode_copy(Sharing::Allowed, src, dst, options)?;
+        Ok(copied(&call.run().await))
     }
 
     async fn sparse_copy(
@@ -111,15 +194,11 @@ impl copy::Host for FastCopyCtxView<'_> {
         src_path: String,
         dst: Resource<Descriptor>,
         dst_path: String,
-        options: CopyFlags,
-    ) -> Answer<types::CopyReport> {
-        let call = self.decode_copy(
-            Sharing::Forbidden,
-            (src, src_path),
-            (dst, dst_path),
-            options,
-        )?;
-        answer(call.run().await)
+        options: Options,
+    ) -> wasmtime::Result<Copied> {
+        let (src, dst) = ((src, src_path), (dst, dst_path));
+        let call = self.decode_copy(Sharing::Forbidden, src, dst, options)?;
+        Ok(copied(&call.run().await))
     }
 }
 
@@ -130,10 +209,11 @@ impl sync::copy::Host for FastCopyCtxView<'_> {
         src_path: String,
         dst: Resource<Descriptor>,
         dst_path: String,
-        options: CopyFlags,
-    ) -> Answer<types::CopyReport> {
-        let call = self.decode_copy(Sharing::Allowed, (src, src_path), (dst, dst_path), options)?;
-        answer(call.run_blocking())
+        options: Options,
+    ) -> wasmtime::Result<Copied> {
+        let (src, dst) = ((src, src_path), (dst, dst_path));
+        let call = self.decode_copy(Sharing::Allowed, src, dst, options)?;
+        Ok(copied(&call.run_blocking()))
     }
 
     fn sparse_copy(
@@ -142,15 +222,11 @@ impl sync::copy::Host for FastCopyCtxView<'_> {
         src_path: String,
         dst: Resource<Descriptor>,
         dst_path: String,
-        options: CopyFlags,
-    ) -> Answer<types::CopyReport> {
-        let call = self.decode_copy(
-            Sharing::Forbidden,
-            (src, src_path),
-            (dst, dst_path),
-            options,
-        )?;
-        answer(call.run_blocking())
+        options: Options,
+    ) -> wasmtime::Result<Copied> {
+        let (src, dst) = ((src, src_path), (dst, dst_path));
+        let call = self.decode_copy(Sharing::Forbidden, src, dst, options)?;
+        Ok(copied(&call.run_blocking()))
     }
 }
 
@@ -170,6 +246,24 @@ impl inspect::Host for FastCopyCtxView<'_> {
     ) -> Answer<types::ExtentSummary> {
         answer(self.decode_summarize_extents((dir, path))?.run().await)
     }
+
+    async fn data_ranges(
+        &mut self,
+        dir: Resource<Descriptor>,
+        path: String,
+        start: u64,
+    ) -> Answer<Vec<types::DataRange>> {
+        let outcome = self.decode_data_ranges((dir, path), start)?.run().await;
+        answer(outcome.map(ranges))
+    }
+
+    async fn can_reflink(
+        &mut self,
+        src_dir: Resource<Descriptor>,
+        dst_dir: Resource<Descriptor>,
+    ) -> Answer<types::ReflinkSupport> {
+        answer(self.decode_can_reflink(&src_dir, &dst_dir)?.run().await)
+    }
 }
 
 impl sync::inspect::Host for FastCopyCtxView<'_> {
@@ -184,6 +278,28 @@ impl sync::inspect::Host for FastCopyCtxView<'_> {
     ) -> Answer<types::ExtentSummary> {
         answer(self.decode_summarize_extents((dir, path))?.run_blocking())
     }
+
+    fn data_ranges(
+        &mut self,
+        dir: Resource<Descriptor>,
+        path: String,
+        start: u64,
+    ) -> Answer<Vec<types::DataRange>> {
+        let outcome = self.decode_data_ranges((dir, path), start)?.run_blocking();
+        answer(outcome.map(ranges))
+    }
+
+    fn can_reflink(
+        &mut self,
+        src_dir: Resource<Descriptor>,
+        dst_dir: Resource<Descriptor>,
+    ) -> Answer<types::ReflinkSupport> {
+        answer(self.decode_can_reflink(&src_dir, &dst_dir)?.run_blocking())
+    }
+}
+
+fn ranges(ranges: Vec<DataRange>) -> Vec<types::DataRange> {
+    ranges.into_iter().map(types::DataRange::from).collect()
 }
 
 impl jobs::Host for FastCopyCtxView<'_> {
@@ -193,9 +309,10 @@ impl jobs::Host for FastCopyCtxView<'_> {
         src_path: String,
         dst: Resource<Descriptor>,
         dst_path: String,
-        options: CopyFlags,
-    ) -> Answer<Resource<CopyJob>> {
-        self.start_job(Sharing::Allowed, (src, src_path), (dst, dst_path), options)
+        options: Options,
+    ) -> wasmtime::Result<Result<Resource<CopyJob>, CopyError>> {
+        let (src, dst) = ((src, src_path), (dst, dst_path));
+        self.start_job(Sharing::Allowed, src, dst, options)
     }
 
     fn start_sparse_copy(
@@ -204,84 +321,36 @@ impl jobs::Host for FastCopyCtxView<'_> {
         src_path: String,
         dst: Resource<Descriptor>,
         dst_path: String,
-        options: CopyFlags,
-    ) -> Answer<Resource<CopyJob>> {
-        self.start_job(
-            Sharing::Forbidden,
-            (src, src_path),
-            (dst, dst_path),
-            options,
-        )
-    }
-}
-
-impl sync::jobs::Host for FastCopyCtxView<'_> {
-    fn start_fast_copy(
-        &mut self,
-        src: Resource<Descriptor>,
-        src_path: String,
-        dst: Resource<Descriptor>,
-        dst_path: String,
-        options: CopyFlags,
-    ) -> Answer<Resource<CopyJob>> {
-        self.start_job(Sharing::Allowed, (src, src_path), (dst, dst_path), options)
-    }
-
-    fn start_sparse_copy(
-        &mut self,
-        src: Resource<Descriptor>,
-        src_path: String,
-        dst: Resource<Descriptor>,
-        dst_path: String,
-        options: CopyFlags,
-    ) -> Answer<Resource<CopyJob>> {
-        self.start_job(
-            Sharing::Forbidden,
-            (src, src_path),
-            (dst, dst_path),
-            options,
-        )
+        options: Options,
+    ) -> wasmtime::Result<Result<Resource<CopyJob>, CopyError>> {
+        let (src, dst) = ((src, src_path), (dst, dst_path));
+        self.start_job(Sharing::Forbidden, src, dst, options)
     }
 }
 
 impl jobs::HostCopyJob for FastCopyCtxView<'_> {
+    /// The pollable is no child of the job, so a guest may drop either first. (Dropping a parent before
+    /// its child traps.)
     fn subscribe(&mut self, job: Resource<CopyJob>) -> wasmtime::Result<Resource<DynPollable>> {
-        self.subscribe_to_job(&job)
+        let end = self.table.get(&job)?.end();
+        let end = self.table.push(end)?;
+        let entry = end.rep();
+        subscribe(self.table, end).inspect_err(|_| {
+            let _ = self.table.delete(Resource::<End>::new_own(entry));
+        })
     }
 
     fn progress(&mut self, job: Resource<CopyJob>) -> wasmtime::Result<CopyProgress> {
-        self.job_progress(&job)
+        Ok(self.table.get(&job)?.progress().into())
     }
 
     fn cancel(&mut self, job: Resource<CopyJob>) -> wasmtime::Result<()> {
-        self.cancel_job(&job)
-    }
-
-    async fn finish(&mut self, job: Resource<CopyJob>) -> Answer<types::CopyReport> {
-        answer(self.table.delete(job)?.outcome().await)
-    }
-
-    fn drop(&mut self, job: Resource<CopyJob>) -> wasmtime::Result<()> {
-        self.table.delete(job)?;
+        self.table.get(&job)?.cancel();
         Ok(())
     }
-}
 
-impl sync::jobs::HostCopyJob for FastCopyCtxView<'_> {
-    fn subscribe(&mut self, job: Resource<CopyJob>) -> wasmtime::Result<Resource<DynPollable>> {
-        self.subscribe_to_job(&job)
-    }
-
-    fn progress(&mut self, job: Resource<CopyJob>) -> wasmtime::Result<CopyProgress> {
-        self.job_progress(&job)
-    }
-
-    fn cancel(&mut self, job: Resource<CopyJob>) -> wasmtime::Result<()> {
-        self.cancel_job(&job)
-    }
-
-    fn finish(&mut self, job: Resource<CopyJob>) -> Answer<types::CopyReport> {
-        answer(self.table.delete(job)?.outcome_blocking())
+    fn get(&mut self, job: Resource<CopyJob>) -> wasmtime::Result<Option<Copied>> {
+        Ok(self.table.get_mut(&job)?.outcome().map(copied))
     }
 
     fn drop(&mut self, job: Resource<CopyJob>) -> wasmtime::Result<()> {

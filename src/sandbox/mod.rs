@@ -19,7 +19,7 @@ mod resolve;
 use std::io;
 use std::path::Path;
 
-use fast_copy_engine::{Destination, Operand, Source, SourceHandle};
+use fast_copy_engine::{Destination, Directory, Operand, Source, SourceHandle};
 use wasmtime_wasi::filesystem::{Descriptor, Dir};
 
 use crate::error::CallError;
@@ -51,7 +51,7 @@ impl PathAt {
         Self::new(descriptor, path, max_path, Operand::Destination)
     }
 
-    fn new(
+    pub(crate) fn new(
         descriptor: &Descriptor,
         path: String,
         max_path: usize,
@@ -98,6 +98,21 @@ impl PathAt {
     fn failed(&self, error: io::Error) -> CallError {
         CallError::Path(self.side, error)
     }
+}
+
+/// Opens the directories of two descriptors: one to read from, one to write to.
+pub(crate) fn open_directories(
+    source: &PathAt,
+    destination: &PathAt,
+) -> Result<[Directory; 2], CallError> {
+    let (src_dir, dst_dir) = (source.directory()?, destination.directory()?);
+    if dst_dir.perms.write_not_permitted() {
+        return Err(CallError::ReadOnlyDescriptor);
+    }
+    let open = |at: &PathAt, dir| {
+        resolve::directory(dir, Path::new(&at.path)).map_err(|error| at.failed(error))
+    };
+    Ok([open(source, src_dir)?, open(destination, dst_dir)?])
 }
 
 /// The open files of a copy, and the directories that their paths are relative to.

@@ -12,7 +12,7 @@ use fast_copy_test_support::files::{
     four_extents, names, sparse_file, write_data,
 };
 use fast_copy_test_support::filesystems::FileSystem;
-use fast_copy_test_support::function::{ALL, Function};
+use fast_copy_test_support::function::{ALL, Function, ONE_WORKER};
 use fast_copy_test_support::program::run;
 use fast_copy_test_support::traced::Copy;
 use wasmtime_fast_copy::{CopyMethod, CopyOptions, CopyReport};
@@ -63,7 +63,7 @@ fn copy_and_check(
 /// Copies, and checks the content and the report. Unless the copy is a clone, at most `data` bytes may be
 /// allocated.
 fn copy_dirty_and_check(function: Function, src: &Path, dst: &Path, data: u64) -> CopyReport {
-    let options = CopyOptions::new().replace(true).workers(1);
+    let options = CopyOptions::new().replace(true).max_workers(ONE_WORKER);
     let report = function.call(&options, src, dst).unwrap();
     assert_same(src, dst);
     assert_eq!(report.size, fs::metadata(src).unwrap().len());
@@ -144,7 +144,7 @@ fn many_patterns_of_data_and_holes_are_copied(fs: &FileSystem) {
                 sparse_file(&src, 2 * count * unit + phase, &data);
                 File::open(&src).unwrap().sync_all().unwrap();
                 for function in ALL {
-                    let options = CopyOptions::new().replace(true).no_sync(true);
+                    let options = CopyOptions::new().replace(true).durable(false);
                     function.call(&options, &src, &dst).unwrap();
                     assert_same(&src, &dst);
                 }

@@ -13,7 +13,7 @@ use fast_copy_test_support::files::{
     text_file, write_data,
 };
 use fast_copy_test_support::filesystems::{FileSystem, Small, smallest};
-use fast_copy_test_support::function::{ALL, Function};
+use fast_copy_test_support::function::{ALL, Function, ONE_WORKER, TWO_WORKERS};
 use fast_copy_test_support::program::run;
 use wasmtime_fast_copy::{
     CopyControl, CopyErrorKind, CopyMethod, CopyOptions, CopyQuota, CopyRate, CopyStep,
@@ -81,7 +81,7 @@ fn a_source_with_more_data_than_the_quota_fails_before_it_is_copied(fs: &FileSys
         let quota = CopyQuota::new(needed - 1);
         let options = CopyOptions::new().limits(Limits::new().quota(quota.clone()));
         let error = function.call(&options, &src, &dst).unwrap_err();
-        assert!(matches!(error.kind(), CopyErrorKind::InsufficientSpace(_)));
+        assert!(matches!(error.kind(), CopyErrorKind::QuotaExceeded));
         assert_eq!(error.step(), CopyStep::Transfer);
         if fs.has_fiemap() {
             assert_eq!(error.copied(), 0);
@@ -106,10 +106,7 @@ fn a_preallocated_source_needs_quota_and_room_for_its_data_only(fs: &FileSystem)
     write_data(&file, 0..MIB);
     file.sync_all().unwrap();
     let stat = rustix::fs::statvfs(&small.root).unwrap();
-    let floor = FreeSpaceFloor {
-        percent: 100,
-        bytes: stat.f_bavail * stat.f_frsize - 64 * MIB,
-    };
+    let floor = FreeSpaceFloor::of_bytes(stat.f_bavail * stat.f_frsize - 64 * MIB);
     for function in ALL {
         for limits in [
             Limits::new().quota(CopyQuota::new(16 * MIB)),
@@ -143,19 +140,20 @@ fn a_quota_counts_allocation_beyond_the_data(fs: &FileSystem) {
         .arg(&hinted));
     let dst = hinted.join("dst");
     let stat = rustix::fs::statvfs(&small.root).unwrap();
-    let floor = FreeSpaceFloor {
-        percent: 100,
-        bytes: stat.f_bavail * stat.f_frsize - 512 * MIB,
-    };
+    let floor = FreeSpaceFloor::of_bytes(stat.f_bavail * stat.f_frsize - 512 * MIB);
     for function in [Function::FastWithoutClone, Function::Sparse] {
         let quota = CopyQuota::new(256 * MIB);
-        for limits in [
-            Limits::new().quota(quota.clone()),
-            Limits::new().free_space_floor(floor),
+        let exceeded: fn(&CopyErrorKind) -> bool =
+            |kind| matches!(kind, CopyErrorKind::QuotaExceeded);
+        let reached: fn(&CopyErrorKind) -> bool =
+            |kind| matches!(kind, CopyErrorKind::InsufficientSpace(_));
+        for (limits, expected) in [
+            (Limits::new().quota(quota.clone()), exceeded),
+            (Limits::new().free_space_floor(floor), reached),
         ] {
             let options = CopyOptions::new().limits(limits);
             let error = function.call(&options, &src, &dst).unwrap_err();
-            assert!(matches!(error.kind(), CopyErrorKind::InsufficientSpace(_)));
+            assert!(expected(error.kind()), "{error}");
             assert_eq!(error.step(), CopyStep::Transfer);
             assert!(error.copied() < 12 * 4 * KIB, "{}", error.copied());
             assert!(!exists(&dst));
@@ -179,7 +177,7 @@ fn blocks_that_only_the_copy_needs_are_charged(fs: &FileSystem) {
         let quota = CopyQuota::new(needed);
         let options = CopyOptions::new().limits(Limits::new().quota(quota.clone()));
         let error = function.call(&options, &src, &dst).unwrap_err();
-        assert!(matches!(error.kind(), CopyErrorKind::InsufficientSpace(_)));
+        assert!(matches!(error.kind(), CopyErrorKind::QuotaExceeded));
         assert_eq!(error.step(), CopyStep::Finish);
         assert_eq!((quota.used(), quota.reserved()), (0, 0));
         assert!(!exists(&dst));
@@ -223,7 +221,7 @@ fn concurrent_copies_never_exceed_the_quota(fs: &FileSystem) {
     let quota = CopyQuota::new(3 * needed);
     let options = CopyOptions::new()
         .limits(Limits::new().quota(quota.clone()))
-        .no_sync(true);
+        .durable(false);
     let results: Vec<_> = std::thread::scope(|scope| {
         let copies: Vec<_> = (0..12)
             .map(|i| {
@@ -246,24 +244,21 @@ fn concurrent_copies_never_exceed_the_quota(fs: &FileSystem) {
     assert!(quota.used() <= quota.limit());
     assert!(results.iter().any(|result| result.is_ok()));
     for error in results.iter().filter_map(|result| result.as_ref().err()) {
-        let is_refused = matches!(error.kind(), CopyErrorKind::InsufficientSpace(_));
+        let is_refused = matches!(error.kind(), CopyErrorKind::QuotaExceeded);
         assert!(is_refused, "{error}");
     }
 }
 
 /// Another process fills the file system during the copy.
 fn the_free_space_floor_is_checked_while_bytes_move(fs: &FileSystem) {
-    for workers in [1, 2] {
+    for workers in [ONE_WORKER, TWO_WORKERS] {
         let small = Small::new(fs.name, smallest(fs.name) + 400 * MIB);
         let (src, dst) = (small.root.join("src"), small.root.join("dst"));
         dense_file(&src, 64 * MIB);
         fs::File::open(&src).unwrap().sync_all().unwrap();
         let stat = rustix::fs::statvfs(&small.root).unwrap();
         let free = stat.f_bavail * stat.f_frsize;
-        let floor = FreeSpaceFloor {
-            percent: 100,
-            bytes: free - 80 * MIB,
-        };
+        let floor = FreeSpaceFloor::of_bytes(free - 80 * MIB);
         let control = CopyControl::new();
         let options = CopyOptions::new()
             .limits(
@@ -271,7 +266,7 @@ fn the_free_space_floor_is_checked_while_bytes_move(fs: &FileSystem) {
                     .free_space_floor(floor)
                     .rate(CopyRate::new(NonZero::new(20 * MIB).unwrap())),
             )
-            .workers(workers)
+            .max_workers(workers)
             .control(control.clone());
         let error = std::thread::scope(|scope| {
             let copying = scope.spawn(|| options.sparse_copy(&src, &dst).unwrap_err());
@@ -298,16 +293,13 @@ fn a_copy_that_would_go_below_the_free_space_floor_fails(fs: &FileSystem) {
     fs::File::open(&src).unwrap().sync_all().unwrap();
     let stat = rustix::fs::statvfs(&small.root).unwrap();
     let free = stat.f_bavail * stat.f_frsize;
-    let floor = |bytes| FreeSpaceFloor {
-        percent: 100,
-        bytes,
-    };
+    let floor = FreeSpaceFloor::of_bytes;
     for function in ALL {
         let clones = fs.clones(function);
         // Half of the bytes fit above the floor; a clone needs none.
         let options = CopyOptions::new()
             .limits(Limits::new().free_space_floor(floor(free - 24 * MIB)))
-            .workers(1);
+            .max_workers(ONE_WORKER);
         let result = function.call(&options, &src, &dst);
         if clones {
             assert_eq!(result.unwrap().method, CopyMethod::Reflink);
@@ -351,7 +343,7 @@ fn a_copy_past_its_deadline_is_not_published(fs: &FileSystem) {
         }
         let options = CopyOptions::new()
             .limits(Limits::new().rate(rate.clone()))
-            .workers(1)
+            .max_workers(ONE_WORKER)
             .deadline(Instant::now() + Duration::from_millis(200));
         let error = function.call(&options, &src, &dst).unwrap_err();
         assert!(matches!(error.kind(), CopyErrorKind::TimedOut), "{error}");
@@ -374,8 +366,8 @@ fn a_rate_limits_the_sum_of_its_copies(fs: &FileSystem) {
     let rate = CopyRate::new(NonZero::new(16 * MIB).unwrap());
     let options = CopyOptions::new()
         .limits(Limits::new().rate(rate))
-        .no_sync(true)
-        .workers(2);
+        .durable(false)
+        .max_workers(TWO_WORKERS);
     let start = Instant::now();
     std::thread::scope(|scope| {
         for name in ["a", "b"] {
@@ -436,7 +428,7 @@ fn a_source_with_too_many_extents_is_not_cloned(fs: &FileSystem) {
     let error = at_most(9).require_reflink(true).fast_copy(&src, &dst);
     assert!(matches!(
         error.unwrap_err().kind(),
-        CopyErrorKind::Unsupported(_)
+        CopyErrorKind::NotShareable(_)
     ));
 }
 

@@ -1,13 +1,14 @@
 //! Contract line 12: a cancel ends the copy at the next chunk, and nothing is published.
 
 use std::fs;
+use std::num::NonZero;
 use std::path::Path;
 
 use fast_copy_test_support::files::{
     MIB, assert_same, assert_text, dense_file, four_extents, names, text_file,
 };
 use fast_copy_test_support::filesystems::FileSystem;
-use fast_copy_test_support::function::{ALL, Function};
+use fast_copy_test_support::function::{ALL, Function, ONE_WORKER, TWO_WORKERS};
 use fast_copy_test_support::traced::Copy;
 use fast_copy_test_support::waiting::must_not_block;
 use wasmtime_fast_copy::{CopyControl, CopyErrorKind, CopyMethod, CopyOptions};
@@ -59,10 +60,11 @@ fn a_cancelled_copy_moves_at_most_one_more_chunk_and_publishes_nothing(fs: &File
     dense_file(&src, 192 * MIB);
     fs::File::open(&src).unwrap().sync_all().unwrap();
     for (function, workers) in movers() {
-        let options = CopyOptions::new().replace(true).workers(workers);
+        let options = CopyOptions::new().replace(true).max_workers(workers);
         // Checks that this function and this number of threads select the method.
         let report = function.call(&options, &src, &dst).unwrap();
-        let offloads = function == Function::FastWithoutClone && workers == 1 && fs.has_fiemap();
+        let offloads =
+            function == Function::FastWithoutClone && workers == ONE_WORKER && fs.has_fiemap();
         let method = if offloads {
             CopyMethod::Offload
         } else {
@@ -89,12 +91,12 @@ fn a_cancelled_copy_moves_at_most_one_more_chunk_and_publishes_nothing(fs: &File
 }
 
 /// What moves bytes, each with a fixed number of threads: the default depends on other copies.
-fn movers() -> [(Function, usize); 4] {
+fn movers() -> [(Function, NonZero<usize>); 4] {
     [
-        (Function::FastWithoutClone, 1),
-        (Function::FastWithoutClone, 2),
-        (Function::Sparse, 1),
-        (Function::Sparse, 2),
+        (Function::FastWithoutClone, ONE_WORKER),
+        (Function::FastWithoutClone, TWO_WORKERS),
+        (Function::Sparse, ONE_WORKER),
+        (Function::Sparse, TWO_WORKERS),
     ]
 }
 
@@ -105,7 +107,7 @@ fn a_copy_cancelled_after_its_last_byte_is_not_published(fs: &FileSystem) {
     dense_file(&src, 64 * MIB);
     fs::File::open(&src).unwrap().sync_all().unwrap();
     for (function, workers) in movers() {
-        let options = CopyOptions::new().replace(true).workers(workers);
+        let options = CopyOptions::new().replace(true).max_workers(workers);
         let cancelled = (0..20).find_map(|_| {
             let cancelled = cancel_after(64 * MIB, function, &options, &src, &dst);
             if cancelled.is_none() {

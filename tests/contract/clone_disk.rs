@@ -3,10 +3,12 @@
 use std::fs;
 use std::num::NonZero;
 use std::os::unix::fs::symlink;
+use std::time::{Duration, SystemTime};
 
 use fast_copy_test_support::command::Form;
 use fast_copy_test_support::files::{
-    MIB, assert_same, assert_text, dense_file, four_extents, names, text_file,
+    KIB, MIB, assert_allocated_at_most, assert_same, assert_text, dense_file, four_extents, names,
+    text_file,
 };
 use fast_copy_test_support::filesystems::FileSystem;
 use fast_copy_test_support::guest_host::{FORMS, Guest, Preopen, run, run_on_terminal, run_with};
@@ -16,7 +18,9 @@ fast_copy_test_support::tests![
     clone_prints_the_method_and_verify_compares_the_bytes,
     clone_independent_copies_without_sharing,
     usage_prints_allocated_and_shared_bytes where Holes,
-    errors_name_the_operand_and_the_cause where SymbolicLinks,
+    clone_makes_a_larger_copy_with_the_times_of_its_base where Holes and Permissions,
+    a_path_outside_all_preopened_directories_lists_them,
+    errors_name_the_path_and_the_cause where SymbolicLinks,
     progress_is_a_bar_on_a_terminal_and_lines_elsewhere where Memory,
 ];
 
@@ -116,7 +120,7 @@ fn usage_prints_allocated_and_shared_bytes(fs: &FileSystem) {
     }
 }
 
-fn errors_name_the_operand_and_the_cause(fs: &FileSystem) {
+fn errors_name_the_path_and_the_cause(fs: &FileSystem) {
     let dir = fs.dir();
     text_file(dir.path(), "a", "same, but");
     text_file(dir.path(), "b", "same, and");
@@ -127,9 +131,18 @@ fn errors_name_the_operand_and_the_cause(fs: &FileSystem) {
             (&["verify", "a", "b"] as &[&str], "differ at byte 6"),
             (
                 &["clone", "a", "b"],
-                "destination: already exists (use replace",
+                "clone-disk: b: already exists (use replace",
             ),
-            (&["clone", "none", "c"], "source: no such file"),
+            (&["clone", "none", "c"], "clone-disk: none: no such file"),
+            (
+                &["clone", "--size", "3", "a", "c"],
+                "the requested size of 3 bytes is below the source's",
+            ),
+            (&["clone", "--size", "3X", "a", "c"], "3X"),
+            (
+                &["clone", "--require-reflink", "--independent", "a", "c"],
+                "a -> c: require-reflink contradicts sparse-copy",
+            ),
             (&["clone", "link", "c"], "is a symbolic link"),
             (&["clone", "a"], "needs a BASE and at least one NAME"),
             (&["clone", "--bogus", "a", "c"], "--bogus"),
@@ -145,6 +158,44 @@ fn errors_name_the_operand_and_the_cause(fs: &FileSystem) {
         assert_eq!(run(Guest::CloneDisk, form, &dirs, &args).status, 0);
         assert_text(&dir.path().join("c"), "same, but");
         fs::remove_file(dir.path().join("c")).unwrap();
+    }
+}
+
+fn clone_makes_a_larger_copy_with_the_times_of_its_base(fs: &FileSystem) {
+    let dir = fs.dir();
+    let base = text_file(dir.path(), "base", "an image");
+    let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    let file = fs::File::options().write(true).open(&base).unwrap();
+    file.set_modified(modified).unwrap();
+    for form in FORMS {
+        let dirs = [Preopen::writable(dir.path(), ".")];
+        let args = ["clone", "--size", "1G", "--preserve-times", "base", "large"];
+        let output = run(Guest::CloneDisk, form, &dirs, &args);
+        assert_eq!(output.status, 0, "{output:?}");
+        assert!(output.stdout.contains("1.0 GiB"), "{output:?}");
+        let large = dir.path().join("large");
+        let found = fs::metadata(&large).unwrap();
+        assert_eq!(
+            (found.len(), found.modified().unwrap()),
+            (1 << 30, modified)
+        );
+        assert_allocated_at_most(&large, 128 * KIB);
+        let args = ["verify", "base", "large"];
+        let output = run(Guest::CloneDisk, form, &dirs, &args);
+        assert!(output.stderr.contains("differ at byte 8"), "{output:?}");
+        fs::remove_file(large).unwrap();
+    }
+}
+
+fn a_path_outside_all_preopened_directories_lists_them(fs: &FileSystem) {
+    let dir = fs.dir();
+    text_file(dir.path(), "a", "text");
+    for form in FORMS {
+        let dirs = [Preopen::writable(dir.path(), "/images")];
+        let args = ["clone", "/images/a", "/other/a"];
+        let output = run(Guest::CloneDisk, form, &dirs, &args);
+        let expected = "/other/a: outside all preopened directories (/images)";
+        assert!(output.stderr.contains(expected), "{output:?}");
     }
 }
 

@@ -87,7 +87,7 @@ fn a_refused_clone_falls_back_to_copying(fs: &FileSystem) {
 }
 
 /// ext4 writes a file that was truncated to 0 to the disk when it is closed (`auto_da_alloc`), which
-/// would delay copies with no_sync.
+/// would delay copies that are not durable.
 fn an_empty_staged_file_is_not_truncated_after_a_refused_clone(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
@@ -130,7 +130,7 @@ fn a_required_clone_that_lacks_room_fails_with_the_error_number(fs: &FileSystem)
         assert_eq!(names(dir.path()), ["src"]);
     }
     let outcome = copy.run_injected(&["ioctl:error=EXDEV:when=1"]);
-    outcome.assert_error("Unsupported");
+    outcome.assert_error("NotShareable");
 }
 
 fn an_offload_refused_at_its_first_byte_falls_back_to_reading_and_writing(fs: &FileSystem) {

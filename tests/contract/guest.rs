@@ -21,8 +21,8 @@ use crate::same_file;
 
 fast_copy_test_support::tests![
     a_guest_copies_within_a_directory_and_between_two,
-    each_flag_has_its_effect where SymbolicLinks,
-    contradictory_flags_are_invalid,
+    each_option_has_its_effect where SymbolicLinks,
+    contradictory_options_are_invalid,
     a_path_that_leaves_the_directory_is_not_permitted,
     a_symbolic_link_that_leaves_the_directory_is_not_permitted where SymbolicLinks,
     a_symbolic_link_inside_the_directory_is_followed_with_symlink_follow where SymbolicLinks,
@@ -32,7 +32,7 @@ fast_copy_test_support::tests![
     an_existing_destination_is_kept_without_replace where SymbolicLinks and SpecialFiles,
     a_file_is_never_copied_onto_itself where HardLinks and SymbolicLinks,
     a_source_that_is_no_regular_file_is_refused_without_blocking where SymbolicLinks and SpecialFiles,
-    a_procfs_file_is_unsupported,
+    a_procfs_file_is_not_a_regular_file,
     a_source_above_the_size_limit_is_file_too_large,
     a_full_disk_is_insufficient_space where Small,
     no_error_contains_a_host_path where Permissions,
@@ -105,7 +105,7 @@ fn a_guest_copies_within_a_directory_and_between_two(fs: &FileSystem) {
     }
 }
 
-fn each_flag_has_its_effect(fs: &FileSystem) {
+fn each_option_has_its_effect(fs: &FileSystem) {
     let dir = fs.dir();
     text_file(dir.path(), "src", "new");
     symlink("src", dir.path().join("link")).unwrap();
@@ -147,13 +147,13 @@ fn each_flag_has_its_effect(fs: &FileSystem) {
         if fs.reflinks() {
             assert!(answer.starts_with("ok CopyMethod::Reflink "), "{answer}");
         } else {
-            assert_eq!(answer, error("unsupported", ""));
+            assert_eq!(answer, error("not-shareable", ""));
         }
         fs::remove_file(dir.path().join("dst")).unwrap();
     }
 }
 
-fn contradictory_flags_are_invalid(fs: &FileSystem) {
+fn contradictory_options_are_invalid(fs: &FileSystem) {
     let dir = fs.dir();
     text_file(dir.path(), "src", "text");
     assert_fails(
@@ -388,7 +388,7 @@ fn an_existing_destination_is_kept_without_replace(fs: &FileSystem) {
         "src",
         "fifo",
         "replace",
-        &error("invalid", "Destination"),
+        &error("not-regular-file", "Destination"),
     );
     assert_text(&at("old"), "old");
     assert!(fs::read_link(at("dangling")).is_ok());
@@ -419,10 +419,10 @@ fn a_source_that_is_no_regular_file_is_refused_without_blocking(fs: &FileSystem)
     let dir = dir.path().to_owned();
     must_not_block(move || {
         for (path, code) in [
-            ("fifo", "invalid"),
-            ("link-to-fifo", "invalid"),
-            ("zero", "invalid"),
-            ("socket", "invalid"),
+            ("fifo", "not-regular-file"),
+            ("link-to-fifo", "not-regular-file"),
+            ("zero", "not-regular-file"),
+            ("socket", "not-regular-file"),
             ("directory", "is-directory"),
         ] {
             let expected = error(code, "Source");
@@ -434,7 +434,7 @@ fn a_source_that_is_no_regular_file_is_refused_without_blocking(fs: &FileSystem)
     });
 }
 
-fn a_procfs_file_is_unsupported(fs: &FileSystem) {
+fn a_procfs_file_is_not_a_regular_file(fs: &FileSystem) {
     let dir = fs.dir();
     for form in FORMS {
         for function in FUNCTIONS {
@@ -444,7 +444,7 @@ fn a_procfs_file_is_unsupported(fs: &FileSystem) {
             ];
             let args = [function, "proc", "version", ".", "dst", ""];
             let output = run(Guest::Probe, form, &dirs, &args);
-            assert_eq!(output.stdout, error("unsupported", "Source"));
+            assert_eq!(output.stdout, error("not-regular-file", "Source"));
         }
     }
     assert!(names(dir.path()).is_empty());

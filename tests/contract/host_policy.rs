@@ -8,6 +8,7 @@ use fast_copy_test_support::files::{
     KIB, MIB, assert_same, dense_file, names, text_file, write_data,
 };
 use fast_copy_test_support::filesystems::FileSystem;
+use fast_copy_test_support::function::{ONE_WORKER, TWO_WORKERS};
 use fast_copy_test_support::guest_host::{FORMS, Guest, Preopen, run, run_with};
 use wasmtime_fast_copy::{
     CopyControl, CopyHooks, CopyRequest, Decision, FastCopyCtx, FastCopyCtxBuilder,
@@ -15,7 +16,7 @@ use wasmtime_fast_copy::{
 
 fast_copy_test_support::tests![
     a_host_that_forbids_sharing_gets_copies_without_shared_blocks where Reflinks and BlockMap,
-    workers_sets_the_number_of_threads_of_a_copy where Offload,
+    max_workers_sets_the_number_of_threads_of_a_copy where Offload,
     extents_written_during_a_hook_count_for_the_clone_limit where Reflinks and BlockMap,
     a_leased_source_that_is_open_for_writing_is_busy where Leases,
 ];
@@ -101,14 +102,14 @@ fn extents_written_during_a_hook_count_for_the_clone_limit(fs: &FileSystem) {
 }
 
 /// Two threads always read and write; one offloads what is on the disk.
-fn workers_sets_the_number_of_threads_of_a_copy(fs: &FileSystem) {
+fn max_workers_sets_the_number_of_threads_of_a_copy(fs: &FileSystem) {
     let dir = fs.dir();
     let src = dir.path().join("src");
     dense_file(&src, 32 * MIB);
     File::open(&src).unwrap().sync_all().unwrap();
     for form in FORMS {
-        for (workers, expected) in [(1, "Offload"), (2, "Copy")] {
-            let ctx = FastCopyCtx::builder().workers(workers);
+        for (workers, expected) in [(ONE_WORKER, "Offload"), (TWO_WORKERS, "Copy")] {
+            let ctx = FastCopyCtx::builder().max_workers(workers);
             assert_eq!(method(form, dir.path(), "dst", ctx), expected);
             assert_same(&src, &dir.path().join("dst"));
         }

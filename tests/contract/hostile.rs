@@ -179,7 +179,7 @@ fn a_full_disk_and_a_full_quota_leave_no_file_and_no_reservation(fs: &FileSystem
     // Each copy replaces the one before, and is charged in full.
     let answers = attack(Form::Async, &small.root, bounded, &["spam", "10", "src"]);
     assert_eq!(count(&answers, "ok"), 2, "{answers:?}");
-    assert_eq!(count(&answers, "InsufficientSpace"), 8);
+    assert_eq!(count(&answers, "Quota"), 8);
     assert_eq!(quota.reserved(), 0);
     assert!(quota.used() >= 16 * MIB && quota.used() <= quota.limit());
     fs::remove_file(small.root.join("spam")).unwrap();

@@ -96,7 +96,7 @@ fn a_refused_fchmod_leaves_the_mode_of_the_staged_file(fs: &FileSystem) {
             let strict = copy.options(&["refuse-wider-permissions"]);
             strict
                 .run_injected(&[&injection])
-                .assert_error("NotPermitted");
+                .assert_error("WiderPermissions");
             assert!(!exists(&dst));
             fs::set_permissions(&src, PermissionsExt::from_mode(0o644)).unwrap();
         }

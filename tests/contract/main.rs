@@ -27,12 +27,15 @@ mod power_cut;
 mod preopens;
 mod publishing;
 mod quota;
+mod ranges;
 mod same_file;
 mod second_names;
 mod seek_answers;
+mod sizes;
 mod source_changes;
 mod staged_names;
 mod strategies;
+mod times;
 mod without_openat2;
 mod workers;
 
@@ -58,6 +61,9 @@ const MODULES: &[(&str, &[Test])] = &[
     ("descriptors", descriptors::TESTS),
     ("bounds", bounds::TESTS),
     ("quota", quota::TESTS),
+    ("sizes", sizes::TESTS),
+    ("times", times::TESTS),
+    ("ranges", ranges::TESTS),
     ("cancel", cancel::TESTS),
     ("guest", guest::TESTS),
     ("clone_disk", clone_disk::TESTS),

@@ -216,7 +216,8 @@ fn wider_permissions_of_the_file_system_are_reported_or_refused(fs: &FileSystem)
             fs::remove_file(&dst).unwrap();
 
             let copy = Copy::new(function, &src, &dst).options(&["refuse-wider-permissions"]);
-            copy.run_injected(&[ignored]).assert_error("NotPermitted");
+            copy.run_injected(&[ignored])
+                .assert_error("WiderPermissions");
             assert_eq!(names(dir.path()), ["src"]);
         }
         let copy = Copy::new(function, &src, &dst).options(&["refuse-wider-permissions"]);

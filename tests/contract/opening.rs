@@ -16,7 +16,7 @@ use fast_copy_test_support::outcome::Outcome;
 use fast_copy_test_support::program::run;
 use fast_copy_test_support::traced::Copy;
 use fast_copy_test_support::waiting::must_not_block;
-use wasmtime_fast_copy::{CopyErrorKind, CopyOptions, fast_copy, sparse_copy};
+use wasmtime_fast_copy::{CopyError, CopyErrorKind, CopyOptions, fast_copy, sparse_copy};
 
 fast_copy_test_support::tests![
     a_small_file_is_copied,
@@ -24,6 +24,7 @@ fast_copy_test_support::tests![
     an_empty_file_is_copied,
     a_missing_source_is_not_found,
     a_missing_destination_directory_is_not_found,
+    an_error_names_both_paths,
     a_directory_as_source_is_refused,
     a_fifo_as_source_is_refused_without_blocking where SpecialFiles,
     a_device_as_source_is_refused where SpecialFiles,
@@ -31,7 +32,7 @@ fast_copy_test_support::tests![
     a_symbolic_link_as_source_is_followed_unless_symlink_follow_is_off where SymbolicLinks,
     an_unreadable_source_is_permission_denied where Permissions,
     an_unwritable_directory_is_permission_denied where Permissions,
-    a_procfs_or_sysfs_file_is_unsupported,
+    a_procfs_or_sysfs_file_is_not_a_regular_file,
     no_path_is_resolved_twice where SymbolicLinks,
     a_copy_stays_in_the_opened_directory_when_that_is_renamed where OpenFilesMove,
     malformed_destination_paths_are_refused,
@@ -74,6 +75,7 @@ fn a_missing_source_is_not_found(fs: &FileSystem) {
     for copy in [fast_copy, sparse_copy] {
         let error = copy(&src, &dst).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
+        let error = error.downcast::<CopyError>().unwrap();
         assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
     }
     assert!(names(dir.path()).is_empty());
@@ -84,6 +86,20 @@ fn a_missing_destination_directory_is_not_found(fs: &FileSystem) {
     let src = text_file(dir.path(), "src", "text");
     let error = fast_copy(&src, dir.path().join("none/dst")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+fn an_error_names_both_paths(fs: &FileSystem) {
+    let dir = fs.dir();
+    let src = text_file(dir.path(), "src", "text");
+    let none = dir.path().join("none");
+    for (src, dst) in [(&none, &src), (&src, &none.join("dst")), (&src, &src)] {
+        for function in BOTH {
+            let error = function.call(&CopyOptions::new(), src, dst).unwrap_err();
+            let error = io::Error::from(error).to_string();
+            let expected = format!("copying {src:?} to {dst:?}: opening");
+            assert!(error.starts_with(&expected), "{error}");
+        }
+    }
 }
 
 /// Asserts that a source is refused with `InvalidInput`, and no file is created.
@@ -164,7 +180,7 @@ fn an_unwritable_directory_is_permission_denied(fs: &FileSystem) {
     assert_eq!(names(dir.path()), ["src"]);
 }
 
-fn a_procfs_or_sysfs_file_is_unsupported(fs: &FileSystem) {
+fn a_procfs_or_sysfs_file_is_not_a_regular_file(fs: &FileSystem) {
     let dir = fs.dir();
     // Files of procfs have size 0; the one of sysfs has size 4096 and less content.
     for src in [
@@ -178,7 +194,7 @@ fn a_procfs_or_sysfs_file_is_unsupported(fs: &FileSystem) {
                 must_not_block(move || function.call(&CopyOptions::new(), src.as_ref(), &dst))
                     .unwrap_err();
             assert!(
-                matches!(error.kind(), CopyErrorKind::Unsupported(_)),
+                matches!(error.kind(), CopyErrorKind::NotRegularFile(_)),
                 "{src}: {error}"
             );
         }

@@ -17,7 +17,7 @@ use wasmtime_fast_copy::CopyOptions;
 fast_copy_test_support::tests![
     a_copy_that_has_returned_survives_a_power_cut where Small and Disk,
     the_report_says_whether_the_copy_is_durable,
-    no_sync_makes_no_sync_call,
+    a_copy_that_is_not_durable_makes_no_sync_call,
     the_file_is_synchronised_before_it_is_named_and_the_directory_after where UnnamedFiles,
     a_copy_whose_file_fails_to_sync_is_not_published,
     a_directory_that_fails_to_sync_is_an_error_with_the_copy_in_place,
@@ -54,17 +54,17 @@ fn the_report_says_whether_the_copy_is_durable(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "text");
     for function in BOTH {
-        for no_sync in [false, true] {
-            let options = CopyOptions::new().replace(true).no_sync(no_sync);
+        for durable in [false, true] {
+            let options = CopyOptions::new().replace(true).durable(durable);
             let report = function
                 .call(&options, &src, &dir.path().join("dst"))
                 .unwrap();
-            assert_eq!(report.durable, !no_sync);
+            assert_eq!(report.durable, durable);
         }
     }
 }
 
-fn no_sync_makes_no_sync_call(fs: &FileSystem) {
+fn a_copy_that_is_not_durable_makes_no_sync_call(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
     four_extents(&src);

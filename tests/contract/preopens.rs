@@ -107,7 +107,7 @@ fn magic_links_of_procfs_are_not_followed(fs: &FileSystem) {
         ("self/cwd/Cargo.toml", "Loop"),
         ("self/exe", "Loop"),
         ("self/fd/0", "Loop"),
-        ("self/environ", "Unsupported"),
+        ("self/environ", "NotRegularFile"),
     ] {
         let answer = probe(&dirs, ["proc", path, ".", "dst", "symlink-follow"]);
         let expected = format!("err ErrorCode::{code} Some(Operand::Source)\n");
@@ -151,7 +151,7 @@ fn a_socket_a_device_or_a_fifo_is_not_replaced(fs: &FileSystem) {
     let before = names(dir.path());
     for name in ["socket", "null", "disk", "fifo"] {
         let answer = probe(&dirs, [".", "src", ".", name, "replace"]);
-        let expected = "err ErrorCode::Invalid Some(Operand::Destination)\n";
+        let expected = "err ErrorCode::NotRegularFile Some(Operand::Destination)\n";
         assert_eq!(answer, expected, "{name}");
         let kind = fs::symlink_metadata(at(name)).unwrap().file_type();
         assert!(!kind.is_file(), "{name}");

@@ -125,7 +125,7 @@ fn a_fifo_a_socket_or_a_device_is_never_replaced(fs: &FileSystem) {
             assert!(matches!(error.kind(), CopyErrorKind::AlreadyExists));
             let options = CopyOptions::new().replace(true);
             let error = function.call(&options, &src, &dst).unwrap_err();
-            assert!(matches!(error.kind(), CopyErrorKind::NotRegularFile));
+            assert!(matches!(error.kind(), CopyErrorKind::NotRegularFile(_)));
         }
         let after = fs::symlink_metadata(&dst).unwrap();
         assert_eq!((after.ino(), after.mode()), (before.ino(), before.mode()));
@@ -140,7 +140,7 @@ fn a_reader_never_sees_a_partial_copy(fs: &FileSystem) {
     dense_file(&at("new"), 5 * MIB);
     let source_mode = fs::metadata(at("old")).unwrap().mode();
     for function in BOTH {
-        let options = CopyOptions::new().replace(true).no_sync(true);
+        let options = CopyOptions::new().replace(true).durable(false);
         function.call(&options, &at("old"), &at("dst")).unwrap();
         std::thread::scope(|scope| {
             let copying = scope.spawn(|| {
@@ -169,7 +169,7 @@ fn one_of_two_copies_to_one_name_is_refused(fs: &FileSystem) {
     for function in BOTH {
         for round in 0..10 {
             let dst = dir.path().join(format!("{function:?}{round}"));
-            let options = CopyOptions::new().no_sync(true);
+            let options = CopyOptions::new().durable(false);
             let copy = || function.call(&options, &src, &dst);
             let results = std::thread::scope(|scope| {
                 let threads = [scope.spawn(copy), scope.spawn(copy)];

@@ -55,7 +55,7 @@ fn attempt() -> impl Strategy<Value = Attempt> {
 fn make(attempt: &Attempt, dir: &std::path::Path, quota: &CopyQuota) -> Option<CopyReport> {
     let control = CopyControl::new();
     let mut options = CopyOptions::new()
-        .no_sync(true)
+        .durable(false)
         .replace(attempt.replace)
         .limits(Limits::new().quota(quota.clone()))
         .control(control.clone());

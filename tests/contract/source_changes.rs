@@ -182,7 +182,7 @@ fn a_write_in_progress_is_in_the_copy_completely_or_not_at_all(fs: &FileSystem) 
         .write(true)
         .open(&src)
         .unwrap();
-    let options = CopyOptions::new().replace(true).no_sync(true);
+    let options = CopyOptions::new().replace(true).durable(false);
     let mut during = 0;
     let mut rounds = 0..2000;
     while during < 40 {

@@ -63,7 +63,7 @@ fn paths_stay_inside_the_directory_without_openat2(fs: &FileSystem) {
         ("", "dst", source("NoEntry")),
         ("sub", "dst", source("IsDirectory")),
         ("sub/", "dst", source("IsDirectory")),
-        ("fifo", "dst", source("Invalid")),
+        ("fifo", "dst", source("NotRegularFile")),
         ("fifo/src", "dst", source("NotDirectory")),
         ("a\\0b", "dst", source("Invalid")),
         ("sub/src", "../new", destination("NotPermitted")),

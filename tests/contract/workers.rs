@@ -14,7 +14,7 @@ use fast_copy_test_support::files::{
     sparse_file, write_data,
 };
 use fast_copy_test_support::filesystems::FileSystem;
-use fast_copy_test_support::function::Function;
+use fast_copy_test_support::function::{Function, ONE_WORKER, TWO_WORKERS};
 use fast_copy_test_support::outcome::Outcome;
 use fast_copy_test_support::traced::Copy;
 use wasmtime_fast_copy::{CopyControl, CopyErrorKind, CopyMethod, CopyOptions};
@@ -86,7 +86,7 @@ fn a_large_copy_uses_two_threads_and_a_small_one_uses_one(fs: &FileSystem) {
 fn workers_sets_the_number_of_threads(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (large(dir.path()), dir.path().join("dst"));
-    for (workers, threads) in [("workers=0", 0), ("workers=1", 0), ("workers=9", 1)] {
+    for (workers, threads) in [("workers=1", 0), ("workers=2", 1), ("workers=9", 1)] {
         let copy = Copy::new(Function::Sparse, &src, &dst);
         let (_, calls) = copy.options(&["replace", workers]).trace();
         assert_eq!(started(&calls), threads, "{workers}");
@@ -110,7 +110,7 @@ fn a_copy_uses_one_thread_where_a_second_cannot_be_started(fs: &FileSystem) {
 fn concurrent_copies_do_not_each_use_two_threads(fs: &FileSystem) {
     let dir = fs.dir();
     let src = large(dir.path());
-    let options = CopyOptions::new().replace(true).no_sync(true);
+    let options = CopyOptions::new().replace(true).durable(false);
     let copies = 3 * thread::available_parallelism().unwrap().get();
     // Copies may happen to run one after another, so there are several rounds.
     let seen = (0..50).any(|_| {
@@ -241,7 +241,7 @@ fn a_source_changed_during_a_copy_by_two_threads_is_source_changed(fs: &FileSyst
         let seen = (0..20).any(|_| {
             dense_file(&src, 256 * MIB);
             let control = CopyControl::new();
-            let options = CopyOptions::new().no_sync(true).workers(2);
+            let options = CopyOptions::new().durable(false).max_workers(TWO_WORKERS);
             let options = options.control(control.clone());
             let file = File::options().write(true).open(&src).unwrap();
             let result = thread::scope(|scope| {
@@ -309,9 +309,9 @@ fn extents_at_the_boundaries_of_pieces_and_batches_are_copied(fs: &FileSystem) {
                 .unwrap()
                 .set_len(size)
                 .unwrap();
-            for workers in [1, 2] {
+            for workers in [ONE_WORKER, TWO_WORKERS] {
                 let _ = fs::remove_file(&dst);
-                let options = CopyOptions::new().no_sync(true).workers(workers);
+                let options = CopyOptions::new().durable(false).max_workers(workers);
                 let report = options.sparse_copy(&src, &dst).unwrap();
                 let wanted: u64 = data.iter().map(|range| range.end - range.start).sum();
                 assert_eq!(report.copied, wanted - end.saturating_sub(size));
@@ -337,9 +337,9 @@ fn written_zeros_are_copied_and_preallocated_blocks_become_holes(fs: &FileSystem
     file.sync_all().unwrap();
     // In the page cache, SEEK_DATA reports all of it as data.
     fs::read(&src).unwrap();
-    for workers in [1, 2] {
+    for workers in [ONE_WORKER, TWO_WORKERS] {
         let _ = fs::remove_file(&dst);
-        let options = CopyOptions::new().workers(workers);
+        let options = CopyOptions::new().max_workers(workers);
         let report = options.sparse_copy(&src, &dst).unwrap();
         assert_same(&src, &dst);
         let nonzero = 2 * MIB + 64 * KIB;

@@ -8,11 +8,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use fast_copy_test_support::files::dense_file;
+use fast_copy_test_support::options::Options;
 use fast_copy_test_support::state::State;
 use wasmtime::component::Resource;
 use wasmtime_fast_copy::FastCopyCtx;
 use wasmtime_fast_copy::p2::bindings::copy::Host;
-use wasmtime_fast_copy::p2::bindings::types::CopyFlags;
 
 /// Returns the allocated bytes of the unnamed file of this size that this process has open.
 fn staged(size: u64) -> Option<u64> {
@@ -30,7 +30,7 @@ async fn a_dropped_call_stops_copying_and_publishes_nothing() {
     dense_file(&state.path("src"), SIZE);
     // If the copy ends before the drop, it is tried again.
     for _ in 0..10 {
-        let mut call = Box::pin(state.sparse_copy_async("src", "dst", CopyFlags::empty()));
+        let mut call = Box::pin(state.sparse_copy_async("src", "dst", Options::empty()));
         let mut context = Context::from_waker(Waker::noop());
         assert!(call.as_mut().poll(&mut context).is_pending());
         let deadline = Instant::now() + Duration::from_secs(60);
@@ -58,7 +58,7 @@ async fn a_dropped_call_stops_copying_and_publishes_nothing() {
 async fn a_copy_does_not_block_the_executor() {
     let mut state = State::new();
     dense_file(&state.path("src"), 32 << 20);
-    let mut copying = pin!(state.sparse_copy_async("src", "dst", CopyFlags::empty()));
+    let mut copying = pin!(state.sparse_copy_async("src", "dst", Options::empty()));
     let mut ticks = 0;
     let result = loop {
         tokio::select! {
@@ -78,7 +78,7 @@ fn allow_blocking_current_thread_copies_on_the_polling_thread() {
         .allow_blocking_current_thread(true)
         .build();
     dense_file(&state.path("src"), 1 << 20);
-    let mut call = pin!(state.sparse_copy_async("src", "dst", CopyFlags::empty()));
+    let mut call = pin!(state.sparse_copy_async("src", "dst", Options::empty()));
     // There is no runtime, and one poll must be enough.
     let mut context = Context::from_waker(Waker::noop());
     match call.as_mut().poll(&mut context) {
@@ -91,7 +91,7 @@ fn allow_blocking_current_thread_copies_on_the_polling_thread() {
 async fn the_synchronous_form_works_inside_a_tokio_context() {
     let mut state = State::new();
     fs::write(state.path("src"), "text").unwrap();
-    let report = state.fast_copy("src", "dst", CopyFlags::empty());
+    let report = state.fast_copy("src", "dst", Options::empty());
     assert_eq!(report.unwrap().unwrap().size, 4);
 }
 
@@ -99,7 +99,7 @@ async fn the_synchronous_form_works_inside_a_tokio_context() {
 fn the_asynchronous_form_works_outside_a_tokio_context() {
     let mut state = State::new();
     fs::write(state.path("src"), "text").unwrap();
-    let mut call = pin!(state.sparse_copy_async("src", "dst", CopyFlags::empty()));
+    let mut call = pin!(state.sparse_copy_async("src", "dst", Options::empty()));
     let mut context = Context::from_waker(Waker::noop());
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
@@ -118,7 +118,7 @@ async fn an_unknown_handle_traps() {
     let (unknown, dst_dir) = (Resource::new_borrow(4711), state.borrow());
     let (src, dst) = ("src".into(), "dst".into());
     let mut view = state.view();
-    let answer = Host::sparse_copy(&mut view, unknown, src, dst_dir, dst, CopyFlags::empty()).await;
+    let answer = Host::sparse_copy(&mut view, unknown, src, dst_dir, dst, None).await;
     assert!(answer.is_err());
 }
 
@@ -129,9 +129,7 @@ async fn a_call_leaves_no_table_entry_and_no_open_descriptor() {
     let mut counts = Vec::new();
     for path in ["src", "none", "src/", "../src", ""] {
         for _ in 0..3 {
-            let answer = state
-                .sparse_copy_async(path, "dst", CopyFlags::REPLACE)
-                .await;
+            let answer = state.sparse_copy_async(path, "dst", Options::REPLACE).await;
             assert_eq!(answer.unwrap().is_ok(), path == "src");
             let of_this_test = fs::read_dir("/proc/self/fd")
                 .unwrap()

@@ -5,8 +5,9 @@ use std::pin::Pin;
 use std::sync::{Mutex, mpsc};
 use std::task::{Context, Waker};
 
+use fast_copy_test_support::options::Options;
 use fast_copy_test_support::state::{Answer, State};
-use wasmtime_fast_copy::p2::bindings::types::{self, CopyFlags};
+use wasmtime_fast_copy::p2::bindings::types::{self};
 use wasmtime_fast_copy::{
     CopyControl, CopyError, CopyHooks, CopyReport, CopyRequest, CopyTimes, Decision,
 };
@@ -69,7 +70,7 @@ pub fn start_held<'a>(
     seen: &mpsc::Receiver<String>,
 ) -> Pin<Box<dyn Future<Output = Answer<types::CopyReport>> + 'a>> {
     fs::write(state.path("src"), "text").unwrap();
-    let mut held = Box::pin(state.sparse_copy_async("src", "dst", CopyFlags::empty()));
+    let mut held = Box::pin(state.sparse_copy_async("src", "dst", Options::empty()));
     let mut context = Context::from_waker(Waker::noop());
     assert!(held.as_mut().poll(&mut context).is_pending());
     while seen.recv().unwrap() != "started, 0" {}

@@ -8,10 +8,9 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use fast_copy_test_support::files::dense_file;
+use fast_copy_test_support::options::Options;
 use fast_copy_test_support::state::State;
-use wasmtime_fast_copy::p2::bindings::sync::copy::Host as _;
-use wasmtime_fast_copy::p2::bindings::sync::jobs::{Host as _, HostCopyJob as _};
-use wasmtime_fast_copy::p2::bindings::types::{CopyFlags, CopyMethod, ErrorCode};
+use wasmtime_fast_copy::p2::bindings::types::{CopyMethod, ErrorCode};
 use wasmtime_fast_copy::{
     CopyControl, CopyError, CopyHooks, CopyQuota, CopyReport, CopyRequest, CopySlots, CopyTimes,
     Decision, FastCopyCtx, FileId, Source, file_id,
@@ -27,18 +26,18 @@ async fn hooks_are_called_for_each_copy_and_can_refuse_it() {
     fs::write(state.path("secret"), "text").unwrap();
     drop(go);
     let answer = state
-        .sparse_copy_async("src", "dst", CopyFlags::empty())
+        .sparse_copy_async("src", "dst", Options::empty())
         .await;
     assert!(answer.unwrap().is_ok());
     let answer = state
-        .sparse_copy_async("secret", "dst", CopyFlags::REPLACE)
+        .sparse_copy_async("secret", "dst", Options::REPLACE)
         .await;
     assert!(matches!(
         answer.unwrap().unwrap_err().code,
-        ErrorCode::NotPermitted
+        ErrorCode::Denied
     ));
     let answer = state
-        .sparse_copy_async("src", "dst", CopyFlags::empty())
+        .sparse_copy_async("src", "dst", Options::empty())
         .await;
     assert!(matches!(
         answer.unwrap().unwrap_err().code,
@@ -109,8 +108,8 @@ async fn hooks_receive_the_request_and_its_progress() {
         .unwrap()
         .sync_all()
         .unwrap();
-    let flags = CopyFlags::REPLACE | CopyFlags::NO_SYNC;
-    let answer = state.sparse_copy("src", "dst", flags);
+    let options = Options::REPLACE | Options::NOT_DURABLE;
+    let answer = state.sparse_copy("src", "dst", options);
     assert!(answer.unwrap().is_ok());
     let mut calls = hooks.calls.lock().unwrap().clone();
     assert_eq!(
@@ -151,10 +150,10 @@ fn a_policy_on_identities_applies_to_every_name_of_a_file() {
     let file = Source::open(state.path("inner/key"), false).unwrap();
     state.ctx = FastCopyCtx::builder().hooks(Protect { file }).build();
 
-    let flags = CopyFlags::SYMLINK_FOLLOW | CopyFlags::REPLACE;
+    let options = Options::SYMLINK_FOLLOW | Options::REPLACE;
     let refused = |state: &mut State, src: &str, dst: &str| {
-        let error = state.fast_copy(src, dst, flags).unwrap().unwrap_err();
-        assert_eq!(error.code, ErrorCode::NotPermitted, "{src} -> {dst}");
+        let error = state.fast_copy(src, dst, options).unwrap().unwrap_err();
+        assert_eq!(error.code, ErrorCode::Denied, "{src} -> {dst}");
     };
     for src in [
         "inner/key",
@@ -174,15 +173,14 @@ fn a_policy_on_identities_applies_to_every_name_of_a_file() {
 
     let (other, dst_dir) = (state.open(&state.path("inner")), state.borrow());
     fs::rename(state.path("renamed"), state.path("inner/key")).unwrap();
-    let mut view = state.view();
-    let answer = view.fast_copy(other, "key".into(), dst_dir, "dst".into(), flags);
-    assert_eq!(answer.unwrap().unwrap_err().code, ErrorCode::NotPermitted);
+    let answer = state.fast_copy_between(other, "key", dst_dir, "dst", options);
+    assert_eq!(answer.unwrap().unwrap_err().code, ErrorCode::Denied);
     assert!(!state.path("dst").exists());
 
     // Another file under its old name is not protected.
     fs::remove_file(state.path("inner/key")).unwrap();
     fs::write(state.path("inner/key"), "another").unwrap();
-    let answer = state.fast_copy("inner/key", "dst", flags);
+    let answer = state.fast_copy("inner/key", "dst", options);
     assert_eq!(answer.unwrap().unwrap().size, 7);
 }
 
@@ -222,7 +220,7 @@ fn a_request_has_the_open_files_and_their_identities() {
     }
     fs::write(state.path("a/src"), "text").unwrap();
     symlink("nowhere", state.path("b/dst")).unwrap();
-    let answer = state.fast_copy("a/src", "b/dst", CopyFlags::REPLACE);
+    let answer = state.fast_copy("a/src", "b/dst", Options::REPLACE);
     assert_eq!(answer.unwrap().unwrap().size, 4);
 }
 
@@ -243,17 +241,17 @@ impl CopyHooks for WithoutSharing {
 }
 
 #[test]
-fn a_copy_allowed_without_sharing_with_require_reflink_is_unsupported() {
+fn a_copy_allowed_without_sharing_with_require_reflink_is_not_shareable() {
     let (may_share, seen) = mpsc::channel();
     let ctx = FastCopyCtx::builder().hooks(WithoutSharing { may_share });
     let mut state = State::new().with(ctx);
     fs::write(state.path("src"), "text").unwrap();
-    let answer = state.fast_copy("src", "dst", CopyFlags::REQUIRE_REFLINK);
-    assert_eq!(answer.unwrap().unwrap_err().code, ErrorCode::Unsupported);
+    let answer = state.fast_copy("src", "dst", Options::REQUIRE_REFLINK);
+    assert_eq!(answer.unwrap().unwrap_err().code, ErrorCode::NotShareable);
     assert!(!state.path("dst").exists());
     assert_eq!(seen.try_iter().collect::<Vec<_>>(), [true]);
 
-    let answer = state.fast_copy("src", "dst", CopyFlags::empty());
+    let answer = state.fast_copy("src", "dst", Options::empty());
     assert_eq!(answer.unwrap().unwrap().method, CopyMethod::Copy);
     assert_eq!(seen.try_iter().collect::<Vec<_>>(), [true, false]);
 }
@@ -273,7 +271,7 @@ fn a_copy_that_times_out_after_its_last_byte_is_not_published() {
     let ctx = ctx.timeout(Some(Duration::from_millis(300)));
     let mut state = State::new().with(ctx);
     dense_file(&state.path("src"), 1 << 20);
-    let answer = state.sparse_copy("src", "dst", CopyFlags::NO_SYNC);
+    let answer = state.sparse_copy("src", "dst", Options::NOT_DURABLE);
     let error = answer.unwrap().unwrap_err();
     assert!(matches!(error.code, ErrorCode::Timeout));
     assert!(!state.path("dst").exists());
@@ -291,25 +289,18 @@ fn a_panic_in_a_hook_frees_the_slot_and_the_quota() {
     let ctx = FastCopyCtx::builder().slots(slots.clone()).hooks(hooks);
     let mut state = State::new().with(ctx.quota(quota.clone()));
     fs::write(state.path("src"), "text").unwrap();
-    let flags = CopyFlags::empty();
+    let options = Options::empty();
     for in_job in [false, true] {
-        let (src, dst) = (state.borrow(), state.borrow());
-        let mut view = state.view();
         let call = AssertUnwindSafe(|| match in_job {
-            false => {
-                let answer = view.sparse_copy(src, "src".into(), dst, "dst".into(), flags);
-                answer.map(drop)
-            }
+            false => drop(state.sparse_copy("src", "dst", options)),
             true => {
-                let job = view.start_fast_copy(src, "src".into(), dst, "dst".into(), flags);
-                view.finish(job.unwrap().unwrap()).map(drop)
+                let job = state.start_fast_copy("src", "dst", options);
+                drop(state.finish(job.unwrap().unwrap()));
             }
         });
         assert!(catch_unwind(call).is_err());
         assert_eq!((slots.free(), quota.reserved()), (1, 0));
         assert!(!state.path("dst").exists());
     }
-    while state.ctx.jobs() > 0 {
-        std::thread::yield_now();
-    }
+    assert_eq!(state.ctx.jobs(), 0);
 }

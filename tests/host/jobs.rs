@@ -1,31 +1,38 @@
 //! The interface `jobs`.
 
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use fast_copy_test_support::files::dense_file;
+use fast_copy_test_support::options::Options;
 use fast_copy_test_support::state::State;
 use wasmtime::component::Resource;
 use wasmtime_fast_copy::p2::CopyJob;
-use wasmtime_fast_copy::p2::bindings::jobs::{Host, HostCopyJob};
-use wasmtime_fast_copy::p2::bindings::sync::jobs::{Host as SyncHost, HostCopyJob as SyncCopyJob};
-use wasmtime_fast_copy::p2::bindings::types::{CopyError, CopyFlags, CopyReport, ErrorCode};
-use wasmtime_fast_copy::{CopySlots, FastCopyCtx};
+use wasmtime_fast_copy::p2::bindings::jobs::HostCopyJob;
+use wasmtime_fast_copy::p2::bindings::types::{CopyError, CopyReport, ErrorCode};
+use wasmtime_fast_copy::{CopyHooks, CopyRequest, CopySlots, Decision, FastCopyCtx};
 use wasmtime_wasi::p2::bindings::io::poll::HostPollable;
 
 use crate::gate::Gate;
 
 type Started = Result<Resource<CopyJob>, CopyError>;
 
-async fn start(state: &mut State, src: &str, dst: &str) -> Started {
-    let (src_dir, dst_dir) = (state.borrow(), state.borrow());
-    let mut view = state.view();
-    let flags = CopyFlags::empty();
-    Host::start_sparse_copy(&mut view, src_dir, src.into(), dst_dir, dst.into(), flags).unwrap()
+fn start(state: &mut State, src: &str, dst: &str) -> Started {
+    let job = state.start_sparse_copy(src, dst, Options::empty());
+    job.unwrap()
 }
 
+/// Waits by a pollable until the job has ended, and drops it.
 async fn finish(state: &mut State, job: Resource<CopyJob>) -> Result<CopyReport, CopyError> {
-    HostCopyJob::finish(&mut state.view(), job).await.unwrap()
+    let pollable = HostCopyJob::subscribe(&mut state.view(), again(&job)).unwrap();
+    HostPollable::block(&mut state.table, Resource::new_borrow(pollable.rep()))
+        .await
+        .unwrap();
+    HostPollable::drop(&mut state.table, pollable).unwrap();
+    let result = state.get(&job).expect("its pollable is ready");
+    HostCopyJob::drop(&mut state.view(), job).unwrap();
+    result
 }
 
 fn again(job: &Resource<CopyJob>) -> Resource<CopyJob> {
@@ -36,7 +43,7 @@ fn again(job: &Resource<CopyJob>) -> Resource<CopyJob> {
 async fn a_job_returns_what_its_call_would() {
     let mut state = State::new();
     dense_file(&state.path("src"), 1 << 20);
-    let job = start(&mut state, "src", "dst").await.unwrap();
+    let job = start(&mut state, "src", "dst").unwrap();
     let report = finish(&mut state, job).await.unwrap();
     assert_eq!((report.size, report.durable), (1 << 20, true));
     assert_eq!(
@@ -48,7 +55,7 @@ async fn a_job_returns_what_its_call_would() {
         ("none", "dst", ErrorCode::NoEntry),
         ("src", "../x", ErrorCode::NotPermitted),
     ] {
-        let job = start(&mut state, src, dst).await.unwrap();
+        let job = start(&mut state, src, dst).unwrap();
         let error = finish(&mut state, job).await.unwrap_err();
         assert_eq!(format!("{:?}", error.code), format!("{expected:?}"));
     }
@@ -58,28 +65,21 @@ async fn a_job_returns_what_its_call_would() {
 fn a_job_runs_without_a_tokio_runtime() {
     let mut state = State::new();
     dense_file(&state.path("src"), 1 << 20);
-    let (src, dst) = (state.borrow(), state.borrow());
-    let mut view = state.view();
-    let flags = CopyFlags::empty();
-    let job = SyncHost::start_fast_copy(&mut view, src, "src".into(), dst, "dst".into(), flags);
-    let job = job.unwrap().unwrap();
-    let report = SyncCopyJob::finish(&mut view, job).unwrap().unwrap();
+    let job = state.start_fast_copy("src", "dst", Options::empty());
+    let report = state.finish(job.unwrap().unwrap()).unwrap();
     assert_eq!(report.size, 1 << 20);
 }
 
 /// Runs more jobs than the budget of a tokio task allows without a yield.
 #[test]
-fn the_synchronous_form_runs_jobs_in_any_runtime() {
+fn jobs_run_in_any_runtime() {
     async fn start_and_finish() {
         let mut state = State::new();
         fs::write(state.path("src"), "text").unwrap();
         for i in 0..300 {
-            let (src, dst) = (state.borrow(), state.borrow());
-            let mut view = state.view();
-            let (flags, name) = (CopyFlags::NO_SYNC, i.to_string());
-            let job = SyncHost::start_fast_copy(&mut view, src, "src".into(), dst, name, flags);
+            let job = state.start_fast_copy("src", &i.to_string(), Options::NOT_DURABLE);
             let job = job.unwrap().unwrap();
-            assert!(SyncCopyJob::finish(&mut view, job).unwrap().is_ok());
+            assert!(finish(&mut state, job).await.is_ok());
         }
     }
     let single = tokio::runtime::Builder::new_current_thread().build();
@@ -96,9 +96,9 @@ async fn a_waiting_job_is_cancelled_at_once() {
     let ctx = FastCopyCtx::builder().slots(CopySlots::new(1)).hooks(gate);
     let mut state = State::new().with(ctx.wait_timeout(None));
     fs::write(state.path("src"), "text").unwrap();
-    let first = start(&mut state, "src", "first").await.unwrap();
+    let first = start(&mut state, "src", "first").unwrap();
     while seen.recv().unwrap() != "started, 0" {}
-    let second = start(&mut state, "src", "second").await.unwrap();
+    let second = start(&mut state, "src", "second").unwrap();
     while state.ctx.waiting() == 0 {
         tokio::task::yield_now().await;
     }
@@ -126,15 +126,9 @@ async fn a_job_that_waits_too_long_ends() {
         .wait_timeout(Some(Duration::from_millis(20)));
     let mut state = State::new().with(ctx);
     fs::write(state.path("src"), "text").unwrap();
-    let first = start(&mut state, "src", "first").await.unwrap();
+    let first = start(&mut state, "src", "first").unwrap();
     while seen.recv().unwrap() != "started, 0" {}
-    let second = start(&mut state, "src", "second").await.unwrap();
-    let pollable = HostCopyJob::subscribe(&mut state.view(), again(&second)).unwrap();
-    HostPollable::block(&mut state.table, pollable)
-        .await
-        .unwrap();
-    let progress = HostCopyJob::progress(&mut state.view(), again(&second));
-    assert!(progress.unwrap().ended, "its pollable is ready");
+    let second = start(&mut state, "src", "second").unwrap();
     let error = finish(&mut state, second).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::Timeout);
     drop(go);
@@ -150,7 +144,7 @@ async fn jobs_run_in_the_order_of_their_start() {
     fs::write(state.path("src"), "text").unwrap();
     let mut jobs = Vec::new();
     for i in 0..20 {
-        let job = start(&mut state, "src", &format!("dst-{i}")).await;
+        let job = start(&mut state, "src", &format!("dst-{i}"));
         jobs.push(job.unwrap());
     }
     drop(go);
@@ -173,7 +167,7 @@ async fn a_dropped_job_counts_until_its_task_has_ended() {
     let mut state = State::new().with(FastCopyCtx::builder().max_jobs(3));
     fs::write(state.path("src"), "text").unwrap();
     for i in 0..2000 {
-        match start(&mut state, "src", &i.to_string()).await {
+        match start(&mut state, "src", &i.to_string()) {
             Ok(job) => HostCopyJob::drop(&mut state.view(), job).unwrap(),
             Err(error) => assert!(matches!(error.code, ErrorCode::Busy)),
         }
@@ -198,9 +192,9 @@ async fn dropping_the_store_cancels_its_jobs() {
     let ctx = FastCopyCtx::builder().slots(slots.clone()).hooks(gate);
     let mut state = State::new().with(ctx);
     dense_file(&state.path("src"), 1 << 20);
-    let _running = start(&mut state, "src", "first").await.unwrap();
+    let _running = start(&mut state, "src", "first").unwrap();
     while seen.recv().unwrap() != "started, 0" {}
-    let _waiting = start(&mut state, "src", "second").await.unwrap();
+    let _waiting = start(&mut state, "src", "second").unwrap();
     drop(std::mem::take(&mut state.table));
     // The running work can't be stopped at once, and counts until it has ended.
     assert_eq!((state.ctx.jobs() > 0, slots.free()), (true, 0));
@@ -229,14 +223,14 @@ async fn a_dropped_job_counts_until_its_work_has_ended() {
     let ctx = FastCopyCtx::builder().slots(CopySlots::new(1)).hooks(gate);
     let mut state = State::new().with(ctx.max_jobs(1));
     fs::write(state.path("src"), "text").unwrap();
-    let job = start(&mut state, "src", "dst").await.unwrap();
+    let job = start(&mut state, "src", "dst").unwrap();
     while seen.recv().unwrap() != "started, 0" {}
     HostCopyJob::drop(&mut state.view(), job).unwrap();
     for _ in 0..100 {
         tokio::time::sleep(Duration::from_millis(1)).await;
         assert_eq!(state.ctx.jobs(), 1);
     }
-    let busy = start(&mut state, "src", "more").await.unwrap_err();
+    let busy = start(&mut state, "src", "more").unwrap_err();
     assert!(matches!(busy.code, ErrorCode::Busy));
     drop(go);
     while state.ctx.jobs() > 0 {
@@ -249,22 +243,18 @@ async fn progress_returns_the_bytes_copied_so_far() {
     let (gate, seen, go) = Gate::new(None);
     let mut state = State::new().with(FastCopyCtx::builder().hooks(gate));
     dense_file(&state.path("src"), 1 << 20);
-    let job = start(&mut state, "src", "dst").await.unwrap();
+    let job = start(&mut state, "src", "dst").unwrap();
     while seen.recv().unwrap() != "started, 0" {}
     let before = HostCopyJob::progress(&mut state.view(), again(&job));
-    let before = before.unwrap();
-    assert_eq!((before.copied, before.ended), (0, false));
+    assert_eq!((before.unwrap().copied, state.get(&job)), (0, None));
     drop(go);
     let deadline = Instant::now() + Duration::from_secs(60);
-    let after = loop {
-        let progress = HostCopyJob::progress(&mut state.view(), again(&job));
-        let progress = progress.unwrap();
-        if progress.ended {
-            break progress;
-        }
+    while state.get(&job).is_none() {
         assert!(Instant::now() < deadline, "the job has not ended");
         tokio::task::yield_now().await;
-    };
+    }
+    let after = HostCopyJob::progress(&mut state.view(), again(&job));
+    let after = after.unwrap();
     assert_eq!(after.copied, 1 << 20);
     assert!(after.total >= Some(1 << 20));
     assert!(finish(&mut state, job).await.is_ok());
@@ -278,7 +268,7 @@ async fn a_cancelled_job_publishes_nothing() {
         let builder = FastCopyCtx::builder().slots(slots.clone()).hooks(gate);
         let mut state = State::new().with(builder);
         dense_file(&state.path("src"), 1 << 20);
-        let job = start(&mut state, "src", "dst").await.unwrap();
+        let job = start(&mut state, "src", "dst").unwrap();
         while seen.recv().unwrap() != "started, 0" {}
         if drops {
             HostCopyJob::drop(&mut state.view(), job).unwrap();
@@ -308,7 +298,7 @@ async fn a_job_and_its_pollables_can_be_dropped_in_any_order() {
     let mut state = State::new();
     fs::write(state.path("src"), "text").unwrap();
     for (i, job_first) in [false, true].into_iter().enumerate() {
-        let job = start(&mut state, "src", &i.to_string()).await.unwrap();
+        let job = start(&mut state, "src", &i.to_string()).unwrap();
         let mut pollables = Vec::new();
         for _ in 0..3 {
             let pollable = HostCopyJob::subscribe(&mut state.view(), again(&job));
@@ -320,8 +310,7 @@ async fn a_job_and_its_pollables_can_be_dropped_in_any_order() {
                 .await
                 .unwrap();
         }
-        let progress = HostCopyJob::progress(&mut state.view(), again(&job));
-        assert!(progress.unwrap().ended, "its pollable is ready");
+        assert!(state.get(&job).is_some(), "its pollable is ready");
         if job_first {
             HostCopyJob::drop(&mut state.view(), job).unwrap();
             for pollable in pollables {
@@ -345,31 +334,33 @@ async fn jobs_beyond_the_limit_are_busy() {
     fs::write(state.path("src"), "text").unwrap();
     let mut jobs = Vec::new();
     for i in 0..3 {
-        jobs.push(start(&mut state, "src", &i.to_string()).await.unwrap());
+        jobs.push(start(&mut state, "src", &i.to_string()).unwrap());
     }
     for _ in 0..1000 {
-        let busy = start(&mut state, "src", "more").await.unwrap_err();
+        let busy = start(&mut state, "src", "more").unwrap_err();
         assert!(matches!(busy.code, ErrorCode::Busy));
     }
     // The limit applies also to a job that would fail.
-    let busy = start(&mut state, &"x".repeat(5000), "more").await;
+    let busy = start(&mut state, &"x".repeat(5000), "more");
     assert!(matches!(busy.unwrap_err().code, ErrorCode::Busy));
-    // A job that has ended counts until its result is taken.
+    // A job that has ended counts until it is dropped, also if its result is known.
     let job = jobs.pop().unwrap();
-    assert!(finish(&mut state, job).await.is_ok());
-    // Its task may end a moment later.
-    while state.ctx.jobs() == 3 {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while state.get(&job).is_none() {
+        assert!(Instant::now() < deadline, "the job has not ended");
         tokio::task::yield_now().await;
     }
-    jobs.push(start(&mut state, "src", "next").await.unwrap());
-    assert!(start(&mut state, "src", "more").await.is_err());
+    let busy = start(&mut state, "src", "more").unwrap_err();
+    assert!(matches!(busy.code, ErrorCode::Busy));
+    HostCopyJob::drop(&mut state.view(), job).unwrap();
+    assert_eq!(state.ctx.jobs(), 2);
+    jobs.push(start(&mut state, "src", "next").unwrap());
+    assert!(start(&mut state, "src", "more").is_err());
     for job in jobs {
         assert!(finish(&mut state, job).await.is_ok());
     }
-    while state.ctx.jobs() > 0 {
-        tokio::task::yield_now().await;
-    }
-    assert!(start(&mut state, "src", "last").await.is_ok());
+    assert_eq!(state.ctx.jobs(), 0);
+    assert!(start(&mut state, "src", "last").is_ok());
 }
 
 /// The host lets no call wait, so a slot that is not free yet makes the next job fail.
@@ -379,14 +370,74 @@ async fn a_job_that_has_ended_has_freed_its_slot_and_place() {
     let mut state = State::new().with(ctx.max_waiting(0).max_jobs(1));
     fs::write(state.path("src"), "text").unwrap();
     for i in 0..500 {
-        let job = start(&mut state, "src", &i.to_string()).await.unwrap();
+        let job = start(&mut state, "src", &i.to_string()).unwrap();
         let pollable = HostCopyJob::subscribe(&mut state.view(), again(&job)).unwrap();
         HostPollable::block(&mut state.table, Resource::new_borrow(pollable.rep()))
             .await
             .unwrap();
-        assert_eq!(state.ctx.slots().free(), 1);
+        assert_eq!((state.ctx.slots().free(), state.ctx.jobs()), (1, 1));
         HostPollable::drop(&mut state.table, pollable).unwrap();
-        assert!(finish(&mut state, job).await.is_ok());
+        assert!(state.get(&job).unwrap().is_ok());
+        HostCopyJob::drop(&mut state.view(), job).unwrap();
         assert_eq!(state.ctx.jobs(), 0);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn get_returns_none_before_the_end_and_the_same_result_each_time_after_it() {
+    let (gate, seen, go) = Gate::new(None);
+    let mut state = State::new().with(FastCopyCtx::builder().hooks(gate));
+    dense_file(&state.path("src"), 1 << 20);
+    fs::write(state.path("exists"), "old").unwrap();
+    for (dst, expected) in [("dst", None), ("exists", Some(ErrorCode::Exist))] {
+        let job = start(&mut state, "src", dst).unwrap();
+        while seen.recv().unwrap() != "started, 0" {}
+        for _ in 0..10 {
+            assert_eq!(state.get(&job), None);
+        }
+        go.send(()).unwrap();
+        let pollable = HostCopyJob::subscribe(&mut state.view(), again(&job)).unwrap();
+        HostPollable::block(&mut state.table, pollable)
+            .await
+            .unwrap();
+        let first = state.get(&job).expect("its pollable is ready");
+        assert_eq!(
+            first.as_ref().err().map(|error| &error.code),
+            expected.as_ref()
+        );
+        // Neither a cancel nor another copy of the same name has an effect on it.
+        HostCopyJob::cancel(&mut state.view(), again(&job)).unwrap();
+        fs::write(state.path(dst), "another").unwrap();
+        for _ in 0..10 {
+            assert_eq!(state.get(&job), Some(first.clone()));
+        }
+        HostCopyJob::drop(&mut state.view(), job).unwrap();
+    }
+}
+
+/// Panics with a payload of its own.
+struct Panics;
+
+impl CopyHooks for Panics {
+    fn authorize(&self, _: &CopyRequest<'_>) -> Decision {
+        std::panic::panic_any(4711_u32)
+    }
+}
+
+/// The job has ended like any other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_of_a_hook_resumes_in_the_first_get_of_its_job() {
+    let mut state = State::new().with(FastCopyCtx::builder().hooks(Panics));
+    fs::write(state.path("src"), "text").unwrap();
+    let job = start(&mut state, "src", "dst").unwrap();
+    let pollable = HostCopyJob::subscribe(&mut state.view(), again(&job)).unwrap();
+    HostPollable::block(&mut state.table, Resource::new_borrow(pollable.rep()))
+        .await
+        .unwrap();
+    HostPollable::drop(&mut state.table, pollable).unwrap();
+    let got = catch_unwind(AssertUnwindSafe(|| state.get(&job)));
+    assert_eq!(got.unwrap_err().downcast_ref(), Some(&4711_u32));
+    HostCopyJob::drop(&mut state.view(), job).unwrap();
+    assert_eq!(state.ctx.jobs(), 0);
+    assert!(state.close(), "the table is not empty");
 }

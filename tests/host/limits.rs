@@ -6,19 +6,17 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::Duration;
 
 use fast_copy_test_support::files::dense_file;
+use fast_copy_test_support::options::Options;
 use fast_copy_test_support::state::State;
-use wasmtime_fast_copy::p2::bindings::copy::Host;
-use wasmtime_fast_copy::p2::bindings::types::{CopyFlags, ErrorCode};
+use wasmtime_fast_copy::p2::bindings::types::ErrorCode;
 use wasmtime_fast_copy::{
     CopyQuota, CopyRate, Durability, FastCopyCtx, FastCopyCtxBuilder, FreeSpaceFloor,
 };
 
 /// Copies in both forms, which must have the same result.
-async fn code_of(state: &mut State, src: &str, dst: &str, flags: CopyFlags) -> Option<ErrorCode> {
-    let (src_dir, dst_dir) = (state.borrow(), state.borrow());
-    let mut view = state.view();
-    let a = Host::fast_copy(&mut view, src_dir, src.into(), dst_dir, dst.into(), flags).await;
-    let b = state.fast_copy(src, dst, flags);
+async fn code_of(state: &mut State, src: &str, dst: &str, options: Options) -> Option<ErrorCode> {
+    let a = state.fast_copy_async(src, dst, options).await;
+    let b = state.fast_copy(src, dst, options);
     let [a, b] = [a, b].map(|answer| answer.unwrap().err().map(|error| error.code));
     assert_eq!(format!("{a:?}"), format!("{b:?}"));
     b
@@ -28,28 +26,15 @@ async fn code_of(state: &mut State, src: &str, dst: &str, flags: CopyFlags) -> O
 async fn each_limit_has_its_error_code() {
     use ErrorCode::*;
     let builder = FastCopyCtx::builder;
-    let everything = FreeSpaceFloor {
-        percent: 100,
-        bytes: u64::MAX,
-    };
-    type Case = (
-        FastCopyCtxBuilder,
-        CopyFlags,
-        &'static str,
-        Option<ErrorCode>,
-    );
-    let (none, replace) = (CopyFlags::empty(), CopyFlags::REPLACE);
+    let everything = FreeSpaceFloor::of_bytes(u64::MAX);
+    type Case = (FastCopyCtxBuilder, Options, &'static str, Option<ErrorCode>);
+    let (none, replace) = (Options::empty(), Options::REPLACE);
     let cases: [Case; 14] = [
         (builder().max_size(3), none, "src", Some(FileTooLarge)),
         (builder().max_size(4), replace, "src", None),
         (builder().max_path(3), replace, "src", None),
         (builder().max_path(2), none, "src", Some(NameTooLong)),
-        (
-            builder().quota(CopyQuota::new(0)),
-            none,
-            "src",
-            Some(InsufficientSpace),
-        ),
+        (builder().quota(CopyQuota::new(0)), none, "src", Some(Quota)),
         (
             builder().quota(CopyQuota::new(1 << 20)),
             replace,
@@ -87,24 +72,19 @@ async fn each_limit_has_its_error_code() {
             "src",
             None,
         ),
-        (
-            builder().allow_replace(false),
-            replace,
-            "src",
-            Some(NotPermitted),
-        ),
+        (builder().allow_replace(false), replace, "src", Some(Denied)),
         (
             builder().allow_sharing(false),
-            CopyFlags::REQUIRE_REFLINK,
+            Options::REQUIRE_REFLINK,
             "src",
-            Some(Unsupported),
+            Some(NotShareable),
         ),
     ];
-    for (ctx, flags, src, expected) in cases {
+    for (ctx, options, src, expected) in cases {
         let text = format!("{ctx:?}");
         let mut state = State::new().with(ctx);
         fs::write(state.path("src"), "text").unwrap();
-        let code = code_of(&mut state, src, "dst", flags).await;
+        let code = code_of(&mut state, src, "dst", options).await;
         assert_eq!(format!("{code:?}"), format!("{expected:?}"), "{text}");
         assert_eq!(state.path("dst").exists(), expected.is_none(), "{text}");
     }
@@ -125,7 +105,7 @@ async fn a_copy_slowed_by_its_rate_can_time_out() {
         // The rate delays each chunk but the first by a quarter of a second.
         dense_file(&state.path("src"), 8 << 20);
         let answer = state
-            .sparse_copy_async("src", "dst", CopyFlags::NO_SYNC)
+            .sparse_copy_async("src", "dst", Options::NOT_DURABLE)
             .await;
         let code = answer.unwrap().err().map(|error| error.code);
         assert_eq!(format!("{code:?}"), format!("{expected:?}"));
@@ -135,16 +115,16 @@ async fn a_copy_slowed_by_its_rate_can_time_out() {
 }
 
 #[tokio::test]
-async fn the_durability_setting_decides_over_no_sync() {
-    for (durability, flags, durable) in [
-        (Durability::GuestsChoice, CopyFlags::empty(), true),
-        (Durability::GuestsChoice, CopyFlags::NO_SYNC, false),
-        (Durability::Always, CopyFlags::NO_SYNC, true),
-        (Durability::Never, CopyFlags::empty(), false),
+async fn the_durability_setting_decides_over_set_durable() {
+    for (durability, options, durable) in [
+        (Durability::GuestsChoice, Options::empty(), true),
+        (Durability::GuestsChoice, Options::NOT_DURABLE, false),
+        (Durability::Always, Options::NOT_DURABLE, true),
+        (Durability::Never, Options::empty(), false),
     ] {
         let mut state = State::new().with(FastCopyCtx::builder().durability(durability));
         fs::write(state.path("src"), "text").unwrap();
-        let report = state.sparse_copy_async("src", "dst", flags).await;
+        let report = state.sparse_copy_async("src", "dst", options).await;
         assert_eq!(report.unwrap().unwrap().durable, durable, "{durability:?}");
     }
 }
@@ -155,7 +135,7 @@ async fn the_permissions_mask_removes_permission_bits() {
     fs::write(state.path("src"), "text").unwrap();
     fs::set_permissions(state.path("src"), PermissionsExt::from_mode(0o777)).unwrap();
     assert!(
-        code_of(&mut state, "src", "dst", CopyFlags::REPLACE)
+        code_of(&mut state, "src", "dst", Options::REPLACE)
             .await
             .is_none()
     );
@@ -168,7 +148,7 @@ async fn the_quota_of_a_store_can_be_read_and_reset() {
     let mut state = State::new().with(FastCopyCtx::builder().quota(CopyQuota::new(1 << 30)));
     dense_file(&state.path("src"), 1 << 20);
     let report = state
-        .sparse_copy_async("src", "dst", CopyFlags::empty())
+        .sparse_copy_async("src", "dst", Options::empty())
         .await;
     let quota = state.ctx.quota().unwrap();
     assert_eq!(quota.used(), report.unwrap().unwrap().allocated);

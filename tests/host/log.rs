@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fast_copy_test_support::files::dense_file;
+use fast_copy_test_support::options::Options;
 use fast_copy_test_support::state::State;
 use tracing_subscriber::fmt::format::FmtSpan;
 use wasmtime_fast_copy::p2::bindings::copy::Host as _;
 use wasmtime_fast_copy::p2::bindings::inspect::Host as _;
-use wasmtime_fast_copy::p2::bindings::types::{CopyFlags, ErrorCode};
+use wasmtime_fast_copy::p2::bindings::types::ErrorCode;
 use wasmtime_fast_copy::{CopySlots, FastCopyCtx};
 
 use crate::gate::{Gate, start_held};
@@ -51,7 +52,7 @@ fn a_copy_is_a_span_with_its_operands_and_its_outcome() {
     dense_file(&state.path("src"), 1 << 20);
     let lines = lines_of(async {
         let answer = state
-            .sparse_copy_async("src", "dst", CopyFlags::NO_SYNC)
+            .sparse_copy_async("src", "dst", Options::NOT_DURABLE)
             .await;
         assert!(answer.unwrap().is_ok());
     });
@@ -64,9 +65,9 @@ fn a_copy_is_a_span_with_its_operands_and_its_outcome() {
         "src=\"src\"",
         "dst=\"dst\"",
         "function=\"sparse-copy\"",
-        "flags=no-sync",
+        "options=durable=false",
         "size=1048576",
-        "method=Copy",
+        "method=\"copy\"",
         "copied=1048576",
         "allocated=",
         "waited=",
@@ -91,12 +92,12 @@ fn the_log_tells_whether_a_call_has_waited_or_worked_too_long() {
     }
     let held = start_held(&mut holder, &seen);
     let lines = lines_of(async {
-        let flags = CopyFlags::empty();
-        let answer = waits.sparse_copy_async("src", "dst", flags).await;
+        let options = Options::empty();
+        let answer = waits.sparse_copy_async("src", "dst", options).await;
         assert_eq!(answer.unwrap().unwrap_err().code, ErrorCode::Timeout);
         drop(go);
         assert!(held.await.unwrap().is_ok());
-        let answer = works.sparse_copy("src", "dst", flags);
+        let answer = works.sparse_copy("src", "dst", options);
         assert_eq!(answer.unwrap().unwrap_err().code, ErrorCode::Timeout);
     });
     let text = lines.join("\n");
@@ -113,9 +114,7 @@ fn a_failure_is_logged_and_a_newline_in_a_path_is_escaped() {
     let mut state = State::new();
     let lines = lines_of(async {
         let path = "x\n2026-01-01 INFO all is well";
-        let answer = state
-            .sparse_copy_async(path, "dst", CopyFlags::empty())
-            .await;
+        let answer = state.sparse_copy_async(path, "dst", Options::empty()).await;
         assert!(answer.unwrap().is_err());
         let dir = state.borrow();
         let answer = state.view().disk_usage(dir, path.into()).await;
@@ -134,9 +133,9 @@ fn a_failure_is_logged_and_a_newline_in_a_path_is_escaped() {
 /// A clone across file systems always fails. The copy succeeds, or fails because a clone is required.
 #[test]
 fn the_error_of_a_clone_is_logged_whether_the_copy_succeeds_or_fails() {
-    for (flags, ends) in [
-        (CopyFlags::empty(), "method=Copy"),
-        (CopyFlags::REQUIRE_REFLINK, "error="),
+    for (options, ends) in [
+        (Options::empty(), "method=\"copy\""),
+        (Options::REQUIRE_REFLINK, "error="),
     ] {
         let across = tempfile::tempdir_in("/dev/shm").unwrap();
         let mut state = State::new();
@@ -144,9 +143,14 @@ fn the_error_of_a_clone_is_logged_whether_the_copy_succeeds_or_fails() {
         let dst = state.open(across.path());
         let src = state.borrow();
         let lines = lines_of(async {
-            let mut view = state.view();
-            let answer = view.fast_copy(src, "src".into(), dst, "dst".into(), flags);
-            let _ = answer.await.unwrap();
+            let mut call = state.call(options);
+            let options = call.options();
+            let (from, to) = ("src".into(), "dst".into());
+            let _ = call
+                .view
+                .fast_copy(src, from, dst, to, options)
+                .await
+                .unwrap();
         });
         assert_eq!(lines.len(), 1, "{lines:?}");
         let refused = format!("clone_error={}", libc::EXDEV);
@@ -161,7 +165,7 @@ fn a_long_path_is_truncated_in_the_log() {
     let mut state = State::new();
     let lines = lines_of(async {
         let answer = state
-            .sparse_copy_async(&"é".repeat(2000), "dst", CopyFlags::empty())
+            .sparse_copy_async(&"é".repeat(2000), "dst", Options::empty())
             .await;
         assert!(answer.unwrap().is_err());
     });
@@ -174,7 +178,7 @@ fn a_call_refused_at_once_is_logged() {
     fs::write(state.path("src"), "text").unwrap();
     let lines = lines_of(async {
         let answer = state
-            .sparse_copy_async("src", "dst", CopyFlags::REPLACE)
+            .sparse_copy_async("src", "dst", Options::REPLACE)
             .await;
         assert!(answer.unwrap().is_err());
     });

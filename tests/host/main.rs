@@ -1,5 +1,10 @@
 //! The host's implementation of the interfaces, called without a guest.
 
+#![allow(
+    clippy::single_range_in_vec_init,
+    reason = "lists of ranges, some of which have one"
+)]
+
 mod calls;
 mod gate;
 mod hooks;
@@ -7,6 +12,8 @@ mod inspect;
 mod jobs;
 mod limits;
 mod log;
+mod mistakes;
 mod operands;
+mod options;
 mod resources;
 mod slots;

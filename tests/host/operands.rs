@@ -4,11 +4,12 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use fast_copy_test_support::options::Options;
 use fast_copy_test_support::state::State;
 use proptest::prelude::*;
 use wasmtime::component::Resource;
 use wasmtime_fast_copy::p2::bindings::sync::copy::Host;
-use wasmtime_fast_copy::p2::bindings::types::{CopyFlags, Operand};
+use wasmtime_fast_copy::p2::bindings::types::Operand;
 use wasmtime_wasi::filesystem::{Descriptor, Dir, File, WasiFilesystemCtx, WasiFilesystemCtxView};
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     DescriptorFlags, HostDescriptor, OpenFlags, PathFlags,
@@ -168,15 +169,16 @@ proptest! {
         let expected_source = of_source(&mut state, src_dir, &src, follow).map(plain);
         let expected_destination =
             of_destination(&mut state, dst_dirs, dst_dir, &dst).map(plain);
-        let flags = match follow {
-            false => CopyFlags::NO_SYNC,
-            true => CopyFlags::NO_SYNC | CopyFlags::SYMLINK_FOLLOW,
+        let options = match follow {
+            false => Options::NOT_DURABLE,
+            true => Options::NOT_DURABLE | Options::SYMLINK_FOLLOW,
         };
         let (src_dir, dst_dir) = (Resource::new_borrow(src_dir), Resource::new_borrow(dst_dir));
-        let mut view = state.view();
+        let mut call = state.call(options);
+        let options = call.options();
         let answer = match sparse {
-            false => view.fast_copy(src_dir, src, dst_dir, dst, flags),
-            true => view.sparse_copy(src_dir, src, dst_dir, dst, flags),
+            false => call.view.fast_copy(src_dir, src, dst_dir, dst, options),
+            true => call.view.sparse_copy(src_dir, src, dst_dir, dst, options),
         };
         let answer = answer.unwrap();
         let found = answer.as_ref().err().map(|error| plain(format!("{:?}", error.code)));

@@ -16,15 +16,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fast_copy_test_support::files::dense_file;
+use fast_copy_test_support::options::Options;
 use fast_copy_test_support::state::State;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use tokio::runtime::Builder;
-use wasmtime_fast_copy::p2::bindings::copy::Host as AsyncHost;
 use wasmtime_fast_copy::p2::bindings::inspect::Host as _;
-use wasmtime_fast_copy::p2::bindings::jobs::{Host as _, HostCopyJob};
-use wasmtime_fast_copy::p2::bindings::sync::jobs::HostCopyJob as SyncCopyJob;
-use wasmtime_fast_copy::p2::bindings::types::{CopyError, CopyFlags, CopyReport, ErrorCode};
+use wasmtime_fast_copy::p2::bindings::jobs::HostCopyJob;
+use wasmtime_fast_copy::p2::bindings::types::{CopyError, CopyReport, ErrorCode};
 use wasmtime_fast_copy::{
     CopyErrorKind, CopyHooks, CopyOptions, CopyQuota, CopyRequest, CopySlots, Decision, FastCopyCtx,
 };
@@ -84,26 +83,18 @@ fn finish<T>(call: impl Future<Output = T>) -> T {
 }
 
 fn copy_async(state: &mut State, dst: &str) -> Answer {
-    let (src_dir, dst_dir) = (state.borrow(), state.borrow());
-    let mut view = state.view();
-    let flags = CopyFlags::REPLACE;
-    let call = AsyncHost::fast_copy(&mut view, src_dir, "src".into(), dst_dir, dst.into(), flags);
-    finish(call).unwrap()
+    finish(state.fast_copy_async("src", dst, Options::REPLACE)).unwrap()
 }
 
 fn copy_sync(state: &mut State, dst: &str) -> Answer {
-    state.fast_copy("src", dst, CopyFlags::REPLACE).unwrap()
+    state.fast_copy("src", dst, Options::REPLACE).unwrap()
 }
 
 fn copy_in_job(state: &mut State, dst: &str) -> Answer {
-    let (src_dir, dst_dir) = (state.borrow(), state.borrow());
-    let mut view = state.view();
-    let flags = CopyFlags::REPLACE;
-    let job = view.start_fast_copy(src_dir, "src".into(), dst_dir, dst.into(), flags);
-    match job.unwrap() {
-        Ok(job) => SyncCopyJob::finish(&mut view, job).unwrap(),
-        Err(error) => Err(error),
-    }
+    let job = state
+        .start_fast_copy("src", dst, Options::REPLACE)
+        .unwrap()?;
+    state.finish(job)
 }
 
 fn assert_busy(answer: &Answer) {
@@ -127,22 +118,14 @@ fn calls_do_not_wait_for_a_saturated_blocking_pool() {
     dense_file(&state.path("src"), 1 << 20);
     runtime.block_on(async {
         let answer = state
-            .sparse_copy_async("src", "dst", CopyFlags::REPLACE)
+            .sparse_copy_async("src", "dst", Options::REPLACE)
             .await;
         assert_eq!(answer.unwrap().unwrap().size, 1 << 20);
         let dir = state.borrow();
         let usage = state.view().disk_usage(dir, "src".into()).await;
         assert_eq!(usage.unwrap().unwrap().size, 1 << 20);
-        let (src, dst) = (state.borrow(), state.borrow());
-        let mut view = state.view();
-        let flags = CopyFlags::REPLACE;
-        let job = view.start_fast_copy(src, "src".into(), dst, "dst".into(), flags);
-        assert!(
-            HostCopyJob::finish(&mut view, job.unwrap().unwrap())
-                .await
-                .unwrap()
-                .is_ok()
-        );
+        let job = state.start_fast_copy("src", "dst", Options::REPLACE);
+        assert!(state.finish(job.unwrap().unwrap()).is_ok());
     });
     assert_eq!(slots.free(), 1);
     drop(free);
@@ -187,7 +170,7 @@ fn calls_run_on_a_current_thread_runtime() {
     runtime.block_on(async {
         let held = start_held(&mut holder, &seen);
         // It waits, so that the runtime without a timer has a deadline to watch.
-        let mut waiting = Box::pin(state.sparse_copy_async("src", "dst", CopyFlags::REPLACE));
+        let mut waiting = Box::pin(state.sparse_copy_async("src", "dst", Options::REPLACE));
         let mut context = Context::from_waker(Waker::noop());
         assert!(waiting.as_mut().poll(&mut context).is_pending());
         drop(go);
@@ -256,25 +239,24 @@ fn a_job_whose_thread_hangs_ends_at_its_deadline() {
     let ctx = FastCopyCtx::builder().slots(slots.clone()).hooks(gate);
     let mut state = State::new().with(ctx.timeout(Some(Duration::from_millis(300))));
     fs::write(state.path("src"), "text").unwrap();
-    let (src, dst) = (state.borrow(), state.borrow());
-    let mut view = state.view();
-    let flags = CopyFlags::empty();
-    let job = view.start_fast_copy(src, "src".into(), dst, "dst".into(), flags);
+    let job = state.start_fast_copy("src", "dst", Options::empty());
     let job = job.unwrap().unwrap();
     while seen.recv().unwrap() != "started, 0" {}
-    let again = || wasmtime::component::Resource::new_borrow(job.rep());
-    let pollable = HostCopyJob::subscribe(&mut view, again()).unwrap();
+    assert_eq!(state.get(&job), None);
+    let again = wasmtime::component::Resource::new_borrow(job.rep());
+    let pollable = HostCopyJob::subscribe(&mut state.view(), again).unwrap();
     use wasmtime_wasi::p2::bindings::io::poll::HostPollable;
-    finish(HostPollable::block(view.table, pollable)).unwrap();
-    assert!(HostCopyJob::progress(&mut view, again()).unwrap().ended);
-    let error = finish(HostCopyJob::finish(&mut view, job))
-        .unwrap()
-        .unwrap_err();
+    finish(HostPollable::block(&mut state.table, pollable)).unwrap();
+    let result = state.get(&job).expect("its pollable is ready");
+    let error = result.unwrap_err();
     assert_eq!((error.code, slots.free()), (ErrorCode::Timeout, 0));
     drop(go);
     while slots.free() == 0 {
         thread::yield_now();
     }
+    // The result stays when the work has ended.
+    let error = state.finish(job).unwrap_err();
+    assert_eq!(error.code, ErrorCode::Timeout);
     assert!(!state.path("dst").exists());
 }
 
@@ -299,7 +281,7 @@ fn the_deadline_ends_a_call_that_has_waited_and_hangs() {
             let answer = match in_job {
                 false => {
                     let runtime = Builder::new_current_thread().build().unwrap();
-                    let call = state.sparse_copy_async("src", "dst", CopyFlags::empty());
+                    let call = state.sparse_copy_async("src", "dst", Options::empty());
                     runtime.block_on(call).unwrap()
                 }
                 true => copy_in_job(&mut state, "dst"),
@@ -335,7 +317,7 @@ fn a_dropped_call_that_waits_leaves_the_queue() {
     let mut state = State::new().with(builder);
     fs::write(state.path("src"), "text").unwrap();
     let ctx = state.ctx.clone();
-    let mut waiting = Box::pin(state.sparse_copy_async("src", "dst", CopyFlags::empty()));
+    let mut waiting = Box::pin(state.sparse_copy_async("src", "dst", Options::empty()));
     let mut context = Context::from_waker(Waker::noop());
     assert!(waiting.as_mut().poll(&mut context).is_pending());
     assert_eq!(ctx.waiting(), 1);
@@ -394,7 +376,7 @@ fn a_lack_of_descriptors_is_busy_without_openat2() {
                 let mut busy = 0;
                 loop {
                     let usual = limit(Resource::Nofile, Some(next + busy));
-                    let answer = state.sparse_copy(path, "dst", CopyFlags::REPLACE).unwrap();
+                    let answer = state.sparse_copy(path, "dst", Options::REPLACE).unwrap();
                     limit(Resource::Nofile, usual);
                     if answer.is_ok() {
                         break;
@@ -435,7 +417,7 @@ fn the_waiting_thread_starts_without_free_descriptors() {
             dense_file(&state.path("src"), 100_000);
             let usual = limit(Resource::Nofile, Some(0));
             let ctx = state.ctx.clone();
-            let mut waiting = Box::pin(state.sparse_copy_async("src", "dst", CopyFlags::empty()));
+            let mut waiting = Box::pin(state.sparse_copy_async("src", "dst", Options::empty()));
             let mut context = Context::from_waker(Waker::noop());
             assert!(waiting.as_mut().poll(&mut context).is_pending());
             assert_eq!(ctx.waiting(), 1);
@@ -460,7 +442,7 @@ fn a_lack_of_threads_is_busy_until_it_ends() {
             assert_busy(&copy_in_job(&mut state, "dst"));
             let dir = state.borrow();
             let usage = finish(state.view().disk_usage(dir, "src".into())).unwrap();
-            assert_eq!(usage.unwrap_err().code, ErrorCode::Busy);
+            assert_eq!(usage.unwrap_err(), ErrorCode::Busy);
             // It needs no thread, but for the second worker, without which it goes on.
             let report = copy_sync(&mut state, "dst").unwrap();
             assert_eq!(report.size, size);
@@ -523,7 +505,7 @@ fn copies_with_memory_for(bytes: u64) {
     dense_file(&state.path("src"), 17 << 20);
     let usual = limit(Resource::As, Some(mapped() + bytes));
     let native = CopyOptions::new()
-        .no_sync(true)
+        .durable(false)
         .sparse_copy(state.path("src"), state.path("native"));
     let answers = [
         copy_async(&mut state, "async"),
@@ -569,12 +551,10 @@ fn a_job_that_does_not_fit_into_the_table_has_done_nothing() {
     let mut state = State::new().with(ctx);
     dense_file(&state.path("src"), 100_000);
     fs::write(state.path("dst"), "old").unwrap();
-    state.table.set_max_capacity(1);
+    // Room for the directory and the options.
+    state.table.set_max_capacity(2);
     for _ in 0..100 {
-        let (src, dst) = (state.borrow(), state.borrow());
-        let mut view = state.view();
-        let flags = CopyFlags::REPLACE;
-        let trap = view.start_fast_copy(src, "src".into(), dst, "dst".into(), flags);
+        let trap = state.start_fast_copy("src", "dst", Options::REPLACE);
         assert!(trap.is_err());
     }
     assert_eq!(state.ctx.jobs(), 0);
@@ -589,17 +569,14 @@ fn a_job_that_does_not_fit_into_the_table_has_done_nothing() {
 fn a_subscription_that_does_not_fit_into_the_table_leaves_nothing() {
     let mut state = State::new();
     fs::write(state.path("src"), "text").unwrap();
-    let (src, dst) = (state.borrow(), state.borrow());
-    let mut view = state.view();
-    let flags = CopyFlags::empty();
-    let job = view.start_fast_copy(src, "src".into(), dst, "dst".into(), flags);
+    let job = state.start_fast_copy("src", "dst", Options::empty());
     let job = job.unwrap().unwrap();
     // Room for the end of the job, and not for its pollable.
-    view.table.set_max_capacity(3);
-    let again = || wasmtime::component::Resource::new_borrow(job.rep());
-    assert!(HostCopyJob::subscribe(&mut view, again()).is_err());
-    view.table.set_max_capacity(100);
-    assert!(finish(HostCopyJob::finish(&mut view, job)).unwrap().is_ok());
+    state.table.set_max_capacity(3);
+    let again = wasmtime::component::Resource::new_borrow(job.rep());
+    assert!(HostCopyJob::subscribe(&mut state.view(), again).is_err());
+    state.table.set_max_capacity(100);
+    assert!(state.finish(job).is_ok());
     assert!(state.close());
 }
 
@@ -654,7 +631,7 @@ fn a_waker_that_panics_does_not_disturb_other_calls() {
     let short = builder.clone().timeout(Some(Duration::from_millis(100)));
     let mut first = State::new().with(short.hooks(gate));
     fs::write(first.path("src"), "text").unwrap();
-    let mut hanging = Box::pin(first.sparse_copy_async("src", "dst", CopyFlags::empty()));
+    let mut hanging = Box::pin(first.sparse_copy_async("src", "dst", Options::empty()));
     poll_with_panicking_waker(hanging.as_mut());
     while seen.recv().unwrap() != "started, 0" {}
 
@@ -665,7 +642,7 @@ fn a_waker_that_panics_does_not_disturb_other_calls() {
             .wait_timeout(None),
     );
     fs::write(second.path("src"), "text").unwrap();
-    let mut waiting = Box::pin(second.sparse_copy_async("src", "dst", CopyFlags::empty()));
+    let mut waiting = Box::pin(second.sparse_copy_async("src", "dst", Options::empty()));
     poll_with_panicking_waker(waiting.as_mut());
 
     // The third call stops waiting after the deadline of the first.

@@ -6,9 +6,9 @@ use std::task::{Context, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use fast_copy_test_support::options::Options;
 use fast_copy_test_support::state::State;
-use wasmtime_fast_copy::p2::bindings::sync::jobs::{Host as _, HostCopyJob as _};
-use wasmtime_fast_copy::p2::bindings::types::{CopyError, CopyFlags, CopyReport, ErrorCode};
+use wasmtime_fast_copy::p2::bindings::types::{CopyError, CopyReport, ErrorCode};
 use wasmtime_fast_copy::{CopySlots, FastCopyCtx};
 
 use crate::gate::{Gate, start_held};
@@ -59,7 +59,7 @@ async fn the_work_of_a_dropped_call_counts_for_its_store() {
 async fn assert_times_out(state: &mut State) {
     fs::write(state.path("src"), "text").unwrap();
     let answer = state
-        .sparse_copy_async("src", "dst", CopyFlags::empty())
+        .sparse_copy_async("src", "dst", Options::empty())
         .await;
     assert!(matches!(
         answer.unwrap().unwrap_err().code,
@@ -84,7 +84,7 @@ async fn a_store_runs_at_most_max_copies_at_once() {
             .iter_mut()
             .map(|state| {
                 fs::write(state.path("src"), "text").unwrap();
-                Box::pin(state.sparse_copy_async("src", "dst", CopyFlags::NO_SYNC))
+                Box::pin(state.sparse_copy_async("src", "dst", Options::NOT_DURABLE))
             })
             .collect();
         let mut context = Context::from_waker(Waker::noop());
@@ -133,7 +133,7 @@ async fn calls_wait() {
         .collect();
     let mut calls: Vec<_> = stores
         .iter_mut()
-        .map(|state| Box::pin(state.sparse_copy_async("src", "dst", CopyFlags::empty())))
+        .map(|state| Box::pin(state.sparse_copy_async("src", "dst", Options::empty())))
         .collect();
     let busy = calls.split_off(3).pop().unwrap();
     for call in &mut calls {
@@ -176,11 +176,11 @@ async fn a_call_that_is_not_polled_delays_no_other_call() {
         fs::write(state.path("src"), "text").unwrap();
     }
     let dst = not_polled.path("dst");
-    let mut call = Box::pin(not_polled.sparse_copy_async("src", "dst", CopyFlags::empty()));
+    let mut call = Box::pin(not_polled.sparse_copy_async("src", "dst", Options::empty()));
     assert!(call.as_mut().poll(&mut context).is_pending());
     drop(go);
     assert!(held.await.unwrap().is_ok());
-    let answer = other.sparse_copy_async("src", "dst", CopyFlags::empty());
+    let answer = other.sparse_copy_async("src", "dst", Options::empty());
     let answer = tokio::time::timeout(Duration::from_secs(60), answer).await;
     assert!(answer.expect("the slot is still taken").unwrap().is_ok());
     assert!(dst.exists());
@@ -202,7 +202,7 @@ fn calls_wait_and_time_out_in_a_runtime_without_a_timer() {
         let mut state = State::new().with(impatient);
         fs::write(state.path("src"), "text").unwrap();
         let answer = state
-            .sparse_copy_async("src", "dst", CopyFlags::empty())
+            .sparse_copy_async("src", "dst", Options::empty())
             .await;
         assert!(matches!(
             answer.unwrap().unwrap_err().code,
@@ -221,19 +221,16 @@ fn call_in_each_form(ctx: &FastCopyCtx) -> [thread::JoinHandle<Answer>; 3] {
     let forms: [fn(&mut State) -> Answer; 3] = [
         |state| {
             let runtime = tokio::runtime::Builder::new_current_thread().build();
-            let call = state.sparse_copy_async("src", "dst", CopyFlags::NO_SYNC);
+            let call = state.sparse_copy_async("src", "dst", Options::NOT_DURABLE);
             runtime.unwrap().block_on(call).unwrap()
         },
         |state| {
-            let answer = state.sparse_copy("src", "dst", CopyFlags::NO_SYNC);
+            let answer = state.sparse_copy("src", "dst", Options::NOT_DURABLE);
             answer.unwrap()
         },
         |state| {
-            let (src, dst) = (state.borrow(), state.borrow());
-            let mut view = state.view();
-            let flags = CopyFlags::NO_SYNC;
-            let job = view.start_sparse_copy(src, "src".into(), dst, "dst".into(), flags);
-            view.finish(job.unwrap().unwrap()).unwrap()
+            let job = state.start_sparse_copy("src", "dst", Options::NOT_DURABLE);
+            state.finish(job.unwrap().unwrap())
         },
     ];
     forms.map(|form| {
@@ -308,7 +305,7 @@ fn calls_of_a_thousand_stores_wait_without_a_thread() {
             .iter_mut()
             .map(|state| {
                 fs::write(state.path("src"), "text").unwrap();
-                Box::pin(state.sparse_copy_async("src", "dst", CopyFlags::NO_SYNC))
+                Box::pin(state.sparse_copy_async("src", "dst", Options::NOT_DURABLE))
             })
             .collect();
         for call in &mut calls {

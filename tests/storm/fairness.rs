@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use fast_copy_test_support::files::{KIB, MIB, dense_file, names, same_content, sparse_file};
 use fast_copy_test_support::filesystems::FileSystem;
 use fast_copy_test_support::guest_host::{Guest, Preopen, run_to_end};
+use fast_copy_test_support::options::Options;
 use fast_copy_test_support::state::State;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
-use wasmtime_fast_copy::p2::bindings::types::{CopyFlags, CopyMethod, ErrorCode};
+use wasmtime_fast_copy::p2::bindings::types::{CopyMethod, ErrorCode};
 use wasmtime_fast_copy::{
     CopyError, CopyHooks, CopyReport, CopyRequest, CopySlots, CopyTimes, FastCopyCtx,
     FastCopyCtxBuilder,
@@ -169,7 +170,7 @@ async fn spam_fifos(fs: FileSystem, ctx: FastCopyCtxBuilder) {
         let dirs = [Preopen::writable(dir.path(), ".")];
         let args = ["spam", "1000", "fifo"];
         let output = run_to_end(Guest::Hostile, &dirs, &args, ctx.clone().build()).await;
-        assert_eq!(output.unwrap().stdout, "Invalid 1000\n");
+        assert_eq!(output.unwrap().stdout, "NotRegularFile 1000\n");
     }
 }
 
@@ -225,11 +226,11 @@ fn a_source_with_too_many_extents_is_not_cloned(fs: &FileSystem) {
     File::open(&src).unwrap().sync_all().unwrap();
     let mut state = State::in_dir(dir.path(), FastCopyCtx::new());
     let start = Instant::now();
-    let answer = state.fast_copy("src", "dst", CopyFlags::REQUIRE_REFLINK);
+    let answer = state.fast_copy("src", "dst", Options::REQUIRE_REFLINK);
     let refused = start.elapsed();
     let error = answer.unwrap().unwrap_err();
-    assert!(matches!(error.code, ErrorCode::Unsupported));
-    let answer = state.fast_copy("src", "dst", CopyFlags::NO_SYNC);
+    assert!(matches!(error.code, ErrorCode::NotShareable));
+    let answer = state.fast_copy("src", "dst", Options::NOT_DURABLE);
     let report = answer.unwrap().unwrap();
     assert!(!matches!(report.method, CopyMethod::Reflink));
     same_content(&src, &dir.path().join("dst")).unwrap();

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use fast_copy_test_support::files::{MIB, dense_file, names};
 use fast_copy_test_support::filesystems::FileSystem;
+use fast_copy_test_support::options::Options;
 use fast_copy_test_support::state::State;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 use wasmtime::component::Resource;
 use wasmtime_fast_copy::p2::bindings::inspect::Host as _;
-use wasmtime_fast_copy::p2::bindings::jobs::{Host as _, HostCopyJob};
-use wasmtime_fast_copy::p2::bindings::types::CopyFlags;
+use wasmtime_fast_copy::p2::bindings::jobs::HostCopyJob;
 use wasmtime_fast_copy::{CopySlots, FastCopyCtx};
 use wasmtime_wasi::p2::bindings::io::poll::HostPollable;
 
@@ -69,20 +69,20 @@ fn ten_thousand_calls_leak_nothing(fs: &FileSystem) {
 /// Makes calls in both forms: some that succeed, fail, or are dropped; jobs that are finished, cancelled
 /// and dropped; and calls of `inspect`.
 async fn all_kinds(state: &mut State, rounds: usize) {
-    let flags = CopyFlags::NO_SYNC | CopyFlags::REPLACE;
+    let options = Options::NOT_DURABLE | Options::REPLACE;
     for i in 0..rounds {
-        assert!(state.fast_copy("src", "dst", flags).unwrap().is_ok());
+        assert!(state.fast_copy("src", "dst", options).unwrap().is_ok());
         let nonsense = ["", "none", "../src", "src/", "."][i % 5];
-        assert!(state.fast_copy(nonsense, "dst", flags).unwrap().is_err());
+        assert!(state.fast_copy(nonsense, "dst", options).unwrap().is_err());
         assert!(
             state
-                .sparse_copy_async("src", "dst", flags)
+                .sparse_copy_async("src", "dst", options)
                 .await
                 .unwrap()
                 .is_ok()
         );
         // During the copy, or before it has started.
-        let dropped = state.sparse_copy_async("src", "dst", flags);
+        let dropped = state.sparse_copy_async("src", "dst", options);
         let _ = timeout(Duration::from_micros(i as u64 % 500), dropped).await;
         assert!(state.disk_usage("src").unwrap().is_ok());
         let dir = state.borrow();
@@ -90,23 +90,17 @@ async fn all_kinds(state: &mut State, rounds: usize) {
         // It fails on tmpfs, which has no FIEMAP.
         let _ = extents.unwrap();
         for end in [End::Finish, End::Cancel, End::Drop] {
-            let (src, dst) = (state.borrow(), state.borrow());
-            let mut host = state.view();
-            let job = host
-                .start_sparse_copy(src, "src".into(), dst, "dst".into(), flags)
-                .unwrap()
-                .unwrap();
+            let job = state.start_sparse_copy("src", "dst", options);
+            let job = job.unwrap().unwrap();
             let again = || Resource::new_borrow(job.rep());
-            let pollable = HostCopyJob::subscribe(&mut host, again()).unwrap();
+            let pollable = HostCopyJob::subscribe(&mut state.view(), again()).unwrap();
             match end {
-                End::Finish => {
-                    assert!(HostCopyJob::finish(&mut host, job).await.unwrap().is_ok());
-                }
+                End::Finish => assert!(state.finish(job).is_ok()),
                 End::Cancel => {
-                    HostCopyJob::cancel(&mut host, again()).unwrap();
-                    let _ = HostCopyJob::finish(&mut host, job).await.unwrap();
+                    HostCopyJob::cancel(&mut state.view(), again()).unwrap();
+                    let _ = state.finish(job);
                 }
-                End::Drop => HostCopyJob::drop(&mut host, job).unwrap(),
+                End::Drop => HostCopyJob::drop(&mut state.view(), job).unwrap(),
             }
             HostPollable::drop(&mut state.table, pollable).unwrap();
         }

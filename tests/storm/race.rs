@@ -12,12 +12,13 @@ use std::thread;
 use fast_copy_test_support::files::names;
 use fast_copy_test_support::filesystems::FileSystem;
 use fast_copy_test_support::guest_host::{FORMS, Guest, Preopen, run};
+use fast_copy_test_support::options::Options;
 use fast_copy_test_support::state::State;
 use rustix::fs::{RenameFlags, renameat_with};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use tempfile::TempDir;
 use wasmtime_fast_copy::FastCopyCtx;
-use wasmtime_fast_copy::p2::bindings::types::{CopyFlags, ErrorCode};
+use wasmtime_fast_copy::p2::bindings::types::ErrorCode;
 
 use crate::scale::scaled;
 
@@ -169,11 +170,7 @@ fn resolve(fs: &FileSystem, wanted: usize, how: &str, others: &[ErrorCode]) {
                 assert_eq!(usage.size, INSIDE, "resolution {tried} left the directory");
             }
             tried += 1;
-            count(
-                &mut answers,
-                usage.map(drop).map_err(|error| error.code),
-                others,
-            );
+            count(&mut answers, usage.map(drop), others);
         }
     });
     println!(
@@ -201,7 +198,7 @@ fn copy(fs: &FileSystem, wanted: usize, how: &str, others: &[ErrorCode]) {
     let exchanged = Exchanged::new(fs);
     let mut state = exchanged.state();
     let mut answers = BTreeMap::new();
-    let flags = CopyFlags::NO_SYNC | CopyFlags::REPLACE | CopyFlags::SYMLINK_FOLLOW;
+    let options = Options::NOT_DURABLE | Options::REPLACE | Options::SYMLINK_FOLLOW;
     let mut tried = 0;
     let exchanges = exchanged.exchange_during(|| {
         while goes_on(tried, wanted, &answers) {
@@ -211,7 +208,7 @@ fn copy(fs: &FileSystem, wanted: usize, how: &str, others: &[ErrorCode]) {
                 ("other/file", "dir/copy"),
                 ("last", "copy"),
             ][tried % 4];
-            let report = state.fast_copy(src, dst, flags).unwrap();
+            let report = state.fast_copy(src, dst, options).unwrap();
             if let Ok(report) = &report {
                 assert_eq!(report.size, INSIDE, "copy {tried} left the directory");
             }

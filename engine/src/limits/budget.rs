@@ -124,10 +124,9 @@ impl<'a> Budget<'a> {
     /// Reserves `total` bytes of the quota in all.
     pub(crate) fn reserve(&self, total: u64, step: CopyStep) -> Result<(), CopyError> {
         match &self.reservation {
-            Some(reservation) if !reservation.cover(total) => Err(CopyError::destination(
-                step,
-                CopyErrorKind::InsufficientSpace("the copy exceeds the quota"),
-            )),
+            Some(reservation) if !reservation.cover(total) => {
+                Err(CopyError::destination(step, CopyErrorKind::QuotaExceeded))
+            }
             _ => Ok(()),
         }
     }

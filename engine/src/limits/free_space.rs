@@ -5,8 +5,7 @@ use crate::platform::status::Space;
 /// Free space that must remain on the destination's file system. A copy that would leave less fails
 /// with [`InsufficientSpace`](crate::CopyErrorKind::InsufficientSpace), and nothing is published.
 ///
-/// The floor is the smaller of the two fields. For a floor in bytes alone, set `percent` to 100. A 0 in
-/// either field means no floor.
+/// The floor is a percentage of the file system's size, a number of bytes, or the smaller of both.
 ///
 /// The free space is checked before a copy begins, before bytes are moved (they must fit too), and
 /// every 16 MiB. So each concurrent copy can overshoot the floor by up to 16 MiB.
@@ -21,24 +20,41 @@ use crate::platform::status::Space;
 /// - A file system that does not report its size (a tmpfs without a size) has no floor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FreeSpaceFloor {
-    /// Percentage of the file system's size.
-    pub percent: u8,
-    /// Upper bound on the floor, in bytes.
-    pub bytes: u64,
+    percent: u8,
+    bytes: u64,
 }
 
 impl FreeSpaceFloor {
     /// No floor.
-    pub const NONE: Self = Self {
-        percent: 0,
-        bytes: 0,
-    };
+    pub const NONE: Self = Self::new(0, 0);
 
     /// 5 % or 1 GiB, whichever is less.
-    pub const DEFAULT: Self = Self {
-        percent: 5,
-        bytes: 1 << 30,
-    };
+    pub const DEFAULT: Self = Self::new(5, 1 << 30);
+
+    /// Creates a floor of `percent` of the file system's size, but at most `bytes`. A 0 means no floor.
+    pub const fn new(percent: u8, bytes: u64) -> Self {
+        Self { percent, bytes }
+    }
+
+    /// Creates a floor of so many bytes. 0 means no floor. On a smaller file system nothing can be copied.
+    pub const fn of_bytes(bytes: u64) -> Self {
+        Self::new(100, bytes)
+    }
+
+    /// Creates a floor of `percent` of the file system's size. 0 means no floor.
+    pub const fn of_percent(percent: u8) -> Self {
+        Self::new(percent, u64::MAX)
+    }
+
+    /// Returns the percentage of the file system's size.
+    pub const fn percent(self) -> u8 {
+        self.percent
+    }
+
+    /// Returns the upper bound on the floor, in bytes.
+    pub const fn bytes(self) -> u64 {
+        self.bytes
+    }
 
     pub(super) fn is_none(self) -> bool {
         self.bytes == 0 || self.percent == 0

@@ -50,8 +50,8 @@ impl Limits {
         Self::default()
     }
 
-    /// Sets the largest apparent size of a source, in bytes. Default: [`u64::MAX`], no limit. A larger
-    /// source is refused with [`FileTooLarge`](crate::CopyErrorKind::FileTooLarge).
+    /// Sets the largest apparent size of a source and of a copy, in bytes. Default: [`u64::MAX`], no limit. A
+    /// larger one is refused with [`FileTooLarge`](crate::CopyErrorKind::FileTooLarge).
     pub fn max_size(mut self, bytes: u64) -> Self {
         self.max_size = bytes;
         self
@@ -59,7 +59,7 @@ impl Limits {
 
     /// Sets how many extents a source may have to be cloned. Default: [`u64::MAX`], no limit. The bytes
     /// of a source with more extents are copied; with `require_reflink` the copy fails with
-    /// [`Unsupported`](crate::CopyErrorKind::Unsupported).
+    /// [`NotShareable`](crate::CopyErrorKind::NotShareable).
     ///
     /// A clone is one system call. It cannot be interrupted, and it blocks writers of the source: cloning
     /// 50,000 extents took 1.1 s of processor time on XFS and 0.5 s on btrfs (Linux 6.18, the median of three,
@@ -84,7 +84,7 @@ impl Limits {
     }
 
     /// Sets the quota that copies are charged to. Default: none. A copy that exceeds it fails with
-    /// [`InsufficientSpace`](crate::CopyErrorKind::InsufficientSpace).
+    /// [`QuotaExceeded`](crate::CopyErrorKind::QuotaExceeded).
     pub fn quota(mut self, quota: CopyQuota) -> Self {
         self.quota = Some(quota);
         self

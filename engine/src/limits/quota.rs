@@ -16,13 +16,26 @@ use crate::lock::lock;
 ///   bytes are copied. A copy of the bytes reserves the same before it writes, or, if that does not fit, the
 ///   bytes that are known to be written. While it is made, it reserves more if it writes more, or if the file
 ///   system allocates more. A copy that finds no room fails with
-///   [`InsufficientSpace`](crate::CopyErrorKind::InsufficientSpace), and nothing is published. What a
+///   [`QuotaExceeded`](crate::CopyErrorKind::QuotaExceeded), and nothing is published. What a
 ///   copy reserved and did not use is returned when it ends, however it ends.
 /// - **Failed copies.** A failed copy is charged for what it leaves: a staged file that it could neither
 ///   truncate nor remove, or a copy that is in place, or may be
 ///   ([`CopyError::leftover`](crate::CopyError::leftover)).
 /// - **Removal.** Nothing is returned when a copy is removed or replaced, unless the caller does it
 ///   ([`release`](Self::release)).
+///
+/// ```
+/// use fast_copy_engine::{CopyOptions, CopyQuota, Limits};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let (src, dst) = (dir.path().join("base.img"), dir.path().join("vm1.img"));
+/// # std::fs::write(&src, "an image")?;
+/// let quota = CopyQuota::new(10 << 30);
+/// let options = CopyOptions::new().limits(Limits::new().quota(quota.clone()));
+/// let report = options.fast_copy(src, dst)?;
+/// assert_eq!(quota.used(), report.allocated.max(report.copied));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct CopyQuota {
     account: Arc<Mutex<Account>>,

@@ -14,6 +14,15 @@ use crate::lock::lock;
 /// zeros, these count too, after the first MiB, in chunks of at most 8 MiB.
 ///
 /// A copy that waits keeps its thread, and its deadline keeps running.
+///
+/// ```
+/// use std::num::NonZero;
+/// use fast_copy_engine::{CopyOptions, CopyRate, Limits};
+///
+/// // 100 MB/s for all copies with clones of these limits.
+/// let rate = CopyRate::new(NonZero::new(100_000_000).unwrap());
+/// let options = CopyOptions::new().limits(Limits::new().rate(rate));
+/// ```
 #[derive(Clone, Debug)]
 pub struct CopyRate {
     bytes_per_second: NonZero<u64>,

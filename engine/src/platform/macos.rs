@@ -5,14 +5,16 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{self, CloneFlags, Mode, OFlags, fclonefileat};
+use rustix::fs::{
+    self, AtFlags, CloneFlags, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, fclonefileat,
+};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::status::Status;
 
 pub(crate) use super::portable::{
-    Lease, WrittenMap, adopt_copy_on_write, has_more_extents_than, hides_allocation,
-    is_append_only, is_same_file, known_written, may_clone, offload, read_ahead,
+    Lease, WrittenMap, adopt_copy_on_write, can_reflink, has_more_extents_than, hides_allocation,
+    is_append_only, is_same_file, known_written, largest_size, may_clone, offload, read_ahead,
     refusal_of_every_write, refuse_swap_file, start_writing_back, summarize_extents,
     supports_holes, toggle_copy_on_write,
 };
@@ -64,13 +66,26 @@ pub(crate) fn clone(
     let name = name.ok_or(io::ErrorKind::Unsupported)?;
     remove(directory, name)?;
     let flags = CloneFlags::NOFOLLOW | CloneFlags::NOOWNERCOPY;
-    // For reading only: the clone has its source's mode, which may be read-only.
+    // The clone has its source's mode, which may be read-only.
     let cloned = fclonefileat(source, directory, name, flags).and_then(|()| {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW;
+        fs::chmodat(directory, name, STAGED_MODE, AtFlags::empty())?;
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW;
         open(directory, name.as_ref(), flags, Mode::empty())
     });
     match cloned {
-        Ok(fd) => *staged = fd.into(),
+        Ok(fd) => {
+            *staged = fd.into();
+            // A clone has its source's times.
+            let now = Timespec {
+                tv_sec: 0,
+                tv_nsec: UTIME_NOW as _,
+            };
+            let times = Timestamps {
+                last_access: now,
+                last_modification: now,
+            };
+            retry_on_intr(|| fs::futimens(&*staged, &times))?;
+        }
         Err(errno) => {
             let _ = remove(directory, name);
             *staged = create_named(directory, name)?;

@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::Directory;
+use super::status::ReflinkSupport;
 
 /// Fails: there is no `copy_file_range`.
 pub(crate) fn offload(_: &File, _: &File, _: u64, _: u64) -> io::Result<u64> {
@@ -20,6 +21,11 @@ pub(crate) fn start_writing_back(_: &File, _: Range<u64>) -> io::Result<()> {
 
 /// Does nothing: the system reads ahead by itself.
 pub(crate) fn read_ahead(_: &File, _: Range<u64>) {}
+
+/// Returns unknown: this is known only after an attempt.
+pub(crate) fn can_reflink(_: &Directory, _: &Directory) -> io::Result<ReflinkSupport> {
+    Ok(ReflinkSupport::Unknown)
+}
 
 /// Returns true: this is known only after an attempt.
 pub(crate) fn may_clone(_: &File, _: &File) -> bool {
@@ -79,6 +85,11 @@ pub(crate) fn refusal_of_every_write(_: &File) -> Option<&'static str> {
     None
 }
 
+/// Returns none: no such file system is known here.
+pub(crate) fn largest_size(_: &File) -> Option<u64> {
+    None
+}
+
 /// Returns false: this is not known.
 pub(crate) fn supports_holes(_: &File) -> bool {
     false
@@ -112,6 +123,10 @@ impl<'a> WrittenMap<'a> {
     }
 
     pub(crate) fn at(&mut self, _offset: u64) -> (bool, u64) {
+        (false, u64::MAX)
+    }
+
+    pub(crate) fn was_never_written(&mut self, _offset: u64) -> (bool, u64) {
         (false, u64::MAX)
     }
 }

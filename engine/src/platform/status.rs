@@ -55,6 +55,17 @@ pub(crate) enum Pinned {
     MountPoint,
 }
 
+/// Whether copies can share blocks with their sources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReflinkSupport {
+    /// The file system can share blocks between files in the two directories.
+    Yes,
+    /// It can't, so `fast_copy` copies bytes.
+    No,
+    /// Only an attempt can tell.
+    Unknown,
+}
+
 /// The status of an open file. Sizes are in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Status {
@@ -66,12 +77,27 @@ pub(crate) struct Status {
     /// Number of names (hard links).
     pub(crate) links: u64,
     pub(crate) mode: u32,
+    pub(crate) accessed: Timestamp,
     pub(crate) modified: Timestamp,
     pub(crate) changed: Timestamp,
 }
 
-/// Seconds and nanoseconds. They are only compared.
+/// Seconds and nanoseconds. On Unix the epoch is that of Unix; elsewhere they are only compared, or set again.
 pub(crate) type Timestamp = (i64, i64);
+
+/// The times that a copy can take from its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Times {
+    pub(crate) accessed: Timestamp,
+    pub(crate) modified: Timestamp,
+}
+
+impl Times {
+    /// Returns whether a file has these times.
+    pub(crate) fn are_those_of(&self, status: &Status) -> bool {
+        (self.accessed, self.modified) == (status.accessed, status.modified)
+    }
+}
 
 /// The size of a file system, and its free space for unprivileged processes, in bytes. A size of 0 means
 /// that the file system does not report it.

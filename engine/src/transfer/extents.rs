@@ -23,7 +23,7 @@ use crate::source::Source;
 
 /// A part of the source that may hold data.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Extent {
+pub(crate) enum Extent {
     /// The file system reports data.
     Data(Range<u64>),
     /// The file system reports neither data nor a hole.
@@ -31,7 +31,7 @@ pub(super) enum Extent {
 }
 
 impl Extent {
-    pub(super) fn range(&self) -> Range<u64> {
+    pub(crate) fn range(&self) -> Range<u64> {
         match self {
             Extent::Data(range) | Extent::Unmapped(range) => range.clone(),
         }
@@ -47,7 +47,7 @@ impl Extent {
 }
 
 /// Iterates over the extents of a file, in order. It holds one at a time.
-pub(super) struct Extents<'a> {
+pub(crate) struct Extents<'a> {
     file: &'a File,
     position: u64,
     end: u64,
@@ -56,10 +56,11 @@ pub(super) struct Extents<'a> {
 }
 
 impl<'a> Extents<'a> {
-    pub(super) fn new(source: &'a Source) -> Self {
+    /// Iterates over the extents from `start` on.
+    pub(crate) fn new(source: &'a Source, start: u64) -> Self {
         Self {
             file: &source.file,
-            position: 0,
+            position: start,
             end: source.size(),
             partly_allocated: source.is_partly_allocated(),
         }

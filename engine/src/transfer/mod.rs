@@ -6,7 +6,7 @@
 //! has the figures). If the second worker leaves because other copies have started, the first continues as
 //! a single one.
 
-mod extents;
+pub(crate) mod extents;
 mod plan;
 mod task;
 pub(crate) mod threads;
@@ -18,7 +18,7 @@ use std::panic::resume_unwind;
 use std::thread;
 
 use crate::context::Context;
-use crate::error::{CopyError, CopyStep};
+use crate::error::{CopyError, CopyErrorKind, CopyStep};
 use crate::lock::lock;
 use crate::platform;
 use crate::platform::status::Status;
@@ -54,7 +54,7 @@ pub(crate) struct Transferred {
     pub(crate) source_now: Status,
 }
 
-/// Fills the staged file, which is empty, with the source's data, and sets the source's size.
+/// Fills the staged file, which is empty, with the source's data, and sets its size.
 pub(crate) fn transfer(
     source: &Source,
     staged: &Staged<'_>,
@@ -72,13 +72,13 @@ pub(crate) fn transfer(
     let copied_before = context.copied();
     platform::prepare_sparse(&staged.file).map_err(at_destination)?;
     let task = Task::new(source, staged, context)?;
-    extend(staged, size, context)?;
+    extend(staged, context.options.size.unwrap_or(size), context)?;
 
     // A small copy ends too soon to disturb others.
     let moving = (source.data_at_most() >= WORTH_A_WORKER).then(MovingThread::begin);
-    let workers = context.options.workers;
+    let workers = context.options.max_workers;
     let alone = match workers {
-        Some(workers) => workers < 2,
+        Some(workers) => workers.get() < 2,
         None => moving.is_none() || !MovingThread::has_room_for_another(),
     };
     let run = match alone {
@@ -101,19 +101,21 @@ pub(crate) fn transfer(
 /// by. So a large file is first extended by [`FIRST_STEP`]. If all of that is allocated, there are no holes:
 /// the whole size must fit on the disk and into the limits, and the file is extended in steps, as fast as the rate allows.
 fn extend(staged: &Staged<'_>, size: u64, context: &Context<'_>) -> Result<(), CopyError> {
-    let set_len = |size| {
-        let result = staged.file.set_len(size);
-        result.map_err(|error| staged.write_error(error))
-    };
     let file = &staged.file;
     if size <= FIRST_STEP || platform::supports_holes(file) || platform::hides_allocation(file) {
-        return set_len(size);
+        return staged.set_len(size);
     }
-    set_len(FIRST_STEP)?;
+    staged.set_len(FIRST_STEP)?;
     let allocated = platform::allocated_now(&staged.file)
         .map_err(|error| CopyError::destination(CopyStep::Transfer, error))?;
     if allocated < FIRST_STEP {
-        return set_len(size);
+        return staged.set_len(size);
+    }
+    if let Some(limit) = platform::largest_size(&staged.file)
+        && size > limit
+    {
+        let too_large = CopyErrorKind::FileTooLarge { size, limit };
+        return Err(CopyError::destination(CopyStep::Transfer, too_large));
     }
     let spaces = platform::spaces(staged.directory(), &staged.file)
         .map_err(|error| CopyError::destination(CopyStep::Transfer, error))?;
@@ -132,7 +134,7 @@ fn extend(staged: &Staged<'_>, size: u64, context: &Context<'_>) -> Result<(), C
         context.pace(step)?;
         context.leave_room(step, staged, CopyStep::Transfer)?;
         extended += step;
-        set_len(extended)?;
+        staged.set_len(extended)?;
     }
     Ok(())
 }

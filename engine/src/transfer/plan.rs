@@ -20,7 +20,7 @@ pub(super) struct Plan<'a> {
 impl<'a> Plan<'a> {
     pub(super) fn new(source: &'a Source) -> Self {
         Self {
-            extents: Extents::new(source),
+            extents: Extents::new(source, 0),
             rest: None,
         }
     }

@@ -67,7 +67,7 @@ impl<'a> Task<'a> {
 
     /// Whether to write data back early: only a durable copy waits for the disk at its end.
     pub(super) fn writes_back_early(&self) -> bool {
-        !self.context.options.no_sync
+        self.context.options.durable
     }
 
     /// Lets the worker, which is alone from now on, offload.

@@ -214,8 +214,8 @@ impl<'t, 'a> Worker<'t, 'a> {
             Err(changed) => changed,
             Ok(_) => CopyError::source(
                 CopyStep::Transfer,
-                CopyErrorKind::Unsupported(
-                    "the source yields fewer bytes than its size (a kernel file such as those in /sys)",
+                CopyErrorKind::NotRegularFile(
+                    "yields fewer bytes than its size (a kernel file such as those in /sys)",
                 ),
             ),
         }

@@ -3,12 +3,14 @@
 use fast_copy::CopyOptions;
 use lexopt::prelude::*;
 
+use crate::size::parse_size;
+
 pub const HELP: &str = "\
 Clone disk images as fast as the host's file system allows.
 
 Usage:
   clone-disk clone [OPTIONS] BASE NAME...   copy BASE to each NAME
-  clone-disk verify A B                     compare two files byte by byte
+  clone-disk verify A B                     compare the bytes of two files
   clone-disk usage FILE...                  show the space each FILE uses and shares
 
 Options of clone:
@@ -16,10 +18,14 @@ Options of clone:
   --replace          replace each NAME that exists
   --require-reflink  fail if the copy can't share blocks with BASE
   --dig-holes        turn copied blocks that hold only zeros into holes
+  --size SIZE        make each copy this large, at least BASE's size; the rest is a hole
+  --preserve-times   give each copy the modification and access time of BASE
   --no-sync          return before the copies are on the disk
   --symlink-follow   follow BASE if it is a symbolic link (default: fail)
 
   -h, --help         print this help
+
+SIZE is a number of bytes, or a number with K, M, G or T: 40G is 40 GiB.
 ";
 
 pub enum Command {
@@ -59,7 +65,9 @@ fn parse_clone(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
             Long("replace") => options = options.replace(true),
             Long("require-reflink") => options = options.require_reflink(true),
             Long("dig-holes") => options = options.dig_holes(true),
-            Long("no-sync") => options = options.no_sync(true),
+            Long("no-sync") => options = options.durable(false),
+            Long("preserve-times") => options = options.preserve_times(true),
+            Long("size") => options = options.size(parse_size(&parser.value()?.string()?)?),
             Long("symlink-follow") => options = options.symlink_follow(true),
             Short('h') | Long("help") => return Ok(Command::Help),
             Value(path) => paths.push(path.string()?),

@@ -1,10 +1,11 @@
-//! Runs `clone-disk clone`: makes the copies, and prints a line for each.
+//! Runs `clone-disk clone`: makes the copies, and prints a line for each. Notes are printed to stderr.
 
 use std::time::{Duration, Instant};
 
 use fast_copy::{CopyMethod, CopyReport};
 
 use crate::args::CloneRequest;
+use crate::notes;
 use crate::progress;
 use crate::size::human_size;
 
@@ -17,8 +18,7 @@ pub fn run(request: &CloneRequest) -> Result<(), String> {
         "CLONE"
     );
     for name in &request.names {
-        let (report, time) =
-            clone(request, name).map_err(|error| format!("{} -> {name}: {error}", request.base))?;
+        let (report, time) = clone(request, name).map_err(|error| error.to_string())?;
         println!(
             "{name:width$}  {:7}  {:>10}  {:>10}  {:>10}  {:7}  {:>9}",
             method(&report),
@@ -28,6 +28,9 @@ pub fn run(request: &CloneRequest) -> Result<(), String> {
             if report.durable { "yes" } else { "no" },
             format!("{:.2} ms", time.as_secs_f64() * 1000.0),
         );
+        for note in notes::texts(report.notes) {
+            eprintln!("note: {name} {note}");
+        }
     }
     Ok(())
 }

@@ -5,6 +5,8 @@
 
 mod args;
 mod clone;
+mod data;
+mod notes;
 mod progress;
 mod size;
 mod usage;

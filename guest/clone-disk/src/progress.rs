@@ -1,58 +1,101 @@
-//! Shows the progress of a copy on stderr: as a bar on a terminal, as lines elsewhere.
+//! Shows progress on stderr: as a bar on a terminal, as lines elsewhere.
 
 use std::io::{IsTerminal, Write, stderr};
 use std::time::{Duration, Instant};
 
-use fast_copy::{CopyProgress, CopyReport, Error, Job};
+use fast_copy::{CopyReport, Error, Job};
 
 use crate::size::human_size;
 
-/// A copy that takes less time than this shows no progress.
+/// Work that takes less time than this shows no bar.
 const SHOW_AFTER: Duration = Duration::from_millis(200);
 
 /// The time between two updates of the bar.
 const BAR_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The time between two lines.
+/// The time between two lines, and before the first.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The width of the bar in characters.
 const BAR_WIDTH: usize = 30;
 
 /// Waits for a job, shows its progress meanwhile, and returns its result.
-pub fn wait_for(job: Job, name: &str) -> Result<CopyReport, Error> {
-    let start = Instant::now();
-    if job.wait_timeout(SHOW_AFTER) {
-        return job.finish();
-    }
-    if stderr().is_terminal() {
-        while !job.wait_timeout(BAR_INTERVAL) {
-            eprint!("\r{}", bar(name, job.progress()));
-            let _ = stderr().flush();
-        }
-        // Clears the line.
-        eprint!("\r\x1b[K");
-    } else {
-        while !job.wait_timeout(LINE_INTERVAL) {
-            let copied = human_size(job.progress().copied);
-            eprintln!("{name}: {copied} after {} s", start.elapsed().as_secs());
-        }
-    }
-    job.finish()
-}
-
-/// Returns the bar with its percentage and the bytes copied.
 ///
 /// The bar does not move while the host clones, which copies no bytes, or while it synchronises the copy.
-fn bar(name: &str, progress: CopyProgress) -> String {
-    let total = progress.total.unwrap_or(0).max(1);
-    let part = progress.copied.min(total) as f64 / total as f64;
+pub fn wait_for(job: Job, name: &str) -> Result<CopyReport, Error> {
+    let mut progress = Progress::start(name);
+    while !job.wait_timeout(progress.until_next()) {
+        let copy = job.progress();
+        progress.show(copy.copied, copy.total.unwrap_or(0));
+    }
+    job.wait()
+}
+
+/// The progress of some work. Dropping it erases the bar.
+pub struct Progress<'a> {
+    name: &'a str,
+    terminal: bool,
+    start: Instant,
+    next: Instant,
+    shown: bool,
+}
+
+impl<'a> Progress<'a> {
+    /// Starts the work. Shows nothing yet.
+    pub fn start(name: &'a str) -> Self {
+        let (terminal, start) = (stderr().is_terminal(), Instant::now());
+        let wait = if terminal { SHOW_AFTER } else { LINE_INTERVAL };
+        Self {
+            name,
+            terminal,
+            start,
+            next: start + wait,
+            shown: false,
+        }
+    }
+
+    /// Returns the time until the next update is due.
+    fn until_next(&self) -> Duration {
+        self.next.saturating_duration_since(Instant::now())
+    }
+
+    /// Shows how many bytes of `total` are done, if an update is due.
+    pub fn show(&mut self, done: u64, total: u64) {
+        let now = Instant::now();
+        if now < self.next {
+            return;
+        }
+        if self.terminal {
+            eprint!("\r{}", bar(self.name, done, total));
+            let _ = stderr().flush();
+            self.shown = true;
+            self.next = now + BAR_INTERVAL;
+        } else {
+            let seconds = (now - self.start).as_secs();
+            eprintln!("{}: {} after {seconds} s", self.name, human_size(done));
+            self.next = now + LINE_INTERVAL;
+        }
+    }
+}
+
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        if self.shown {
+            eprint!("\r\x1b[K");
+        }
+    }
+}
+
+/// Returns the bar with its percentage and the bytes done.
+fn bar(name: &str, done: u64, total: u64) -> String {
+    let total = total.max(1);
+    let part = done.min(total) as f64 / total as f64;
     let full = (part * BAR_WIDTH as f64) as usize;
     format!(
         "{name} [{}{}] {:3.0} %  {}\x1b[K",
         "#".repeat(full),
         "-".repeat(BAR_WIDTH - full),
         part * 100.0,
-        human_size(progress.copied),
+        human_size(done),
     )
 }

@@ -13,12 +13,14 @@ pub fn run(files: &[String]) -> Result<(), String> {
         "FILE"
     );
     for file in files {
-        let usage = disk_usage(file).map_err(|error| format!("{file}: {error}"))?;
+        let usage = disk_usage(file).map_err(|error| error.to_string())?;
         let (shared, extents) = match summarize_extents(file) {
             Ok(summary) => (human_size(summary.shared), summary.extents.to_string()),
             // The file system has no extent map; tmpfs is one.
-            Err(error) if matches!(error.code, ErrorCode::Unsupported) => ("-".into(), "-".into()),
-            Err(error) => return Err(format!("{file}: {error}")),
+            Err(error) if matches!(error.code(), ErrorCode::Unsupported) => {
+                ("-".into(), "-".into())
+            }
+            Err(error) => return Err(error.to_string()),
         };
         println!(
             "{file:width$}  {:>10}  {:>10}  {shared:>10}  {extents:>7}",

@@ -6,6 +6,7 @@ use wasip2::clocks::monotonic_clock::subscribe_duration;
 use wasip2::io::poll::poll;
 
 use crate::bindings::sandbox::fast_copy::jobs::CopyJob;
+use crate::request::Request;
 use crate::{CopyProgress, CopyReport, Error};
 
 /// A copy in the background.
@@ -13,8 +14,7 @@ use crate::{CopyProgress, CopyReport, Error};
 /// [`CopyOptions::start_fast_copy`] and [`CopyOptions::start_sparse_copy`] start one. Dropping a job
 /// cancels the copy.
 ///
-/// The host limits the number of jobs. A job counts until [`finish`](Self::finish) has returned, or until
-/// it is dropped and its copy has stopped.
+/// The host limits the number of jobs. A job counts until it is dropped and its copy has stopped.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::{CopyProgress, CopyReport, Error};
 /// while !job.wait_timeout(Duration::from_millis(100)) {
 ///     println!("{} bytes", job.progress().copied);
 /// }
-/// println!("{:?}", job.finish()?.method);
+/// println!("{:?}", job.wait()?.method);
 /// # Ok::<(), fast_copy::Error>(())
 /// ```
 ///
@@ -34,15 +34,15 @@ use crate::{CopyProgress, CopyReport, Error};
 #[must_use = "dropping a job cancels it"]
 pub struct Job {
     job: CopyJob,
+    request: Request,
 }
 
 impl Job {
-    pub(crate) fn new(job: CopyJob) -> Self {
-        Self { job }
+    pub(crate) fn new(job: CopyJob, request: Request) -> Self {
+        Self { job, request }
     }
 
-    /// Returns the bytes copied so far, an estimate of the total, and whether the copy has ended. Does
-    /// not wait.
+    /// Returns the bytes copied so far and an estimate of the total. Does not wait.
     pub fn progress(&self) -> CopyProgress {
         self.job.progress()
     }
@@ -53,6 +53,18 @@ impl Job {
     /// system call. If the complete copy is already in place, the cancel has no effect.
     pub fn cancel(&self) {
         self.job.cancel();
+    }
+
+    /// Returns the result of the copy, or `None` if it has not ended. Does not wait.
+    ///
+    /// Later calls return the same result.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`wait`](Self::wait) does.
+    pub fn result(&self) -> Option<Result<CopyReport, Error>> {
+        let result = self.job.get()?;
+        Some(result.map_err(|error| self.request.error(error)))
     }
 
     /// Waits until the copy has ended, for at most `time`. Returns whether it has ended.
@@ -70,8 +82,13 @@ impl Job {
     /// Fails with the errors of [`CopyOptions::fast_copy`](crate::CopyOptions::fast_copy) or
     /// [`CopyOptions::sparse_copy`](crate::CopyOptions::sparse_copy), and with
     /// [`ErrorCode::Cancelled`](crate::ErrorCode::Cancelled) after [`cancel`](Self::cancel).
-    pub fn finish(self) -> Result<CopyReport, Error> {
-        Ok(CopyJob::finish(self.job)?)
+    pub fn wait(self) -> Result<CopyReport, Error> {
+        loop {
+            if let Some(result) = self.result() {
+                return result;
+            }
+            self.job.subscribe().block();
+        }
     }
 
     /// Returns the underlying resource. Use its pollable to wait for the job together with other

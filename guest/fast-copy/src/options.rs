@@ -2,33 +2,47 @@
 
 use std::path::Path;
 
-use crate::bindings::sandbox::fast_copy::types::CopyError;
+use crate::bindings::sandbox::fast_copy::types::{self, CopyError};
 use crate::preopens::resolve;
-use crate::{CopyFlags, CopyReport, Descriptor, Error, Job, Operand, copy, jobs};
+use crate::request::{Function, Request};
+use crate::{CopyReport, Descriptor, Error, Job, Operand, copy, jobs};
 
 /// The options of a copy, and the functions that make one.
 ///
 /// One value can make any number of copies. Limits on size, space and time are set by the host.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[must_use]
 pub struct CopyOptions {
-    flags: CopyFlags,
+    pub(crate) replace: bool,
+    pub(crate) symlink_follow: bool,
+    pub(crate) require_reflink: bool,
+    pub(crate) dig_holes: bool,
+    pub(crate) durable: bool,
+    pub(crate) size: Option<u64>,
+    pub(crate) preserve_times: bool,
 }
 
 impl Default for CopyOptions {
     fn default() -> Self {
         Self {
-            flags: CopyFlags::SYMLINK_FOLLOW,
+            replace: false,
+            symlink_follow: true,
+            require_reflink: false,
+            dig_holes: false,
+            durable: true,
+            size: None,
+            preserve_times: false,
         }
     }
 }
 
 impl CopyOptions {
-    /// Creates options with their defaults: only [`symlink_follow`](Self::symlink_follow) is true.
+    /// Creates options with their defaults. [`symlink_follow`](Self::symlink_follow) and
+    /// [`durable`](Self::durable) are true.
     ///
     /// With the defaults an existing destination is an error, a symbolic link as source is followed,
-    /// bytes are copied if blocks can't be shared, zeros are copied as data, and the copy survives a
-    /// power cut once the call has returned.
+    /// bytes are copied if blocks can't be shared, zeros are copied as data, the copy survives a power cut
+    /// once the call has returned, and it has its source's size and new times.
     pub fn new() -> Self {
         Self::default()
     }
@@ -39,27 +53,34 @@ impl CopyOptions {
     /// replacement is a new file: other hard links keep the old content, and a symbolic link is itself
     /// replaced. A directory, a FIFO, a socket or a device is never replaced.
     pub fn replace(self, replace: bool) -> Self {
-        self.set(CopyFlags::REPLACE, replace)
+        Self { replace, ..self }
     }
 
-    /// Sets whether to follow a symbolic link in the last component of the source path. Default: true.
+    /// Sets whether to follow a symbolic link in the last component of the source path. Default: true, as
+    /// for [`std::fs::copy`].
     ///
     /// If false, such a source fails with [`ErrorCode::Loop`](crate::ErrorCode::Loop). If true, it fails
     /// with the same code on a host that can't follow links safely (Linux without `openat2`). Links in
     /// other components are always followed, within the preopened directory.
     pub fn symlink_follow(self, follow: bool) -> Self {
-        self.set(CopyFlags::SYMLINK_FOLLOW, follow)
+        Self {
+            symlink_follow: follow,
+            ..self
+        }
     }
 
     /// Sets whether to fail if the copy can't share the source's blocks, like `cp --reflink=always`.
     /// Default: false.
     ///
-    /// If true, such a copy fails with [`ErrorCode::Unsupported`](crate::ErrorCode::Unsupported) instead
+    /// If true, such a copy fails with [`ErrorCode::NotShareable`](crate::ErrorCode::NotShareable) instead
     /// of copying bytes. Together with [`dig_holes`](Self::dig_holes) or
     /// [`sparse_copy`](Self::sparse_copy) it fails with
     /// [`ErrorCode::Invalid`](crate::ErrorCode::Invalid).
     pub fn require_reflink(self, require: bool) -> Self {
-        self.set(CopyFlags::REQUIRE_REFLINK, require)
+        Self {
+            require_reflink: require,
+            ..self
+        }
     }
 
     /// Sets whether copied blocks that hold only zeros become holes, like `cp --sparse=always`. Default:
@@ -67,21 +88,43 @@ impl CopyOptions {
     ///
     /// This has no effect on a clone, which shares the source's blocks as they are.
     pub fn dig_holes(self, dig: bool) -> Self {
-        self.set(CopyFlags::DIG_HOLES, dig)
+        Self {
+            dig_holes: dig,
+            ..self
+        }
     }
 
-    /// Sets whether to return before the copy is on the disk. Default: false.
+    /// Sets whether the copy survives a power cut once the call has returned. Default: true.
     ///
-    /// If true, a power cut soon after the call can lose the copy, or leave a destination that is neither
-    /// the old file nor the new one. The host can override this option;
-    /// [`CopyReport::durable`](crate::CopyReport::durable) says whether the copy was synchronised.
-    pub fn no_sync(self, no_sync: bool) -> Self {
-        self.set(CopyFlags::NO_SYNC, no_sync)
+    /// If false, the call returns before the copy is on the disk. A power cut soon after it can lose the
+    /// copy, or leave a destination that is neither the old file nor the new one. The host can override this
+    /// option; [`CopyReport::durable`](crate::CopyReport::durable) says whether the copy was synchronised.
+    pub fn durable(self, durable: bool) -> Self {
+        Self { durable, ..self }
     }
 
-    fn set(mut self, flag: CopyFlags, on: bool) -> Self {
-        self.flags.set(flag, on);
-        self
+    /// Sets the apparent size of the copy in bytes. Default: the size of the source.
+    ///
+    /// The part after the source's end is a hole, which reads as zeros. A size below the source's fails with
+    /// [`ErrorCode::Invalid`](crate::ErrorCode::Invalid), one beyond the limit of the host or the file system
+    /// with [`ErrorCode::FileTooLarge`](crate::ErrorCode::FileTooLarge).
+    pub fn size(self, size: u64) -> Self {
+        Self {
+            size: Some(size),
+            ..self
+        }
+    }
+
+    /// Sets whether the copy gets the modification and access time of its source. Default: false.
+    ///
+    /// If the destination's file system can't store them, the copy is made all the same, and
+    /// [`CopyReport::notes`](crate::CopyReport::notes) has
+    /// [`CopyNotes::TIMES_NOT_PRESERVED`](crate::CopyNotes::TIMES_NOT_PRESERVED).
+    pub fn preserve_times(self, preserve: bool) -> Self {
+        Self {
+            preserve_times: preserve,
+            ..self
+        }
     }
 
     /// Copies `src` to `dst`: clones it if the file system can share blocks between the two, otherwise
@@ -91,18 +134,18 @@ impl CopyOptions {
     ///
     /// # Errors
     ///
-    /// Fails with the errors listed in [`copy`]. A path outside every preopened directory fails with
+    /// Fails with the errors listed in [`copy`]. A path outside all preopened directories fails with
     /// [`NoEntry`](crate::ErrorCode::NoEntry), and one that is not UTF-8 with
     /// [`IllegalByteSequence`](crate::ErrorCode::IllegalByteSequence).
     ///
-    /// After an error nothing has changed, unless the code is [`Io`](crate::ErrorCode::Io) and the
-    /// operand [`Destination`](crate::Operand::Destination): then the complete copy may be in place.
+    /// After an error nothing has changed, with the two exceptions that [`Error`] lists.
     pub fn fast_copy(
-        self,
+        &self,
         src: impl AsRef<Path>,
         dst: impl AsRef<Path>,
     ) -> Result<CopyReport, Error> {
-        self.call(copy::fast_copy, src.as_ref(), dst.as_ref())
+        let (src, dst) = (src.as_ref(), dst.as_ref());
+        self.call(copy::fast_copy, Function::FastCopy, src, dst)
     }
 
     /// Copies `src` to `dst` without sharing blocks: copies the data and preserves the holes.
@@ -113,11 +156,12 @@ impl CopyOptions {
     ///
     /// Fails as [`fast_copy`](Self::fast_copy) does.
     pub fn sparse_copy(
-        self,
+        &self,
         src: impl AsRef<Path>,
         dst: impl AsRef<Path>,
     ) -> Result<CopyReport, Error> {
-        self.call(copy::sparse_copy, src.as_ref(), dst.as_ref())
+        let (src, dst) = (src.as_ref(), dst.as_ref());
+        self.call(copy::sparse_copy, Function::SparseCopy, src, dst)
     }
 
     /// Starts [`fast_copy`](Self::fast_copy) in the background. Returns without waiting.
@@ -126,18 +170,22 @@ impl CopyOptions {
     ///
     /// Fails with
     /// - [`ErrorCode::Busy`](crate::ErrorCode::Busy) if this guest has as many jobs as the host allows;
-    /// - [`ErrorCode::NoEntry`](crate::ErrorCode::NoEntry) if a path is empty, or outside every preopened
-    ///   directory;
+    /// - [`ErrorCode::NoEntry`](crate::ErrorCode::NoEntry) if a path is empty, or outside all preopened
+    ///   directories;
     /// - [`ErrorCode::IllegalByteSequence`](crate::ErrorCode::IllegalByteSequence) if a path is not UTF-8.
     ///
-    /// [`Job::finish`] returns every other error.
+    /// [`Job::wait`] and [`Job::result`] return every other error.
     pub fn start_fast_copy(
-        self,
+        &self,
         src: impl AsRef<Path>,
         dst: impl AsRef<Path>,
     ) -> Result<Job, Error> {
-        let job = self.call(jobs::start_fast_copy, src.as_ref(), dst.as_ref());
-        job.map(Job::new)
+        let (src, dst) = (src.as_ref(), dst.as_ref());
+        let job = self.call(jobs::start_fast_copy, Function::FastCopy, src, dst)?;
+        Ok(Job::new(
+            job,
+            Request::new(Function::FastCopy, self, src, dst),
+        ))
     }
 
     /// Starts [`sparse_copy`](Self::sparse_copy) in the background. Returns without waiting.
@@ -146,19 +194,33 @@ impl CopyOptions {
     ///
     /// Fails as [`start_fast_copy`](Self::start_fast_copy) does.
     pub fn start_sparse_copy(
-        self,
+        &self,
         src: impl AsRef<Path>,
         dst: impl AsRef<Path>,
     ) -> Result<Job, Error> {
-        let job = self.call(jobs::start_sparse_copy, src.as_ref(), dst.as_ref());
-        job.map(Job::new)
+        let (src, dst) = (src.as_ref(), dst.as_ref());
+        let job = self.call(jobs::start_sparse_copy, Function::SparseCopy, src, dst)?;
+        Ok(Job::new(
+            job,
+            Request::new(Function::SparseCopy, self, src, dst),
+        ))
     }
 
-    fn call<T>(self, call: Call<T>, src: &Path, dst: &Path) -> Result<T, Error> {
-        let (src_dir, src_path) = resolve(src, Operand::Source)?;
-        let (dst_dir, dst_path) = resolve(dst, Operand::Destination)?;
-        Ok(call(src_dir, &src_path, dst_dir, &dst_path, self.flags)?)
+    fn call<T>(
+        &self,
+        call: Call<T>,
+        function: Function,
+        src: &Path,
+        dst: &Path,
+    ) -> Result<T, Error> {
+        let (src_dir, src_path) = resolve(src)
+            .map_err(|unresolved| Error::unresolved(src, Some(Operand::Source), unresolved))?;
+        let (dst_dir, dst_path) = resolve(dst)
+            .map_err(|unresolved| Error::unresolved(dst, Some(Operand::Destination), unresolved))?;
+        self.with_resource(|options| call(src_dir, &src_path, dst_dir, &dst_path, options))
+            .map_err(|error| Request::new(function, self, src, dst).error(error))
     }
 }
 
-type Call<T> = fn(&Descriptor, &str, &Descriptor, &str, CopyFlags) -> Result<T, CopyError>;
+type Call<T> =
+    fn(&Descriptor, &str, &Descriptor, &str, Option<&types::CopyOptions>) -> Result<T, CopyError>;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::preopens::resolve;
-use crate::{Error, ExtentSummary, FileUsage, Operand, inspect};
+use crate::inspected::InspectedFile;
+use crate::{Error, ExtentSummary, FileUsage, inspect};
 
 /// Returns the apparent size of a file and the space allocated for it, in bytes.
 ///
@@ -12,10 +12,11 @@ use crate::{Error, ExtentSummary, FileUsage, Operand, inspect};
 ///
 /// # Errors
 ///
-/// Fails with the errors listed in [`inspect`].
+/// Fails with the errors listed in [`inspect`]. The error has no operand.
 pub fn disk_usage(path: impl AsRef<Path>) -> Result<FileUsage, Error> {
-    let (dir, path) = resolve(path.as_ref(), Operand::Source)?;
-    Ok(inspect::disk_usage(dir, &path)?)
+    let file = InspectedFile::new(path.as_ref())?;
+    inspect::disk_usage(file.dir, &file.name)
+        .map_err(|code| file.error(code, "the host can't tell the space that a file uses"))
 }
 
 /// Returns the number of a file's extents, and how many bytes are in blocks shared with other files.
@@ -28,8 +29,9 @@ pub fn disk_usage(path: impl AsRef<Path>) -> Result<FileUsage, Error> {
 ///
 /// Fails with the errors listed in [`inspect`], and with
 /// [`ErrorCode::Unsupported`](crate::ErrorCode::Unsupported) if the file system has no extent map, such as
-/// tmpfs.
+/// tmpfs. The error has no operand.
 pub fn summarize_extents(path: impl AsRef<Path>) -> Result<ExtentSummary, Error> {
-    let (dir, path) = resolve(path.as_ref(), Operand::Source)?;
-    Ok(inspect::summarize_extents(dir, &path)?)
+    let file = InspectedFile::new(path.as_ref())?;
+    inspect::summarize_extents(file.dir, &file.name)
+        .map_err(|code| file.error(code, "its file system has no extent map"))
 }

@@ -1,58 +1,53 @@
 //! Makes raw calls of `sandbox:fast-copy`, also with operands that the SDK never passes.
 //!
-//! `probe FUNCTION SRC_DIR SRC_PATH DST_DIR DST_PATH FLAGS [REPEAT]`
-//!
-//! - FUNCTION is `fast-copy`, `sparse-copy` or `stat`. The last calls `stat-at` of `wasi:filesystem` on
+//! - `probe fast-copy SRC_DIR SRC_PATH DST_DIR DST_PATH OPTIONS [REPEAT]`
+//! - `probe sparse-copy SRC_DIR SRC_PATH DST_DIR DST_PATH OPTIONS [REPEAT]`
+//! - `probe stat SRC_DIR SRC_PATH DST_DIR DST_PATH OPTIONS [REPEAT]` calls `stat-at` of `wasi:filesystem` on
 //!   the source, to compare the time of a call.
-//! - SRC_DIR and DST_DIR are the name of a preopened directory, or `file:PATH` or `dir:PATH`. These two
-//!   open a file or a directory in the first preopened directory, for reading only.
-//! - In SRC_PATH and DST_PATH `\0` stands for NUL, and `{i}` for the number of the call, from 0.
-//! - FLAGS are the WIT's names of flags, separated by commas. It may be empty.
-//! - REPEAT is the number of calls; default: 1.
+//! - `probe data-ranges DIR PATH START [REPEAT]`
+//! - `probe can-reflink SRC_DIR DST_DIR [REPEAT]`
 //!
-//! Prints one line for the first call: `ok METHOD SIZE COPIED ALLOCATED DURABLE`, or for `stat` `ok`.
-//! Stops at the first call that fails, and prints `err CODE OPERAND`, or for `stat` `err CODE`. If REPEAT
-//! is given and no call has failed, prints the nanoseconds of each call on a second line.
+//! The arguments are
+//! - SRC_DIR, DST_DIR, DIR: the name of a preopened directory, or `file:PATH` or `dir:PATH`. These two open a
+//!   file or a directory in the first preopened directory, for reading only.
+//! - SRC_PATH, DST_PATH, PATH: a path, in which `\0` stands for NUL, and `{i}` for the number of the call,
+//!   from 0.
+//! - OPTIONS: `replace`, `symlink-follow`, `require-reflink`, `dig-holes`, `no-sync`, `size=BYTES` and
+//!   `preserve-times`, separated by commas. `defaults` sets nothing. If it is empty, calls get no resource of
+//!   options. Otherwise each call gets a new one, and its time includes creating and dropping it.
+//! - START: an offset in bytes.
+//! - REPEAT: the number of calls; default: 1.
+//!
+//! Prints one line for the first call:
+//! - of a copy `ok METHOD SIZE COPIED ALLOCATED DURABLE`, and the names of its notes, if any, separated by
+//!   commas;
+//! - of `stat` `ok`;
+//! - of `data-ranges` `ok`, and `OFFSET+LENGTH` for each range;
+//! - of `can-reflink` `ok SUPPORT`.
+//!
+//! Stops at the first call that fails, and prints `err CODE OPERAND` for a copy, otherwise `err CODE`. If
+//! REPEAT is given and no call has failed, prints the nanoseconds of each call on a second line.
+
+mod call;
+mod operands;
+mod options;
+mod outcome;
 
 use std::time::Instant;
 
-use fast_copy::copy::{self, CopyError, CopyReport};
-use fast_copy::{CopyFlags, Descriptor};
-use wasip2::filesystem::preopens::get_directories;
-use wasip2::filesystem::types::{DescriptorFlags, ErrorCode, OpenFlags, PathFlags};
+use call::Call;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [
-        function,
-        src_dir,
-        src_path,
-        dst_dir,
-        dst_path,
-        flags,
-        repeat @ ..,
-    ] = args.as_slice()
-    else {
-        panic!("usage: probe FUNCTION SRC_DIR SRC_PATH DST_DIR DST_PATH FLAGS [REPEAT]");
-    };
-    let (src, dst) = (descriptor(src_dir), descriptor(dst_dir));
-    let flags = parse_flags(flags);
-    let call = |src_path: &str, dst_path: &str| match function.as_str() {
-        "fast-copy" => Outcome::Copy(copy::fast_copy(&src, src_path, &dst, dst_path, flags)),
-        "sparse-copy" => Outcome::Copy(copy::sparse_copy(&src, src_path, &dst, dst_path, flags)),
-        "stat" => Outcome::Stat(src.stat_at(PathFlags::empty(), src_path).map(drop)),
-        other => panic!("unknown function {other}: use fast-copy, sparse-copy or stat"),
-    };
-    let calls: usize = repeat
-        .first()
-        .map_or(1, |n| n.parse().expect("REPEAT must be a number"));
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let (call, repeat) = Call::parse(&args);
+    let calls: usize = repeat.map_or(1, |n| n.parse().expect("REPEAT must be a number"));
 
     let mut times = Vec::with_capacity(calls);
     for i in 0..calls {
-        let src_path = unescape(src_path, i);
-        let dst_path = unescape(dst_path, i);
+        let paths = call.paths(i);
         let start = Instant::now();
-        let outcome = call(&src_path, &dst_path);
+        let outcome = call.make(&paths);
         times.push(start.elapsed().as_nanos().to_string());
         match outcome.line() {
             Ok(line) if i == 0 => println!("{line}"),
@@ -63,71 +58,7 @@ fn main() {
             }
         }
     }
-    if !repeat.is_empty() {
+    if repeat.is_some() {
         println!("{}", times.join(" "));
     }
-}
-
-/// The result of a call.
-enum Outcome {
-    Copy(Result<CopyReport, CopyError>),
-    Stat(Result<(), ErrorCode>),
-}
-
-impl Outcome {
-    /// Returns the line to print, as `Err` if the call has failed.
-    fn line(self) -> Result<String, String> {
-        match self {
-            Outcome::Copy(Ok(report)) => Ok(format!(
-                "ok {:?} {} {} {} {}",
-                report.method, report.size, report.copied, report.allocated, report.durable
-            )),
-            Outcome::Copy(Err(error)) => Err(format!("err {:?} {:?}", error.code, error.operand)),
-            Outcome::Stat(Ok(())) => Ok("ok".to_owned()),
-            Outcome::Stat(Err(code)) => Err(format!("err {code:?}")),
-        }
-    }
-}
-
-/// Returns the descriptor that SRC_DIR or DST_DIR names.
-fn descriptor(spelling: &str) -> Descriptor {
-    let preopens = get_directories();
-    let opened = match spelling.split_once(':') {
-        Some(("file", path)) => Some((path, OpenFlags::empty())),
-        Some(("dir", path)) => Some((path, OpenFlags::DIRECTORY)),
-        _ => None,
-    };
-    match opened {
-        Some((path, flags)) => preopens[0]
-            .0
-            .open_at(PathFlags::empty(), path, flags, DescriptorFlags::READ)
-            .expect("PATH must exist in the first preopened directory"),
-        None => {
-            preopens
-                .into_iter()
-                .find(|(_, name)| name == spelling)
-                .expect("the directory must be the name of a preopened one")
-                .0
-        }
-    }
-}
-
-fn parse_flags(names: &str) -> CopyFlags {
-    names
-        .split(',')
-        .filter(|name| !name.is_empty())
-        .map(|name| match name {
-            "replace" => CopyFlags::REPLACE,
-            "symlink-follow" => CopyFlags::SYMLINK_FOLLOW,
-            "require-reflink" => CopyFlags::REQUIRE_REFLINK,
-            "dig-holes" => CopyFlags::DIG_HOLES,
-            "no-sync" => CopyFlags::NO_SYNC,
-            other => panic!("unknown flag {other}: use a name from the WIT's copy-flags"),
-        })
-        .fold(CopyFlags::empty(), |all, flag| all | flag)
-}
-
-/// Replaces `\0` and `{i}` in a path.
-fn unescape(path: &str, call: usize) -> String {
-    path.replace("\\0", "\0").replace("{i}", &call.to_string())
 }

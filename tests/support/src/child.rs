@@ -38,8 +38,9 @@ pub fn main(args: &[String]) -> ExitCode {
     for option in options {
         copy = match option.as_str() {
             "replace" => copy.replace(true),
-            "no-sync" => copy.no_sync(true),
+            "no-sync" => copy.durable(false),
             "dig-holes" => copy.dig_holes(true),
+            "preserve-times" => copy.preserve_times(true),
             "require-reflink" => copy.require_reflink(true),
             "refuse-wider-permissions" => copy.refuse_wider_permissions(true),
             "print-notes" => {
@@ -71,7 +72,7 @@ pub fn main(args: &[String]) -> ExitCode {
                     free_descriptors = Some(count.parse().unwrap());
                     copy
                 }
-                Some(("workers", count)) => copy.workers(count.parse().unwrap()),
+                Some(("workers", count)) => copy.max_workers(count.parse().unwrap()),
                 Some(("max-size", bytes)) => {
                     copy.limits(Limits::new().max_size(bytes.parse().unwrap()))
                 }
@@ -165,6 +166,7 @@ fn notes(notes: CopyNotes) -> String {
     let all = [
         (notes.permissions_wider, "+permissions_wider"),
         (notes.permissions_narrower, "+permissions_narrower"),
+        (notes.times_not_preserved, "+times_not_preserved"),
         (notes.holes_not_kept, "+holes_not_kept"),
     ];
     let applying = all.iter().filter(|(applies, _)| *applies);

@@ -1,8 +1,15 @@
 //! The two copy functions, with the options that select how bytes are moved.
 
+use std::num::NonZero;
 use std::path::Path;
 
 use wasmtime_fast_copy::{CopyError, CopyOptions, CopyReport};
+
+/// Copies by the calling thread only.
+pub const ONE_WORKER: NonZero<usize> = NonZero::<usize>::MIN;
+
+/// Copies by two threads, whatever the size.
+pub const TWO_WORKERS: NonZero<usize> = NonZero::new(2).unwrap();
 
 /// One of the two functions, with options for the number of threads and for cloning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +49,10 @@ impl Function {
         match self {
             Function::Fast => options.fast_copy(src, dst),
             Function::Sparse => options.sparse_copy(src, dst),
-            Function::SparseTwoThreads => options.clone().workers(2).sparse_copy(src, dst),
+            Function::SparseTwoThreads => options
+                .clone()
+                .max_workers(TWO_WORKERS)
+                .sparse_copy(src, dst),
             Function::FastWithoutClone => {
                 let limits = options.get_limits().clone().max_clone_extents(0);
                 options.clone().limits(limits).fast_copy(src, dst)

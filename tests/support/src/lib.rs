@@ -9,6 +9,7 @@ pub mod filesystems;
 pub mod function;
 pub mod guest_host;
 pub mod namespace;
+pub mod options;
 pub mod outcome;
 pub mod prepared;
 pub mod process_group;

@@ -19,9 +19,11 @@ const SYNC: u32 = 0x1;
 const LAST: u32 = 0x1;
 /// `FIEMAP_EXTENT_SHARED`.
 const SHARED: u32 = 0x2000;
+/// `FIEMAP_EXTENT_UNWRITTEN`.
+const UNWRITTEN: u32 = 0x800;
 /// `FIEMAP_EXTENT_UNKNOWN`, `_DELALLOC` and `_UNWRITTEN`: the data is not on the disk. `_ENCODED`: it is
 /// compressed or encrypted, so zeros take next to nothing there, and would take whole blocks in a copy.
-const NOT_KNOWN_WRITTEN: u32 = 0x2 | 0x4 | 0x800 | 0x8;
+const NOT_KNOWN_WRITTEN: u32 = 0x2 | 0x4 | UNWRITTEN | 0x8;
 
 /// Extents per call; they take 7 KiB.
 const BATCH: usize = 128;
@@ -88,8 +90,10 @@ pub(crate) struct WrittenMap<'a> {
     file: &'a File,
     /// The part of the file that `extents` describes completely.
     window: Range<u64>,
-    extents: Vec<(Range<u64>, bool)>,
+    extents: Vec<(Range<u64>, u32)>,
     unavailable: bool,
+    /// Whether dirty pages were written to the disk.
+    synced: bool,
 }
 
 impl<'a> WrittenMap<'a> {
@@ -99,33 +103,61 @@ impl<'a> WrittenMap<'a> {
             window: 0..0,
             extents: Vec::new(),
             unavailable: false,
+            synced: false,
         }
     }
 
     /// Returns whether the data at `offset` is known to be written, and the end of the range that the
     /// answer holds for, which is always greater than `offset`.
     pub(crate) fn at(&mut self, offset: u64) -> (bool, u64) {
+        let (flags, end) = self.flags_at(offset);
+        (
+            flags.is_some_and(|flags| flags & NOT_KNOWN_WRITTEN == 0),
+            end,
+        )
+    }
+
+    /// Returns whether `offset` is in blocks that were preallocated and never written, and the end of the range
+    /// that the answer holds for, which is always greater than `offset`.
+    ///
+    /// Dirty pages can hold data for such blocks. So they are written to the disk once, and the blocks that are
+    /// still unwritten then were never written.
+    pub(crate) fn was_never_written(&mut self, offset: u64) -> (bool, u64) {
+        let is_unwritten = |(flags, end): (Option<u32>, u64)| {
+            (flags.is_some_and(|flags| flags & UNWRITTEN != 0), end)
+        };
+        let answer = is_unwritten(self.flags_at(offset));
+        if !answer.0 || self.synced {
+            return answer;
+        }
+        self.synced = true;
+        self.load(offset, SYNC);
+        is_unwritten(self.flags_at(offset))
+    }
+
+    /// Returns the flags of the extent at `offset`, if there is one.
+    fn flags_at(&mut self, offset: u64) -> (Option<u32>, u64) {
         if !self.window.contains(&offset) && !self.unavailable {
-            self.load(offset);
+            self.load(offset, 0);
         }
         if self.unavailable {
-            return (false, u64::MAX);
+            return (None, u64::MAX);
         }
         let next = self
             .extents
             .partition_point(|(range, _)| range.end <= offset);
         match self.extents.get(next) {
-            Some((range, written)) if range.start <= offset => (*written, range.end),
-            Some((range, _)) => (false, range.start),
-            None => (false, self.window.end),
+            Some((range, flags)) if range.start <= offset => (Some(*flags), range.end),
+            Some((range, _)) => (None, range.start),
+            None => (None, self.window.end),
         }
     }
 
     /// Loads the extents from `offset` on. If the file system has no block map (tmpfs, FUSE, NFS), or an
     /// inconsistent one, no data counts as written.
-    fn load(&mut self, offset: u64) {
+    fn load(&mut self, offset: u64, flags: u32) {
         self.extents.clear();
-        let Some(batch) = fetch(self.file, offset, 0) else {
+        let Some(batch) = fetch(self.file, offset, flags) else {
             self.unavailable = true;
             return;
         };
@@ -136,8 +168,7 @@ impl<'a> WrittenMap<'a> {
             if overlaps || after <= end {
                 break;
             }
-            let written = extent.flags & NOT_KNOWN_WRITTEN == 0;
-            self.extents.push((extent.logical..after, written));
+            self.extents.push((extent.logical..after, extent.flags));
             end = after;
         }
         let complete = batch.len() < BATCH || batch.last().is_some_and(|e| e.flags & LAST != 0);

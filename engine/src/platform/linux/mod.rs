@@ -23,7 +23,7 @@ use rustix::io::{Errno, retry_on_intr};
 use super::status::{FileId, Status};
 pub use super::unix::*;
 pub(crate) use attributes::{adopt_copy_on_write, entry, is_append_only, toggle_copy_on_write};
-pub(crate) use clone::may_clone;
+pub(crate) use clone::{can_reflink, may_clone};
 pub(crate) use directory_sync::{DirectorySync, open_directory_sync};
 pub(crate) use fiemap::{WrittenMap, has_more_extents_than, known_written, summarize_extents};
 pub(crate) use identity::is_same_file;
@@ -97,6 +97,7 @@ fn from_statx(statx: &fs::Statx) -> Status {
         block_size: statx.stx_blksize.into(),
         links: statx.stx_nlink.into(),
         mode: statx.stx_mode.into(),
+        accessed: (statx.stx_atime.tv_sec, statx.stx_atime.tv_nsec.into()),
         modified: (statx.stx_mtime.tv_sec, statx.stx_mtime.tv_nsec.into()),
         changed: (statx.stx_ctime.tv_sec, statx.stx_ctime.tv_nsec.into()),
     }
@@ -206,6 +207,12 @@ pub(crate) fn hides_allocation(file: &File) -> bool {
     /// `CIFS_SUPER_MAGIC` and `SMB2_SUPER_MAGIC` (include/uapi/linux/magic.h).
     const SMB: [u64; 2] = [0xFF53_4D42, 0xFE53_4D42];
     file_system(file).is_some_and(|magic| SMB.contains(&magic))
+}
+
+/// Returns the size of the largest file on a file system without holes, if it is known and not a limit of all file
+/// systems.
+pub(crate) fn largest_size(file: &File) -> Option<u64> {
+    (file_system(file) == Some(libc::MSDOS_SUPER_MAGIC as u64)).then_some(u32::MAX.into())
 }
 
 /// Returns the magic number of a file's file system (statfs(2)).

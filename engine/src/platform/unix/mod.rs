@@ -16,10 +16,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RenameFlags, SeekFrom};
+use rustix::fs::{
+    self, AtFlags, FileType, Mode, OFlags, RenameFlags, SeekFrom, Timespec, Timestamps,
+};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::status::{Entry, FileId, Kind, Space, Status};
+use super::status::{Entry, FileId, Kind, Space, Status, Times, Timestamp};
 use handle::HANDLE;
 pub(crate) use process::{check_memory, process_file_size_limit};
 
@@ -48,6 +50,7 @@ fn to_status(stat: &fs::Stat) -> Status {
         block_size: stat.st_blksize as u64,
         links: stat.st_nlink as u64,
         mode: stat.st_mode.into(),
+        accessed: (stat.st_atime as i64, stat.st_atime_nsec as i64),
         modified: (stat.st_mtime as i64, stat.st_mtime_nsec as i64),
         changed: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
     }
@@ -132,6 +135,19 @@ pub(crate) fn set_permissions(file: &File, mode: u32) -> io::Result<()> {
     // Lossless: `mode` has only permission bits.
     let mode = Mode::from_bits_truncate(mode as fs::RawMode);
     Ok(retry_on_intr(|| fs::fchmod(file, mode))?)
+}
+
+/// Sets the times of last access and last modification (`futimens(3)`).
+pub(crate) fn set_times(file: &File, times: Times) -> io::Result<()> {
+    let timespec = |(tv_sec, tv_nsec): Timestamp| Timespec {
+        tv_sec,
+        tv_nsec: tv_nsec as _,
+    };
+    let times = Timestamps {
+        last_access: timespec(times.accessed),
+        last_modification: timespec(times.modified),
+    };
+    Ok(retry_on_intr(|| fs::futimens(file, &times))?)
 }
 
 pub(crate) fn rename_replace(directory: &Directory, from: &OsStr, to: &OsStr) -> io::Result<()> {
@@ -272,12 +288,11 @@ pub(crate) fn had_no_effect(error: &io::Error) -> bool {
     )
 }
 
-/// Returns whether an error means that the file system does not let the copy set its permission bits.
-pub(crate) fn is_refusal_to_set_permissions(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported
-    )
+/// Returns whether an error means that the file system does not let the copy set its permission bits or its
+/// times: not at all, or not to this value.
+pub(crate) fn is_refusal_to_set_attributes(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    matches!(error.kind(), PermissionDenied | Unsupported | InvalidInput)
 }
 
 /// Returns whether an error of early write-back says nothing about the data: it is not supported here, or

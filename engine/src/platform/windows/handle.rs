@@ -43,6 +43,7 @@ pub(crate) fn status(file: &File) -> io::Result<Status> {
         block_size: 4096,
         links: information.nNumberOfLinks.into(),
         mode: 0,
+        accessed: (metadata.last_access_time() as i64, 0),
         modified,
         changed: modified,
     })

@@ -6,18 +6,19 @@
 mod handle;
 
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, FileTimes, OpenOptions};
 use std::io;
 use std::os::windows::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 pub(crate) use super::portable::{
-    Lease, WrittenMap, adopt_copy_on_write, has_more_extents_than, hides_allocation,
-    is_append_only, is_same_file, known_written, may_clone, offload, read_ahead,
+    Lease, WrittenMap, adopt_copy_on_write, can_reflink, has_more_extents_than, is_append_only,
+    is_same_file, known_written, largest_size, may_clone, offload, read_ahead,
     refusal_of_every_write, refuse_swap_file, start_writing_back, summarize_extents,
     supports_holes, toggle_copy_on_write,
 };
-use super::status::{Entry, FileId, Kind, Space, Status};
+use super::status::{Entry, FileId, Kind, Space, Status, Times, Timestamp};
 use handle::kind_of;
 pub(crate) use handle::{prepare_sparse, status};
 
@@ -121,6 +122,28 @@ pub(crate) fn close(_file: File) -> io::Result<()> {
     Ok(())
 }
 
+/// Sets the times of last access and last modification.
+pub(crate) fn set_times(file: &File, times: Times) -> io::Result<()> {
+    /// The time from 1601, the epoch of `FILETIME`, until that of Unix.
+    const UNTIL_UNIX: Duration = Duration::from_secs(11_644_473_600);
+    // The unit is 100 ns.
+    let time = |(ticks, _): Timestamp| {
+        let ticks = u64::try_from(ticks).ok()?;
+        let since_1601 = Duration::new(ticks / 10_000_000, (ticks % 10_000_000) as u32 * 100);
+        UNIX_EPOCH.checked_sub(UNTIL_UNIX)?.checked_add(since_1601)
+    };
+    let invalid = io::ErrorKind::InvalidInput;
+    let times = FileTimes::new()
+        .set_accessed(time(times.accessed).ok_or(invalid)?)
+        .set_modified(time(times.modified).ok_or(invalid)?);
+    file.set_times(times)
+}
+
+/// Returns true: the status has the apparent size as an upper bound.
+pub(crate) fn hides_allocation(_file: &File) -> bool {
+    true
+}
+
 /// Does nothing: permissions come from the directory.
 pub(crate) fn set_permissions(_file: &File, _mode: u32) -> io::Result<()> {
     Ok(())
@@ -203,8 +226,10 @@ pub(crate) fn is_refusal_to_link(_error: &io::Error) -> bool {
     false
 }
 
-pub(crate) fn is_refusal_to_set_permissions(_error: &io::Error) -> bool {
-    false
+/// Returns whether an error means that the file system does not let the copy set its times.
+pub(crate) fn is_refusal_to_set_attributes(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    matches!(error.kind(), PermissionDenied | Unsupported | InvalidInput)
 }
 
 /// A clone fills the staged file.

@@ -1,9 +1,8 @@
-//! Shows a host that links only the interface `copy`, not `jobs` or `inspect`. Run it with
-//! `cargo run --example copy_only`.
+//! Shows a host that links `copy` and `inspect`, and not `jobs`. Run it with
+//! `cargo run --example without_jobs`.
 //!
-//! A guest that imports `jobs` or `inspect` can't be instantiated: the example prints the error for the
-//! bundled guest `clone-disk`. Then it runs `probe`, which imports only `copy` and makes one copy in a
-//! temporary directory.
+//! A guest that imports `jobs` can't be instantiated: the example prints the error for the bundled guest
+//! `clone-disk`. Then it runs `probe`, which does not import it, and makes one copy in a temporary directory.
 
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Result, Store};
@@ -42,13 +41,14 @@ fn main() -> Result<()> {
     wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
     bindings::types::add_to_linker::<_, FastCopy>(&mut linker, State::fast_copy)?;
     bindings::sync::copy::add_to_linker::<_, FastCopy>(&mut linker, State::fast_copy)?;
+    bindings::sync::inspect::add_to_linker::<_, FastCopy>(&mut linker, State::fast_copy)?;
 
-    // clone-disk imports `jobs` and `inspect` too.
+    // clone-disk imports `jobs` too.
     let guest = Component::new(&engine, include_bytes!("../prebuilt/clone-disk.wasm"))?;
     let error = linker.instantiate_pre(&guest).err();
     println!("clone-disk: {}", error.expect("`jobs` is not linked"));
 
-    // probe imports only `copy`, and the `types` that `copy` uses.
+    // probe imports `copy` and `inspect`, and the `types` that they use.
     let guest = Component::new(&engine, include_bytes!("../prebuilt/probe.wasm"))?;
     let dir = tempfile::tempdir()?;
     std::fs::write(dir.path().join("base"), "a disk image")?;

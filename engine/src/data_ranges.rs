@@ -1,0 +1,127 @@
+//! Where a file has data, by the same rules as for a copy.
+
+use std::ops::Range;
+
+use crate::context::Context;
+use crate::error::{CopyError, CopyStep};
+use crate::options::{CopyOptions, Sharing};
+use crate::platform::WrittenMap;
+use crate::source::Source;
+use crate::transfer::extents::{Extent, Extents};
+
+/// A range of bytes of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataRange {
+    /// Where it begins, in bytes from the start of the file.
+    pub offset: u64,
+    /// Its length in bytes, at least 1.
+    pub length: u64,
+}
+
+impl DataRange {
+    /// Returns the offset after the last byte.
+    pub fn end(self) -> u64 {
+        self.offset.saturating_add(self.length)
+    }
+}
+
+/// Returns where a file has data from `start` on, in order, at most `max` ranges. Everything else, up to the end
+/// of the last range, reads as zeros. If there are fewer than `max`, this holds up to the end of the file. To
+/// get more, call it again from the end of the last range. Of `options`, only the deadline and the control are
+/// used.
+///
+/// These are the ranges that a copy reads; a copy can leave out more blocks of zeros. Data is what `SEEK_DATA` reports. Preallocated blocks that were never written
+/// are not data, even if the page cache holds them, where the file system has a block map (`FIEMAP`). To find that
+/// out, the file's dirty pages are written to the disk. A file system that reports neither data nor holes has data
+/// everywhere.
+///
+/// A process that writes to the file can change its ranges at any time.
+///
+/// ```
+/// use fast_copy_engine::{CopyOptions, Source, data_ranges};
+///
+/// # let file = tempfile::NamedTempFile::new()?;
+/// # let path = file.path();
+/// # std::fs::write(path, "an image")?;
+/// let source = Source::open(path, true)?;
+/// let data: u64 = data_ranges(&source, 0, 1024, &CopyOptions::new())?
+///     .iter()
+///     .map(|range| range.length)
+///     .sum();
+/// println!("{data} of {} bytes are data", source.size());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`TimedOut`](crate::CopyErrorKind::TimedOut) and [`Cancelled`](crate::CopyErrorKind::Cancelled).
+pub fn data_ranges(
+    source: &Source,
+    start: u64,
+    max: usize,
+    options: &CopyOptions,
+) -> Result<Vec<DataRange>, CopyError> {
+    let context = Context::new(options, Sharing::Forbidden, &|_| ());
+    source.wait_for_writers();
+    let mut found = Found {
+        ranges: Vec::new(),
+        max,
+    };
+    let mut map = WrittenMap::new(&source.file);
+    for extent in Extents::new(source, start) {
+        context.check(CopyStep::Open)?;
+        match extent {
+            Extent::Unmapped(range) => found.add(range),
+            Extent::Data(range) => add_data(range, &mut map, &context, &mut found)?,
+        }
+        if found.is_full() {
+            break;
+        }
+    }
+    Ok(found.ranges)
+}
+
+/// The ranges found so far. Adjacent ones are merged.
+struct Found {
+    ranges: Vec<DataRange>,
+    max: usize,
+}
+
+impl Found {
+    fn add(&mut self, range: Range<u64>) {
+        let length = range.end - range.start;
+        let has_room = !self.is_full();
+        match self.ranges.last_mut() {
+            Some(last) if last.end() == range.start => last.length += length,
+            _ if has_room && length > 0 => self.ranges.push(DataRange {
+                offset: range.start,
+                length,
+            }),
+            _ => {}
+        }
+    }
+
+    /// Returns whether nothing can be added.
+    fn is_full(&self) -> bool {
+        self.ranges.len() >= self.max
+    }
+}
+
+/// Adds a range that the file system reports as data, without blocks that were preallocated and never written.
+fn add_data(
+    mut range: Range<u64>,
+    map: &mut WrittenMap<'_>,
+    context: &Context<'_>,
+    found: &mut Found,
+) -> Result<(), CopyError> {
+    while range.start < range.end && !found.is_full() {
+        context.check(CopyStep::Open)?;
+        let (was_never_written, until) = map.was_never_written(range.start);
+        let part = range.start..until.min(range.end);
+        range.start = part.end;
+        if !was_never_written {
+            found.add(part);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,50 @@
+//! Contains the cause that each error code stands for, in words.
+
+use std::borrow::Cow;
+
+use crate::ErrorCode;
+
+/// Returns the cause that a code stands for.
+pub(crate) fn of_code(code: &ErrorCode) -> Cow<'static, str> {
+    let cause = match code {
+        ErrorCode::Access => "the host's file system denies access",
+        ErrorCode::BadDescriptor => "bad descriptor",
+        ErrorCode::Busy => "the host accepts no more calls or jobs now; try again later",
+        ErrorCode::Cancelled => "cancelled",
+        ErrorCode::Denied => "the host's policy forbids it",
+        ErrorCode::Exist => "already exists (use replace to overwrite it)",
+        ErrorCode::FileTooLarge => "too large for the host or the destination's file system",
+        ErrorCode::IllegalByteSequence => "the file system does not accept the bytes of the path",
+        ErrorCode::InDoubt => "it is not known whether the complete copy is in place",
+        ErrorCode::InsufficientMemory => "the host is out of memory",
+        ErrorCode::InsufficientSpace => "not enough free space",
+        ErrorCode::Invalid => "invalid arguments",
+        ErrorCode::Io => "input/output error",
+        ErrorCode::IsDirectory => "is a directory",
+        ErrorCode::Loop => "a symbolic link in the path can't be followed",
+        ErrorCode::NameTooLong => "the path or a name in it is too long",
+        ErrorCode::NoEntry => "no such file or directory",
+        ErrorCode::NotDirectory => "a component of the path is not a directory",
+        ErrorCode::NotDurable => {
+            "the complete copy is in place, but may not survive a power cut: synchronising its \
+             directory failed"
+        }
+        ErrorCode::NotPermitted => "not permitted by the host's file system",
+        ErrorCode::NotRegularFile => "is not a regular file",
+        ErrorCode::NotShareable => "blocks can't be shared, and require-reflink is set",
+        ErrorCode::Overflow => "a number is too large for its type",
+        ErrorCode::Quota => "quota exceeded",
+        ErrorCode::ReadOnly => "read-only file system",
+        ErrorCode::SameFile => "source and destination are the same file",
+        ErrorCode::SourceChanged => {
+            "changed during the copy; try again when no program writes to it"
+        }
+        ErrorCode::TextFileBusy => "in use as a program or as swap space",
+        ErrorCode::Timeout => "exceeded the host's time limit",
+        ErrorCode::TooManyLinks => "too many hard links",
+        ErrorCode::Unsupported => "not supported by the host or its file system",
+        ErrorCode::Other(Some(text)) => return text.clone().into(),
+        ErrorCode::Other(None) => "unknown error",
+    };
+    cause.into()
+}

@@ -1,0 +1,33 @@
+//! Opens directories and spells paths.
+
+use fast_copy::Descriptor;
+use wasip2::filesystem::preopens::get_directories;
+use wasip2::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
+
+/// Returns the descriptor that SRC_DIR, DST_DIR or DIR names.
+pub fn descriptor(spelling: &str) -> Descriptor {
+    let preopens = get_directories();
+    let opened = match spelling.split_once(':') {
+        Some(("file", path)) => Some((path, OpenFlags::empty())),
+        Some(("dir", path)) => Some((path, OpenFlags::DIRECTORY)),
+        _ => None,
+    };
+    match opened {
+        Some((path, flags)) => preopens[0]
+            .0
+            .open_at(PathFlags::empty(), path, flags, DescriptorFlags::READ)
+            .expect("PATH must exist in the first preopened directory"),
+        None => {
+            preopens
+                .into_iter()
+                .find(|(_, name)| name == spelling)
+                .expect("the directory must be the name of a preopened one")
+                .0
+        }
+    }
+}
+
+/// Replaces `\0` and `{i}` in a path.
+pub fn unescape(path: &str, call: usize) -> String {
+    path.replace("\\0", "\0").replace("{i}", &call.to_string())
+}
