@@ -1,0 +1,208 @@
+//! A guest that was built against `sandbox:fast-copy@0.2.0` and uses every item of it.
+//!
+//! `guest.wasm` is never built again: `tests/frozen.rs` runs it, so that every guest that was built against 0.2.0
+//! goes on to link and run. `wit` is the copy of the package that it was built against.
+//!
+//! It works in the first preopened directory, which must be empty. It prints `ok` and exits with 0 if every call
+//! does what the package promises.
+
+mod bindings {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "sandbox:fast-copy/imports",
+        with: {
+            "wasi:clocks/wall-clock@0.2.12": wasip2::clocks::wall_clock,
+            "wasi:filesystem/types@0.2.12": wasip2::filesystem::types,
+            "wasi:io/error@0.2.12": wasip2::io::error,
+            "wasi:io/poll@0.2.12": wasip2::io::poll,
+            "wasi:io/streams@0.2.12": wasip2::io::streams,
+        },
+        generate_all,
+        additional_derives: [PartialEq],
+    });
+}
+
+use std::fs::{self, File};
+use std::io::Write;
+
+use bindings::sandbox::fast_copy::copy::{fast_copy, sparse_copy};
+use bindings::sandbox::fast_copy::inspect::{
+    can_reflink, data_ranges, disk_usage, summarize_extents,
+};
+use bindings::sandbox::fast_copy::jobs::{CopyJob, start_fast_copy, start_sparse_copy};
+use bindings::sandbox::fast_copy::types::{
+    CopyError, CopyMethod, CopyNotes, CopyOptions, CopyProgress, CopyReport, DataRange, ErrorCode,
+    ExtentSummary, FileUsage, Operand, ReflinkSupport,
+};
+use wasip2::filesystem::preopens::get_directories;
+use wasip2::filesystem::types::Descriptor;
+
+const SIZE: u64 = 2 << 20;
+const LARGER: u64 = 4 << 20;
+
+fn main() {
+    let dir = get_directories().remove(0).0;
+    make_base();
+    copies(&dir);
+    jobs(&dir);
+    inspects(&dir);
+    failures(&dir);
+    println!("ok");
+}
+
+/// Makes the file `base`: 1 MiB of data, then a hole.
+fn make_base() {
+    let mut file = File::create("base").unwrap();
+    file.write_all(&vec![7; 1 << 20]).unwrap();
+    file.set_len(SIZE).unwrap();
+}
+
+/// Returns options that differ from the defaults in everything that does not exclude another one.
+fn all_options() -> CopyOptions {
+    let options = CopyOptions::new();
+    options.set_replace(true);
+    options.set_symlink_follow(true);
+    options.set_require_reflink(false);
+    options.set_dig_holes(true);
+    options.set_durable(false);
+    options.set_size(Some(LARGER));
+    options.set_preserve_times(true);
+    options
+}
+
+fn copies(dir: &Descriptor) {
+    let options = all_options();
+    for (name, options, size) in [("plain", None, SIZE), ("larger", Some(&options), LARGER)] {
+        for copy in [fast_copy, sparse_copy] {
+            let report = copy(dir, "base", dir, name, options).unwrap();
+            check(&report, size, options.is_none());
+            let content = fs::read(name).unwrap();
+            assert_eq!(content.len() as u64, size);
+            assert!(content[..1 << 20].iter().all(|&byte| byte == 7));
+            assert!(content[1 << 20..].iter().all(|&byte| byte == 0));
+            fs::remove_file(name).unwrap();
+        }
+    }
+}
+
+fn check(report: &CopyReport, expected: u64, is_durable: bool) {
+    let CopyReport {
+        method,
+        size,
+        copied,
+        allocated,
+        durable,
+        notes,
+    } = report;
+    match method {
+        CopyMethod::Reflink => assert_eq!(*copied, 0),
+        CopyMethod::Offload | CopyMethod::Copy => assert!(*copied >= 1 << 20),
+    }
+    assert_eq!((*size, *durable), (expected, is_durable));
+    assert!(*allocated <= SIZE);
+    let known = CopyNotes::PERMISSIONS_WIDER
+        | CopyNotes::PERMISSIONS_NARROWER
+        | CopyNotes::TIMES_NOT_PRESERVED
+        | CopyNotes::HOLES_NOT_KEPT
+        | CopyNotes::ATTRIBUTES_NOT_PRESERVED;
+    assert!(known.contains(*notes));
+}
+
+fn jobs(dir: &Descriptor) {
+    let options = all_options();
+    for start in [start_fast_copy, start_sparse_copy] {
+        let job: CopyJob = start(dir, "base", dir, "job", Some(&options)).unwrap();
+        let ended = job.subscribe();
+        let CopyProgress { copied, total } = job.progress();
+        assert!(copied <= SIZE && total.is_none_or(|total| total <= SIZE));
+        ended.block();
+        let report = job.get().unwrap().unwrap();
+        check(&report, LARGER, false);
+        assert_eq!(job.get(), Some(Ok(report)));
+        job.cancel();
+        let job = start(dir, "base", dir, "job", None).unwrap();
+        job.subscribe().block();
+        assert_eq!(code(job.get().unwrap()), "exist");
+        drop(start(dir, "base", dir, "dropped", None).unwrap());
+    }
+    fs::remove_file("job").unwrap();
+}
+
+fn inspects(dir: &Descriptor) {
+    let FileUsage { size, allocated } = disk_usage(dir, "base").unwrap();
+    assert!(size == SIZE && allocated <= SIZE);
+    match summarize_extents(dir, "base") {
+        Ok(ExtentSummary { extents, shared }) => assert!(extents > 0 && shared <= SIZE),
+        Err(error) => assert_eq!(name(&error), "unsupported"),
+    }
+    let ranges = data_ranges(dir, "base", 0).unwrap();
+    let DataRange { offset, length } = ranges[0];
+    assert!(offset == 0 && length >= 1 << 20);
+    match can_reflink(dir, dir).unwrap() {
+        ReflinkSupport::Yes | ReflinkSupport::No | ReflinkSupport::Unknown => {}
+    }
+}
+
+fn failures(dir: &Descriptor) {
+    let require = CopyOptions::new();
+    require.set_require_reflink(true);
+    require.set_size(None);
+    assert_eq!(
+        code(sparse_copy(dir, "base", dir, "x", Some(&require))),
+        "invalid"
+    );
+    let error = fast_copy(dir, "none", dir, "x", None).unwrap_err();
+    assert_eq!(name(&error.code), "no-entry");
+    assert_eq!(error.operand, Some(Operand::Source));
+    let error = fast_copy(dir, "base", dir, "../x", None).unwrap_err();
+    assert_eq!(name(&error.code), "not-permitted");
+    assert_eq!(error.operand, Some(Operand::Destination));
+    assert_eq!(
+        disk_usage(dir, "none")
+            .map_err(|error| name(&error))
+            .unwrap_err(),
+        "no-entry"
+    );
+}
+
+fn code(result: Result<CopyReport, CopyError>) -> &'static str {
+    name(&result.unwrap_err().code)
+}
+
+/// Names all codes: another one would be a defect of the host.
+fn name(code: &ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::Access => "access",
+        ErrorCode::BadDescriptor => "bad-descriptor",
+        ErrorCode::Busy => "busy",
+        ErrorCode::Cancelled => "cancelled",
+        ErrorCode::Quota => "quota",
+        ErrorCode::Exist => "exist",
+        ErrorCode::FileTooLarge => "file-too-large",
+        ErrorCode::IllegalByteSequence => "illegal-byte-sequence",
+        ErrorCode::Invalid => "invalid",
+        ErrorCode::Io => "io",
+        ErrorCode::IsDirectory => "is-directory",
+        ErrorCode::Loop => "loop",
+        ErrorCode::TooManyLinks => "too-many-links",
+        ErrorCode::NameTooLong => "name-too-long",
+        ErrorCode::NoEntry => "no-entry",
+        ErrorCode::InsufficientMemory => "insufficient-memory",
+        ErrorCode::InsufficientSpace => "insufficient-space",
+        ErrorCode::NotDirectory => "not-directory",
+        ErrorCode::Unsupported => "unsupported",
+        ErrorCode::Overflow => "overflow",
+        ErrorCode::NotPermitted => "not-permitted",
+        ErrorCode::ReadOnly => "read-only",
+        ErrorCode::TextFileBusy => "text-file-busy",
+        ErrorCode::SameFile => "same-file",
+        ErrorCode::SourceChanged => "source-changed",
+        ErrorCode::Timeout => "timeout",
+        ErrorCode::NotShareable => "not-shareable",
+        ErrorCode::NotRegularFile => "not-regular-file",
+        ErrorCode::NotDurable => "not-durable",
+        ErrorCode::InDoubt => "in-doubt",
+        ErrorCode::Denied => "denied",
+        ErrorCode::Other(_) => "other",
+    }
+}
