@@ -33,17 +33,15 @@ fn ten_thousand_calls_leak_nothing(fs: &FileSystem) {
     let runtime = Runtime::new().unwrap();
     runtime.block_on(all_kinds(&mut state, 100));
     drop(runtime);
+    wait_for_the_end_of_all_work(&state, &slots);
     let before = Resources::now();
 
     let runtime = Runtime::new().unwrap();
     runtime.block_on(all_kinds(&mut state, ROUNDS));
     // This waits for its blocking threads.
     drop(runtime);
+    wait_for_the_end_of_all_work(&state, &slots);
     let deadline = Instant::now() + Duration::from_secs(60);
-    while slots.free() < 8 || state.ctx.jobs() + state.ctx.waiting() > 0 {
-        assert!(Instant::now() < deadline, "{} slots are free", slots.free());
-        std::thread::sleep(Duration::from_millis(1));
-    }
     // A runtime keeps an idle blocking thread for some seconds.
     let mut after = Resources::now();
     while after.threads > before.threads && Instant::now() < deadline {
@@ -64,6 +62,15 @@ fn ten_thousand_calls_leak_nothing(fs: &FileSystem) {
     );
     assert!(state.close(), "the table is not empty");
     assert_eq!(names(dir.path()), ["dst", "src"]);
+}
+
+/// Waits until the work of dropped calls and jobs has stopped, too.
+fn wait_for_the_end_of_all_work(state: &State, slots: &CopySlots) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while slots.free() < slots.total() || state.ctx.jobs() + state.ctx.waiting() > 0 {
+        assert!(Instant::now() < deadline, "{} slots are free", slots.free());
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Makes calls in both forms: some that succeed, fail, or are dropped; jobs that are finished, cancelled
