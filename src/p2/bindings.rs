@@ -11,7 +11,7 @@
 //!             package my:app;
 //!             world plugin {
 //!                 include sandbox:fast-copy/imports@0.2.0;
-//!                 export run: async func();
+//!                 export run: func();
 //!             }
 //!         ",
 //!         path: "wit/p2",

@@ -54,7 +54,7 @@ where
 ///     ctx: &mut state.copies,
 ///     table: &mut state.table,
 /// })?;
-/// # wasmtime::Result::Ok(())
+/// # Ok::<(), wasmtime::Error>(())
 /// ```
 ///
 /// # Errors
