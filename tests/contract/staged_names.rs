@@ -15,7 +15,7 @@ use fast_copy_test_support::traced::Copy;
 use wasmtime_fast_copy::STAGING_PREFIX;
 
 fast_copy_test_support::tests![
-    a_copy_is_staged_under_a_name_without_o_tmpfile where HardLinks,
+    a_copy_is_staged_under_a_name_without_o_tmpfile where HardLinks and OpenFilesMove,
     a_staged_file_that_cannot_be_created_is_an_error,
     a_killed_copy_leaves_one_staging_name where Permissions,
     a_staged_file_that_another_process_replaced_or_removed_is_not_published where OpenFilesMove,

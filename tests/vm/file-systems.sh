@@ -112,9 +112,7 @@ mount_it() { # FILE-SYSTEM
       on_disk xfs /dev/vda /run/disk
       serve_smb /run/disk >&2
       mkdir /run/mounted
-      # By default the client closes a file up to a second late, and until then the name of a removed file can't
-      # be used again.
-      mount -t cifs -o vers=3.1.1,closetimeo=0,username=root,password=pass //127.0.0.1/disk /run/mounted
+      mount -t cifs -o vers=3.1.1,username=root,password=pass //127.0.0.1/disk /run/mounted
       echo /run/mounted
       ;;
   esac

@@ -46,7 +46,8 @@ pub enum Feature {
     UnnamedFiles,
     /// `RENAME_NOREPLACE`.
     NoReplace,
-    /// An open file can be replaced, and its directory renamed.
+    /// An open file can be replaced, and its directory renamed. A client of CIFS closes files up to a second late,
+    /// so the name of a removed file is not free at once.
     OpenFilesMove,
     HardLinks,
     SymbolicLinks,
