@@ -204,9 +204,8 @@ impl FastCopyCtx {
     pub(crate) fn can_reflink(&self, src: &Descriptor, dst: &Descriptor) -> Call<ReflinkSupport> {
         let allow_sharing = self.settings.allow_sharing;
         self.call(trace::inspect("."), |_| {
-            let at = |dir, side| PathAt::new(dir, ".".to_owned(), usize::MAX, side);
-            let source = at(src, Operand::Source)?;
-            let destination = at(dst, Operand::Destination)?;
+            let source = PathAt::source(src, ".".to_owned(), usize::MAX)?;
+            let destination = PathAt::destination(dst, ".".to_owned(), usize::MAX)?;
             Ok(Box::new(move |_| {
                 let [sources, copies] = sandbox::open_directories(&source, &destination)?;
                 if !allow_sharing {

@@ -1,4 +1,4 @@
-//! Where a file has data, by the same rules as for a copy.
+//! Where a file has data: the ranges that a copy reads.
 
 use std::ops::Range;
 

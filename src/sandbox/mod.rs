@@ -51,7 +51,7 @@ impl PathAt {
         Self::new(descriptor, path, max_path, Operand::Destination)
     }
 
-    pub(crate) fn new(
+    fn new(
         descriptor: &Descriptor,
         path: String,
         max_path: usize,

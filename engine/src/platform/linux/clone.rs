@@ -4,12 +4,13 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
-use rustix::fs::{self, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::ioctl;
 
+use super::{file_system, open_unnamed};
 use crate::platform::status::ReflinkSupport;
-use crate::platform::unix::{Directory, STAGED_MODE, open};
+use crate::platform::unix::{Directory, open};
 
 /// `struct file_clone_range` (include/uapi/linux/fs.h).
 #[repr(C)]
@@ -39,13 +40,8 @@ pub(crate) fn may_clone(source: &File, staged: &File) -> bool {
 /// (`EISDIR`; `vfs_clone_file_range` in fs/remap_range.c). Other file systems than those with `O_TMPFILE` are not
 /// asked, because a file with a name could be left.
 pub(crate) fn can_reflink(sources: &Directory, copies: &Directory) -> io::Result<ReflinkSupport> {
-    let flags = OFlags::TMPFILE | OFlags::RDWR;
-    let unnamed = match open(copies, ".".as_ref(), flags, STAGED_MODE) {
-        Ok(file) => file,
-        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS) => {
-            return Ok(ReflinkSupport::Unknown);
-        }
-        Err(errno) => return Err(errno.into()),
+    let Some(unnamed) = open_unnamed(copies, OFlags::RDWR)? else {
+        return Ok(ReflinkSupport::Unknown);
     };
     match ask_to_share(&unnamed, &unnamed) {
         Err(Errno::INVAL) => {}
@@ -67,9 +63,8 @@ pub(crate) fn can_reflink(sources: &Directory, copies: &Directory) -> io::Result
     })
 }
 
-fn is_overlay(file: impl AsFd) -> bool {
-    let magic = libc::OVERLAYFS_SUPER_MAGIC as u64;
-    fs::fstatfs(file).is_ok_and(|stat| stat.f_type as u64 == magic)
+fn is_overlay(file: &File) -> bool {
+    file_system(file) == Some(libc::OVERLAYFS_SUPER_MAGIC as u64)
 }
 
 /// Asks to share a byte that can't be shared, and returns the kernel's answer.

@@ -123,7 +123,12 @@ pub(crate) fn owning_groups_permissions(file: &File) -> io::Result<Option<u32>> 
 
 /// Creates a file without a name. None if this file system can't.
 pub(crate) fn create_unnamed(directory: &Directory) -> io::Result<Option<File>> {
-    let flags = OFlags::TMPFILE | OFlags::WRONLY;
+    open_unnamed(directory, OFlags::WRONLY)
+}
+
+/// Creates a file without a name, open in this mode. None if this file system can't.
+fn open_unnamed(directory: &Directory, mode: OFlags) -> io::Result<Option<File>> {
+    let flags = OFlags::TMPFILE | mode;
     match open(directory, ".".as_ref(), flags, STAGED_MODE) {
         Ok(fd) => Ok(Some(fd.into())),
         // open(2): EOPNOTSUPP from a file system without O_TMPFILE, EISDIR from a kernel that does not
