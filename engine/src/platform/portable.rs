@@ -95,11 +95,6 @@ pub(crate) fn supports_holes(_: &File) -> bool {
     false
 }
 
-/// Returns false: no such file system is known here.
-pub(crate) fn hides_allocation(_: &File) -> bool {
-    false
-}
-
 /// A lease, which no file has here.
 #[derive(Debug)]
 pub(crate) struct Lease<'a>(PhantomData<&'a File>);
