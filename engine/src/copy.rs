@@ -306,7 +306,9 @@ fn stage_and_publish<'d>(
 /// Returns whether the copy has its full size allocated although its source has holes.
 fn has_lost_holes(source: &Source, staged: &Staged<'_>, copy: &Status, copied: u64) -> bool {
     let is_full = copied < copy.size && copy.allocated >= copy.size;
-    let is_longer = copy.size > source.size().next_multiple_of(copy.block_size.max(1));
+    // No file system has a hole that is smaller than a block.
+    let block = copy.block_size.max(1);
+    let is_longer = copy.size >= source.size().next_multiple_of(block).saturating_add(block);
     let has_holes = source.is_partly_allocated() || is_longer;
     is_full && has_holes && !platform::hides_allocation(&staged.file)
 }

@@ -70,11 +70,11 @@ pub fn data_ranges(
     let mut map = WrittenMap::new(&source.file);
     for extent in Extents::new(source, start) {
         context.check(CopyStep::Open)?;
-        match extent {
+        let was_added = match extent {
             Extent::Unmapped(range) => found.add(range),
             Extent::Data(range) => add_data(range, &mut map, &context, &mut found)?,
-        }
-        if found.is_full() {
+        };
+        if !was_added {
             break;
         }
     }
@@ -88,40 +88,40 @@ struct Found {
 }
 
 impl Found {
-    fn add(&mut self, range: Range<u64>) {
+    /// Adds a range after the last one. Returns false if there is no room for it.
+    fn add(&mut self, range: Range<u64>) -> bool {
         let length = range.end - range.start;
-        let has_room = !self.is_full();
+        let is_full = self.ranges.len() >= self.max;
         match self.ranges.last_mut() {
+            // File systems report some ranges in pieces (f2fs, at the borders of its nodes).
             Some(last) if last.end() == range.start => last.length += length,
-            _ if has_room && length > 0 => self.ranges.push(DataRange {
+            _ if length == 0 => {}
+            _ if is_full => return false,
+            _ => self.ranges.push(DataRange {
                 offset: range.start,
                 length,
             }),
-            _ => {}
         }
-    }
-
-    /// Returns whether nothing can be added.
-    fn is_full(&self) -> bool {
-        self.ranges.len() >= self.max
+        true
     }
 }
 
 /// Adds a range that the file system reports as data, without blocks that were preallocated and never written.
+/// Returns false if there is no room for all of it.
 fn add_data(
     mut range: Range<u64>,
     map: &mut WrittenMap<'_>,
     context: &Context<'_>,
     found: &mut Found,
-) -> Result<(), CopyError> {
-    while range.start < range.end && !found.is_full() {
+) -> Result<bool, CopyError> {
+    while range.start < range.end {
         context.check(CopyStep::Open)?;
         let (was_never_written, until) = map.was_never_written(range.start);
         let part = range.start..until.min(range.end);
         range.start = part.end;
-        if !was_never_written {
-            found.add(part);
+        if !was_never_written && !found.add(part) {
+            return Ok(false);
         }
     }
-    Ok(())
+    Ok(true)
 }

@@ -69,13 +69,16 @@ pub enum CopyErrorKind {
     /// The source changed during the copy; [`io::ErrorKind::Other`].
     #[error("the source changed during the copy; retry when no process writes to it")]
     SourceChanged,
-    /// The copy would be larger than the caller's limit or the process's (`RLIMIT_FSIZE`);
-    /// [`io::ErrorKind::FileTooLarge`].
-    #[error("{size} bytes; the limit is {limit} bytes (max_size or RLIMIT_FSIZE)")]
+    /// The copy would be larger than the caller's limit, the process's (`RLIMIT_FSIZE`) or that of FAT;
+    /// [`io::ErrorKind::FileTooLarge`]. The limit of another file system is an [`Os`](Self::Os) error of the same
+    /// kind.
+    #[error(
+        "{size} bytes; the limit is {limit} bytes (max_size, RLIMIT_FSIZE or the file system's)"
+    )]
     FileTooLarge {
         /// Apparent size that the copy would have, in bytes.
         size: u64,
-        /// The smaller of the two limits in bytes.
+        /// The smallest of these limits in bytes.
         limit: u64,
     },
     /// The copy would leave less free space than the caller requires; [`io::ErrorKind::StorageFull`]. A full

@@ -71,7 +71,7 @@ fn a_copy_that_is_not_durable_makes_no_sync_call(fs: &FileSystem) {
     for function in BOTH {
         let copy = Copy::new(function, &src, &dst).options(&["replace", "no-sync"]);
         let (outcome, calls) = copy.trace();
-        assert!(matches!(outcome, Outcome::Ok(..)));
+        assert!(matches!(outcome, Outcome::Ok(..)), "{outcome:?}");
         assert!(
             calls
                 .iter()
