@@ -1,6 +1,6 @@
 //! Parses the command line.
 
-use fast_copy::CopyOptions;
+use fast_copy::{CopyOptions, Error, Job};
 use lexopt::prelude::*;
 
 use crate::size::parse_size;
@@ -10,108 +10,146 @@ Clone disk images as fast as the host's file system allows.
 
 Usage:
   clone-disk clone [OPTIONS] BASE NAME...   copy BASE to each NAME
+  clone-disk tree [OPTIONS] DIR NEW         copy each file below DIR to the same path below NEW
   clone-disk verify A B                     compare the bytes of two files
   clone-disk usage FILE...                  show the space each FILE uses and shares
 
-Options of clone:
-  --independent      share no blocks with BASE (sparse-copy instead of fast-copy)
-  --replace          replace each NAME that exists
-  --require-reflink  fail if the copy can't share blocks with BASE
+Options of clone and tree:
+  --independent      share no blocks with the source (sparse-copy instead of fast-copy)
+  --replace          replace files that exist
+  --require-reflink  fail if a copy can't share blocks with its source
   --dig-holes        turn copied blocks that hold only zeros into holes
-  --size SIZE        make each copy this large, at least BASE's size; the rest is a hole
-  --preserve-times   give each copy the modification and access time of BASE
+  --preserve-times   give each copy the modification and access time of its source
   --no-sync          return before the copies are on the disk
+
+Options of clone:
+  --size SIZE        make each copy this large, at least BASE's size; the rest is a hole
   --symlink-follow   follow BASE if it is a symbolic link (default: fail)
 
   -h, --help         print this help
+  -V, --version      print the version
 
 SIZE is a number of bytes, or a number with K, M, G or T: 40G is 40 GiB.
+
+Exit status: 0 if everything succeeded, 2 if the arguments are wrong, otherwise 1. A host of WASI 0.2 gets
+1 for both.
 ";
 
 pub enum Command {
     Help,
-    Clone(CloneRequest),
-    Verify { a: String, b: String },
-    Usage { files: Vec<String> },
+    Version,
+    Clone {
+        how: How,
+        base: String,
+        names: Vec<String>,
+    },
+    Tree {
+        how: How,
+        dir: String,
+        new: String,
+    },
+    Verify {
+        a: String,
+        b: String,
+    },
+    Usage {
+        files: Vec<String>,
+    },
 }
 
-pub struct CloneRequest {
+/// How files are copied.
+pub struct How {
     pub independent: bool,
     pub options: CopyOptions,
-    pub base: String,
-    pub names: Vec<String>,
+}
+
+impl How {
+    /// Starts the copy of a file.
+    pub fn start(&self, src: &str, dst: &str) -> Result<Job, Error> {
+        if self.independent {
+            self.options.start_sparse_copy(src, dst)
+        } else {
+            self.options.start_fast_copy(src, dst)
+        }
+    }
 }
 
 pub fn parse() -> Result<Command, lexopt::Error> {
     let mut parser = lexopt::Parser::from_env();
-    match parser.next()? {
-        Some(Value(command)) if command == "clone" => parse_clone(parser),
-        Some(Value(command)) if command == "verify" => parse_verify(parser),
-        Some(Value(command)) if command == "usage" => parse_usage(parser),
-        Some(Value(command)) => Err(format!("unknown command {command:?}").into()),
-        Some(Short('h') | Long("help")) => Ok(Command::Help),
-        Some(argument) => Err(argument.unexpected()),
-        None => Err("no command given".into()),
+    let name = match parser.next()? {
+        Some(Value(name)) => name.string()?,
+        Some(Short('h') | Long("help")) => return Ok(Command::Help),
+        Some(Short('V') | Long("version")) => return Ok(Command::Version),
+        Some(argument) => return Err(argument.unexpected()),
+        None => return Err("no command given".into()),
+    };
+    let known = ["clone", "tree", "verify", "usage"];
+    if !known.contains(&name.as_str()) {
+        let known = known.join(", ");
+        return Err(format!("unknown command '{name}'; commands are {known}").into());
+    }
+    let Some((how, mut paths)) = parse_operands(&name, &mut parser)? else {
+        return Ok(Command::Help);
+    };
+    match (name.as_str(), paths.len()) {
+        ("clone", 2..) => {
+            let base = paths.remove(0);
+            let names = paths;
+            Ok(Command::Clone { how, base, names })
+        }
+        ("clone", _) => Err("clone needs a BASE and at least one NAME".into()),
+        ("usage", 1..) => Ok(Command::Usage { files: paths }),
+        ("usage", _) => Err("usage needs at least one FILE".into()),
+        (_, 2) => {
+            let (second, first) = (paths.remove(1), paths.remove(0));
+            Ok(match name.as_str() {
+                "tree" => Command::Tree {
+                    how,
+                    dir: first,
+                    new: second,
+                },
+                _ => Command::Verify {
+                    a: first,
+                    b: second,
+                },
+            })
+        }
+        ("tree", _) => Err("tree needs two directories, DIR and NEW".into()),
+        _ => Err("verify needs two files, A and B".into()),
     }
 }
 
-fn parse_clone(mut parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
+/// Parses what follows the name of a command: options, if it has some, and paths. Returns `None` if one of
+/// them asks for help.
+fn parse_operands(
+    command: &str,
+    parser: &mut lexopt::Parser,
+) -> Result<Option<(How, Vec<String>)>, lexopt::Error> {
+    let clones = command == "clone";
+    let copies = clones || command == "tree";
     let mut independent = false;
     let mut options = CopyOptions::new().symlink_follow(false);
     let mut paths = Vec::new();
     while let Some(argument) = parser.next()? {
         match argument {
-            Long("independent") => independent = true,
-            Long("replace") => options = options.replace(true),
-            Long("require-reflink") => options = options.require_reflink(true),
-            Long("dig-holes") => options = options.dig_holes(true),
-            Long("no-sync") => options = options.durable(false),
-            Long("preserve-times") => options = options.preserve_times(true),
-            Long("size") => options = options.size(parse_size(&parser.value()?.string()?)?),
-            Long("symlink-follow") => options = options.symlink_follow(true),
-            Short('h') | Long("help") => return Ok(Command::Help),
-            Value(path) => paths.push(path.string()?),
-            argument => return Err(argument.unexpected()),
-        }
-    }
-    if paths.len() < 2 {
-        return Err("clone needs a BASE and at least one NAME".into());
-    }
-    Ok(Command::Clone(CloneRequest {
-        independent,
-        options,
-        base: paths.remove(0),
-        names: paths,
-    }))
-}
-
-fn parse_verify(parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
-    let Some(paths) = parse_paths(parser)? else {
-        return Ok(Command::Help);
-    };
-    match <[String; 2]>::try_from(paths) {
-        Ok([a, b]) => Ok(Command::Verify { a, b }),
-        Err(_) => Err("verify needs two files, A and B".into()),
-    }
-}
-
-fn parse_usage(parser: lexopt::Parser) -> Result<Command, lexopt::Error> {
-    match parse_paths(parser)? {
-        None => Ok(Command::Help),
-        Some(files) if files.is_empty() => Err("usage needs at least one FILE".into()),
-        Some(files) => Ok(Command::Usage { files }),
-    }
-}
-
-/// Parses arguments that are all paths. Returns `None` if one of them asks for help.
-fn parse_paths(mut parser: lexopt::Parser) -> Result<Option<Vec<String>>, lexopt::Error> {
-    let mut paths = Vec::new();
-    while let Some(argument) = parser.next()? {
-        match argument {
+            Long("independent") if copies => independent = true,
+            Long("replace") if copies => options = options.replace(true),
+            Long("require-reflink") if copies => options = options.require_reflink(true),
+            Long("dig-holes") if copies => options = options.dig_holes(true),
+            Long("no-sync") if copies => options = options.durable(false),
+            Long("preserve-times") if copies => options = options.preserve_times(true),
+            Long("size") if clones => {
+                options = options.size(parse_size(&parser.value()?.string()?)?);
+            }
+            Long("symlink-follow") if clones => options = options.symlink_follow(true),
             Short('h') | Long("help") => return Ok(None),
             Value(path) => paths.push(path.string()?),
             argument => return Err(argument.unexpected()),
         }
     }
-    Ok(Some(paths))
+    let how = How {
+        independent,
+        options,
+    };
+    Ok(Some((how, paths)))
 }

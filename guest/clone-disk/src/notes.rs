@@ -4,26 +4,24 @@ use fast_copy::CopyNotes;
 
 /// Returns a text for each note. The name of the copy belongs before it.
 pub fn texts(notes: CopyNotes) -> impl Iterator<Item = &'static str> {
-    const TEXTS: [(CopyNotes, &str); 4] = [
+    [
         (
-            CopyNotes::PERMISSIONS_WIDER,
-            "has permissions that its base lacks",
+            notes.permissions_wider,
+            "has permissions that its source lacks",
         ),
         (
-            CopyNotes::PERMISSIONS_NARROWER,
-            "lacks permissions that its base has",
+            notes.permissions_narrower,
+            "lacks permissions that its source has",
         ),
         (
-            CopyNotes::TIMES_NOT_PRESERVED,
-            "does not have the times of its base",
+            notes.times_not_preserved,
+            "does not have the times of its source",
         ),
         (
-            CopyNotes::HOLES_NOT_KEPT,
-            "has space allocated where its base has holes",
+            notes.holes_not_kept,
+            "has space allocated where its source has holes",
         ),
-    ];
-    TEXTS
-        .into_iter()
-        .filter(move |(note, _)| notes.contains(*note))
-        .map(|(_, text)| text)
+    ]
+    .into_iter()
+    .filter_map(|(applies, text)| applies.then_some(text))
 }

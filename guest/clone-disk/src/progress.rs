@@ -3,9 +3,10 @@
 use std::io::{IsTerminal, Write, stderr};
 use std::time::{Duration, Instant};
 
-use fast_copy::{CopyReport, Error, Job};
-
 use crate::size::human_size;
+
+/// How often a copy is asked for its progress.
+pub const TICK: Duration = Duration::from_millis(50);
 
 /// Work that takes less time than this shows no bar.
 const SHOW_AFTER: Duration = Duration::from_millis(200);
@@ -18,18 +19,6 @@ const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The width of the bar in characters.
 const BAR_WIDTH: usize = 30;
-
-/// Waits for a job, shows its progress meanwhile, and returns its result.
-///
-/// The bar does not move while the host clones, which copies no bytes, or while it synchronises the copy.
-pub fn wait_for(job: Job, name: &str) -> Result<CopyReport, Error> {
-    let mut progress = Progress::start(name);
-    while !job.wait_timeout(progress.until_next()) {
-        let copy = job.progress();
-        progress.show(copy.copied, copy.total.unwrap_or(0));
-    }
-    job.wait()
-}
 
 /// The progress of some work. Dropping it erases the bar.
 pub struct Progress<'a> {
@@ -54,12 +43,9 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Returns the time until the next update is due.
-    fn until_next(&self) -> Duration {
-        self.next.saturating_duration_since(Instant::now())
-    }
-
     /// Shows how many bytes of `total` are done, if an update is due.
+    ///
+    /// The bar does not move while the host clones, which copies no bytes, or while it synchronises a copy.
     pub fn show(&mut self, done: u64, total: u64) {
         let now = Instant::now();
         if now < self.next {
@@ -76,13 +62,19 @@ impl<'a> Progress<'a> {
             self.next = now + LINE_INTERVAL;
         }
     }
+
+    /// Erases the bar, until the next update.
+    pub fn hide(&mut self) {
+        if self.shown {
+            eprint!("\r\x1b[K");
+            self.shown = false;
+        }
+    }
 }
 
 impl Drop for Progress<'_> {
     fn drop(&mut self) {
-        if self.shown {
-            eprint!("\r\x1b[K");
-        }
+        self.hide();
     }
 }
 

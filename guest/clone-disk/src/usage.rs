@@ -2,25 +2,25 @@
 
 use fast_copy::{ErrorCode, disk_usage, summarize_extents};
 
+use crate::failure::failure;
 use crate::size::human_size;
 
-/// Prints a line for each file. Stops at the first error.
+/// Prints a line for each file. Stops at the first error, which lists the files that follow.
 pub fn run(files: &[String]) -> Result<(), String> {
-    let width = files.iter().map(|file| file.len()).max();
+    let width = files.iter().map(|file| file.chars().count()).max();
     let width = width.unwrap_or(0).max("FILE".len());
     println!(
         "{:width$}    APPARENT   ALLOCATED      SHARED  EXTENTS",
         "FILE"
     );
-    for file in files {
-        let usage = disk_usage(file).map_err(|error| error.to_string())?;
+    for (i, file) in files.iter().enumerate() {
+        let rest = &files[i + 1..];
+        let usage = disk_usage(file).map_err(|error| failure(error, rest))?;
         let (shared, extents) = match summarize_extents(file) {
             Ok(summary) => (human_size(summary.shared), summary.extents.to_string()),
             // The file system has no extent map; tmpfs is one.
-            Err(error) if matches!(error.code(), ErrorCode::Unsupported) => {
-                ("-".into(), "-".into())
-            }
-            Err(error) => return Err(error.to_string()),
+            Err(error) if error.code() == ErrorCode::Unsupported => ("-".into(), "-".into()),
+            Err(error) => return Err(failure(error, rest)),
         };
         println!(
             "{file:width$}  {:>10}  {:>10}  {shared:>10}  {extents:>7}",

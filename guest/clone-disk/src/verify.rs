@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 
+use fast_copy::disk_usage;
+
 use crate::data::DataOfEither;
 use crate::progress::Progress;
 
@@ -29,6 +31,7 @@ pub fn run(a: &str, b: &str) -> Result<(), String> {
 /// Returns the offset of the first byte below `size` that differs. Shows how far it is.
 fn first_difference(a: &mut Image, b: &mut Image, size: u64) -> Result<Option<u64>, String> {
     let mut progress = Progress::start(b.path);
+    let (total, mut compared) = (a.data.max(b.data), 0);
     let ranges = DataOfEither::new(a.path, b.path, size).map_err(|error| error.to_string())?;
     for range in ranges {
         let range = range.map_err(|error| error.to_string())?;
@@ -42,7 +45,8 @@ fn first_difference(a: &mut Image, b: &mut Image, size: u64) -> Result<Option<u6
                 return Ok(Some(offset + same as u64));
             }
             offset += length;
-            progress.show(offset, size);
+            compared += length;
+            progress.show(compared, total);
         }
     }
     Ok(None)
@@ -53,6 +57,8 @@ struct Image<'a> {
     path: &'a str,
     file: File,
     size: u64,
+    /// How many bytes of data it has, at most.
+    data: u64,
     /// The offset of the next read without a seek.
     position: u64,
     buffer: Vec<u8>,
@@ -63,10 +69,13 @@ impl<'a> Image<'a> {
         let file = File::open(path).map_err(|error| format!("{path}: {error}"))?;
         let metadata = file.metadata();
         let size = metadata.map_err(|error| format!("{path}: {error}"))?.len();
+        // Only the progress needs it.
+        let data = disk_usage(path).map_or(size, |usage| usage.allocated.min(size));
         Ok(Self {
             path,
             file,
             size,
+            data,
             position: 0,
             buffer: vec![0; CHUNK as usize],
         })

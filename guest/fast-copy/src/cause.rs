@@ -1,12 +1,55 @@
-//! Contains the cause that each error code stands for, in words.
+//! Contains the causes that error codes stand for, in words.
 
-use std::borrow::Cow;
+use std::path::Path;
 
 use crate::ErrorCode;
 
+/// How a call uses a path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Role {
+    /// It copies from the file.
+    Source {
+        #[cfg_attr(
+            not(target_os = "wasi"),
+            expect(dead_code, reason = "only WASI asks about links")
+        )]
+        follow: bool,
+    },
+    /// It copies to the file.
+    Destination,
+    /// It inspects the file. A symbolic link in the last component is not followed.
+    Inspected,
+}
+
+/// Returns the cause of an error that is about one path, if the path's role makes it more exact than the
+/// code.
+pub(crate) fn of_role(code: ErrorCode, path: &Path, role: Role) -> Option<&'static str> {
+    match (code, role) {
+        (ErrorCode::Busy, Role::Source { .. } | Role::Destination) => {
+            Some("in use; try again later")
+        }
+        (ErrorCode::Invalid, _) if path.as_os_str().as_encoded_bytes().contains(&0) => {
+            Some("the path contains a NUL")
+        }
+        (ErrorCode::Invalid, Role::Destination) if !names_a_file(path) => {
+            Some("does not name a file")
+        }
+        (ErrorCode::NoEntry, _) if path.as_os_str().is_empty() => Some("the path is empty"),
+        (ErrorCode::NoEntry, Role::Destination) => Some("its directory does not exist"),
+        _ => None,
+    }
+}
+
+/// Returns whether a path ends in a name.
+fn names_a_file(path: &Path) -> bool {
+    let spelling = path.as_os_str().as_encoded_bytes();
+    let name = spelling.rsplit(|byte| *byte == b'/').next();
+    !matches!(name, Some(b"" | b"." | b".."))
+}
+
 /// Returns the cause that a code stands for.
-pub(crate) fn of_code(code: &ErrorCode) -> Cow<'static, str> {
-    let cause = match code {
+pub(crate) fn of_code(code: ErrorCode) -> &'static str {
+    match code {
         ErrorCode::Access => "the host's file system denies access",
         ErrorCode::BadDescriptor => "bad descriptor",
         ErrorCode::Busy => "the host accepts no more calls or jobs now; try again later",
@@ -43,8 +86,6 @@ pub(crate) fn of_code(code: &ErrorCode) -> Cow<'static, str> {
         ErrorCode::Timeout => "exceeded the host's time limit",
         ErrorCode::TooManyLinks => "too many hard links",
         ErrorCode::Unsupported => "not supported by the host or its file system",
-        ErrorCode::Other(Some(text)) => return text.clone().into(),
-        ErrorCode::Other(None) => "unknown error",
-    };
-    cause.into()
+        ErrorCode::Other => "unknown error",
+    }
 }

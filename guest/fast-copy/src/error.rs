@@ -5,8 +5,211 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::preopens::Unresolved;
-use crate::{ErrorCode, Operand};
+use crate::cause;
+
+/// Why a call failed, for programs.
+///
+/// Each code has the name of a case of `error-code` in the WIT, which documents it. After all of them but
+/// two nothing has changed: see [`Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorCode {
+    /// The host's file system denies access (`EACCES`).
+    Access,
+    /// The host can't use the directory that a descriptor stands for (`EBADF`).
+    BadDescriptor,
+    /// A limit on waiting calls or jobs is reached, or a file is in use (`EBUSY`). The same call can succeed
+    /// later.
+    Busy,
+    /// The copy was cancelled.
+    Cancelled,
+    /// The host's policy forbids the call.
+    Denied,
+    /// The destination exists, and [`replace`](crate::CopyOptions::replace) is not set (`EEXIST`).
+    Exist,
+    /// The source, or the copy's size, is above a limit of the host or of the file system (`EFBIG`).
+    FileTooLarge,
+    /// A path has bytes that the file system or WASI does not accept (`EILSEQ`).
+    IllegalByteSequence,
+    /// It is not known whether the complete copy is in place.
+    InDoubt,
+    /// The host is out of memory (`ENOMEM`).
+    InsufficientMemory,
+    /// The disk is full, or the copy would leave less free space than the host requires (`ENOSPC`).
+    InsufficientSpace,
+    /// Arguments make no sense: options contradict each other, a name is no name of a file (`EINVAL`).
+    Invalid,
+    /// Reading or writing failed (`EIO`).
+    Io,
+    /// A file is a directory (`EISDIR`).
+    IsDirectory,
+    /// The source is a symbolic link that is not followed, or there are too many links (`ELOOP`).
+    Loop,
+    /// A path, or a name in it, is too long (`ENAMETOOLONG`).
+    NameTooLong,
+    /// A file, or the directory of the copy, does not exist (`ENOENT`).
+    NoEntry,
+    /// A component of a path is not a directory (`ENOTDIR`).
+    NotDirectory,
+    /// The complete copy is in place, but may not survive a power cut.
+    NotDurable,
+    /// A path leads out of its directory, or a directory is read-only (`EPERM`).
+    NotPermitted,
+    /// A file is a FIFO, a socket, a device or a file of the kernel.
+    NotRegularFile,
+    /// [`require_reflink`](crate::CopyOptions::require_reflink) is set, and blocks can't be shared.
+    NotShareable,
+    /// A number is too large for its type (`EOVERFLOW`).
+    Overflow,
+    /// A quota of the host or of the file system is used up (`EDQUOT`).
+    Quota,
+    /// The file system is read-only (`EROFS`).
+    ReadOnly,
+    /// Source and destination are the same file.
+    SameFile,
+    /// The source changed during the copy.
+    SourceChanged,
+    /// A file is in use as a program or as swap space (`ETXTBSY`).
+    TextFileBusy,
+    /// The call reached a time limit of the host.
+    Timeout,
+    /// A file has too many hard links (`EMLINK`).
+    TooManyLinks,
+    /// The host or its file system lacks something that the call needs (`ENOTSUP`).
+    Unsupported,
+    /// An error without a code of its own. The error's text says more.
+    Other,
+}
+
+impl ErrorCode {
+    /// All codes.
+    pub const ALL: &[Self] = &[
+        Self::Access,
+        Self::BadDescriptor,
+        Self::Busy,
+        Self::Cancelled,
+        Self::Denied,
+        Self::Exist,
+        Self::FileTooLarge,
+        Self::IllegalByteSequence,
+        Self::InDoubt,
+        Self::InsufficientMemory,
+        Self::InsufficientSpace,
+        Self::Invalid,
+        Self::Io,
+        Self::IsDirectory,
+        Self::Loop,
+        Self::NameTooLong,
+        Self::NoEntry,
+        Self::NotDirectory,
+        Self::NotDurable,
+        Self::NotPermitted,
+        Self::NotRegularFile,
+        Self::NotShareable,
+        Self::Overflow,
+        Self::Quota,
+        Self::ReadOnly,
+        Self::SameFile,
+        Self::SourceChanged,
+        Self::TextFileBusy,
+        Self::Timeout,
+        Self::TooManyLinks,
+        Self::Unsupported,
+        Self::Other,
+    ];
+
+    /// Returns the name of the code in the WIT, such as `no-entry`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Access => "access",
+            Self::BadDescriptor => "bad-descriptor",
+            Self::Busy => "busy",
+            Self::Cancelled => "cancelled",
+            Self::Denied => "denied",
+            Self::Exist => "exist",
+            Self::FileTooLarge => "file-too-large",
+            Self::IllegalByteSequence => "illegal-byte-sequence",
+            Self::InDoubt => "in-doubt",
+            Self::InsufficientMemory => "insufficient-memory",
+            Self::InsufficientSpace => "insufficient-space",
+            Self::Invalid => "invalid",
+            Self::Io => "io",
+            Self::IsDirectory => "is-directory",
+            Self::Loop => "loop",
+            Self::NameTooLong => "name-too-long",
+            Self::NoEntry => "no-entry",
+            Self::NotDirectory => "not-directory",
+            Self::NotDurable => "not-durable",
+            Self::NotPermitted => "not-permitted",
+            Self::NotRegularFile => "not-regular-file",
+            Self::NotShareable => "not-shareable",
+            Self::Overflow => "overflow",
+            Self::Quota => "quota",
+            Self::ReadOnly => "read-only",
+            Self::SameFile => "same-file",
+            Self::SourceChanged => "source-changed",
+            Self::TextFileBusy => "text-file-busy",
+            Self::Timeout => "timeout",
+            Self::TooManyLinks => "too-many-links",
+            Self::Unsupported => "unsupported",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One of the two files of a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operand {
+    /// The file that is read.
+    Source,
+    /// The copy, or its directory.
+    Destination,
+}
+
+/// What a system reports about a failed call: a code, and a text if the code does not say it all.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: ErrorCode,
+    pub(crate) text: Option<Cow<'static, str>>,
+}
+
+impl From<ErrorCode> for Failure {
+    fn from(code: ErrorCode) -> Self {
+        Self { code, text: None }
+    }
+}
+
+impl Failure {
+    pub(crate) fn with_text(code: ErrorCode, text: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            text: Some(text.into()),
+        }
+    }
+
+    /// Creates the error about one path, with the text of the code if there is no better one.
+    pub(crate) fn about(self, path: &Path, operand: Option<Operand>) -> Error {
+        let cause = self
+            .text
+            .unwrap_or_else(|| cause::of_code(self.code).into());
+        Error::about(path, operand, self.code, cause)
+    }
+
+    /// Creates the error about both paths.
+    pub(crate) fn about_both(self, src: &Path, dst: &Path) -> Error {
+        let cause = self
+            .text
+            .unwrap_or_else(|| cause::of_code(self.code).into());
+        Error::about_both(src, dst, self.code, cause)
+    }
+}
 
 /// The error of a failed call: the path that it is about, and one cause.
 ///
@@ -21,7 +224,7 @@ use crate::{ErrorCode, Operand};
 /// [`Debug`](fmt::Debug) prints the same text as [`Display`](fmt::Display), because a `main` that returns an
 /// error prints it by `Debug`.
 ///
-/// To find the cause, creating an error can call `wasi:filesystem` on the path.
+/// On WASI, creating an error can call `wasi:filesystem` on the path, to find the cause.
 ///
 /// It converts to [`io::Error`] with the [`io::ErrorKind`] that is closest to the code.
 #[derive(Clone)]
@@ -70,18 +273,9 @@ impl Error {
         }
     }
 
-    /// Creates the error of a path that can't be resolved.
-    pub(crate) fn unresolved(
-        path: &Path,
-        operand: Option<Operand>,
-        unresolved: Unresolved,
-    ) -> Self {
-        Self::about(path, operand, unresolved.code, unresolved.cause)
-    }
-
     /// Returns the code, for programs.
-    pub fn code(&self) -> &ErrorCode {
-        &self.code
+    pub fn code(&self) -> ErrorCode {
+        self.code
     }
 
     /// Returns which of a copy's two files the error is about.
@@ -123,11 +317,11 @@ impl std::error::Error for Error {}
 
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
-        io::Error::new(kind(&error.code), error)
+        io::Error::new(kind(error.code), error)
     }
 }
 
-fn kind(code: &ErrorCode) -> io::ErrorKind {
+fn kind(code: ErrorCode) -> io::ErrorKind {
     use io::ErrorKind;
     match code {
         ErrorCode::Access | ErrorCode::Denied | ErrorCode::NotPermitted => {
@@ -159,6 +353,196 @@ fn kind(code: &ErrorCode) -> io::ErrorKind {
         | ErrorCode::NotDurable
         | ErrorCode::Overflow
         | ErrorCode::SourceChanged
-        | ErrorCode::Other(_) => ErrorKind::Other,
+        | ErrorCode::Other => ErrorKind::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The codes in the order of [`ErrorCode::ALL`], with their `io::ErrorKind` and the text that an error
+    /// without a better one has.
+    const TABLE: &[(&str, io::ErrorKind, &str)] = &[
+        (
+            "access",
+            io::ErrorKind::PermissionDenied,
+            "the host's file system denies access",
+        ),
+        ("bad-descriptor", io::ErrorKind::Other, "bad descriptor"),
+        (
+            "busy",
+            io::ErrorKind::ResourceBusy,
+            "the host accepts no more calls or jobs now; try again later",
+        ),
+        ("cancelled", io::ErrorKind::Other, "cancelled"),
+        (
+            "denied",
+            io::ErrorKind::PermissionDenied,
+            "the host's policy forbids it",
+        ),
+        (
+            "exist",
+            io::ErrorKind::AlreadyExists,
+            "already exists (use replace to overwrite it)",
+        ),
+        (
+            "file-too-large",
+            io::ErrorKind::FileTooLarge,
+            "too large for the host or the destination's file system",
+        ),
+        (
+            "illegal-byte-sequence",
+            io::ErrorKind::InvalidFilename,
+            "the file system does not accept the bytes of the path",
+        ),
+        (
+            "in-doubt",
+            io::ErrorKind::Other,
+            "it is not known whether the complete copy is in place",
+        ),
+        (
+            "insufficient-memory",
+            io::ErrorKind::OutOfMemory,
+            "the host is out of memory",
+        ),
+        (
+            "insufficient-space",
+            io::ErrorKind::StorageFull,
+            "not enough free space",
+        ),
+        ("invalid", io::ErrorKind::InvalidInput, "invalid arguments"),
+        ("io", io::ErrorKind::Other, "input/output error"),
+        (
+            "is-directory",
+            io::ErrorKind::IsADirectory,
+            "is a directory",
+        ),
+        (
+            "loop",
+            io::ErrorKind::InvalidInput,
+            "a symbolic link in the path can't be followed",
+        ),
+        (
+            "name-too-long",
+            io::ErrorKind::InvalidFilename,
+            "the path or a name in it is too long",
+        ),
+        (
+            "no-entry",
+            io::ErrorKind::NotFound,
+            "no such file or directory",
+        ),
+        (
+            "not-directory",
+            io::ErrorKind::NotADirectory,
+            "a component of the path is not a directory",
+        ),
+        (
+            "not-durable",
+            io::ErrorKind::Other,
+            "the complete copy is in place, but may not survive a power cut: synchronising its directory failed",
+        ),
+        (
+            "not-permitted",
+            io::ErrorKind::PermissionDenied,
+            "not permitted by the host's file system",
+        ),
+        (
+            "not-regular-file",
+            io::ErrorKind::InvalidInput,
+            "is not a regular file",
+        ),
+        (
+            "not-shareable",
+            io::ErrorKind::Unsupported,
+            "blocks can't be shared, and require-reflink is set",
+        ),
+        (
+            "overflow",
+            io::ErrorKind::Other,
+            "a number is too large for its type",
+        ),
+        ("quota", io::ErrorKind::QuotaExceeded, "quota exceeded"),
+        (
+            "read-only",
+            io::ErrorKind::ReadOnlyFilesystem,
+            "read-only file system",
+        ),
+        (
+            "same-file",
+            io::ErrorKind::InvalidInput,
+            "source and destination are the same file",
+        ),
+        (
+            "source-changed",
+            io::ErrorKind::Other,
+            "changed during the copy; try again when no program writes to it",
+        ),
+        (
+            "text-file-busy",
+            io::ErrorKind::ExecutableFileBusy,
+            "in use as a program or as swap space",
+        ),
+        (
+            "timeout",
+            io::ErrorKind::TimedOut,
+            "exceeded the host's time limit",
+        ),
+        (
+            "too-many-links",
+            io::ErrorKind::TooManyLinks,
+            "too many hard links",
+        ),
+        (
+            "unsupported",
+            io::ErrorKind::Unsupported,
+            "not supported by the host or its file system",
+        ),
+        ("other", io::ErrorKind::Other, "unknown error"),
+    ];
+
+    #[test]
+    fn each_code_has_its_name_kind_and_text() {
+        assert_eq!(ErrorCode::ALL.len(), TABLE.len());
+        for (&code, &(name, kind, text)) in ErrorCode::ALL.iter().zip(TABLE) {
+            let error = Failure::from(code).about(Path::new("a.img"), Some(Operand::Source));
+            assert_eq!(code.as_str(), name);
+            assert_eq!(error.to_string(), format!("a.img: {text}"));
+            let error = io::Error::from(error);
+            assert_eq!(error.kind(), kind, "{name}");
+            let inside = error.downcast::<Error>().unwrap();
+            assert_eq!(
+                (inside.code(), inside.operand()),
+                (code, Some(Operand::Source))
+            );
+        }
+    }
+
+    #[test]
+    fn the_codes_are_those_of_the_wit() {
+        let wit = include_str!("../wit/types.wit");
+        let body = wit.split("variant error-code {").nth(1).unwrap();
+        let body = body.split("\n  }").next().unwrap();
+        let cases = body.lines().map(str::trim);
+        let cases: BTreeSet<_> = cases
+            .filter(|line| !line.is_empty() && !line.starts_with("//"))
+            .map(|line| line.split(['(', ',']).next().unwrap())
+            .collect();
+        let names = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(cases, names);
+    }
+
+    #[test]
+    fn an_error_about_both_paths_names_both() {
+        let failure = Failure::from(ErrorCode::SameFile);
+        let error = failure.about_both(Path::new("a"), Path::new("b"));
+        assert_eq!(
+            error.to_string(),
+            "a -> b: source and destination are the same file"
+        );
+        assert_eq!((error.path(), error.operand()), (None, None));
     }
 }

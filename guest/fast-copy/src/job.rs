@@ -2,12 +2,8 @@
 
 use std::time::Duration;
 
-use wasip2::clocks::monotonic_clock::subscribe_duration;
-use wasip2::io::poll::poll;
-
-use crate::bindings::sandbox::fast_copy::jobs::CopyJob;
 use crate::request::Request;
-use crate::{CopyProgress, CopyReport, Error};
+use crate::{CopyProgress, CopyReport, Error, system};
 
 /// A copy in the background.
 ///
@@ -16,16 +12,20 @@ use crate::{CopyProgress, CopyReport, Error};
 ///
 /// The host limits the number of jobs. A job counts until it is dropped and its copy has stopped.
 ///
-/// ```no_run
+/// ```
 /// use std::time::Duration;
 /// use fast_copy::CopyOptions;
 ///
-/// let job = CopyOptions::new().start_fast_copy("/images/base.img", "/images/vm1.img")?;
-/// while !job.wait_timeout(Duration::from_millis(100)) {
-///     println!("{} bytes", job.progress().copied);
+/// # let dir = tempfile::tempdir()?;
+/// # let images = dir.path();
+/// # std::fs::write(images.join("base.img"), "an image")?;
+/// let (base, clone) = (images.join("base.img"), images.join("vm1.img"));
+/// let job = CopyOptions::new().start_fast_copy(base, clone)?;
+/// for progress in job.updates(Duration::from_millis(100)) {
+///     println!("{} bytes", progress.copied);
 /// }
-/// println!("{:?}", job.wait()?.method);
-/// # Ok::<(), fast_copy::Error>(())
+/// println!("{}", job.wait()?.method);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// [`CopyOptions::start_fast_copy`]: crate::CopyOptions::start_fast_copy
@@ -33,18 +33,33 @@ use crate::{CopyProgress, CopyReport, Error};
 #[derive(Debug)]
 #[must_use = "dropping a job cancels it"]
 pub struct Job {
-    job: CopyJob,
-    request: Request,
+    copy: system::RunningCopy,
+    /// What was asked for, for errors.
+    request: Request<'static>,
 }
 
 impl Job {
-    pub(crate) fn new(job: CopyJob, request: Request) -> Self {
-        Self { job, request }
+    pub(crate) fn start(request: &Request<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            copy: system::start(request)?,
+            request: request.forget_directories(),
+        })
     }
 
     /// Returns the bytes copied so far and an estimate of the total. Does not wait.
     pub fn progress(&self) -> CopyProgress {
-        self.job.progress()
+        self.copy.progress()
+    }
+
+    /// Returns an iterator over the progress, which waits for `interval` before each item and ends with the
+    /// copy.
+    ///
+    /// A copy that ends within the first interval has no item. Call [`wait`](Self::wait) for the result.
+    pub fn updates(&self, interval: Duration) -> Updates<'_> {
+        Updates {
+            job: self,
+            interval,
+        }
     }
 
     /// Asks the copy to stop. Does not wait.
@@ -52,7 +67,7 @@ impl Job {
     /// The copy ends with [`ErrorCode::Cancelled`](crate::ErrorCode::Cancelled) at its next chunk or
     /// system call. If the complete copy is already in place, the cancel has no effect.
     pub fn cancel(&self) {
-        self.job.cancel();
+        self.copy.cancel();
     }
 
     /// Returns the result of the copy, or `None` if it has not ended. Does not wait.
@@ -63,16 +78,13 @@ impl Job {
     ///
     /// Fails as [`wait`](Self::wait) does.
     pub fn result(&self) -> Option<Result<CopyReport, Error>> {
-        let result = self.job.get()?;
-        Some(result.map_err(|error| self.request.error(error)))
+        let result = self.copy.result()?;
+        Some(result.map_err(|(failure, operand)| self.request.error(failure, operand)))
     }
 
     /// Waits until the copy has ended, for at most `time`. Returns whether it has ended.
     pub fn wait_timeout(&self, time: Duration) -> bool {
-        let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let (ended, timer) = (self.job.subscribe(), subscribe_duration(time));
-        poll(&[&ended, &timer]);
-        ended.ready()
+        self.copy.wait_timeout(time)
     }
 
     /// Waits until the copy has ended, and returns its result.
@@ -87,13 +99,61 @@ impl Job {
             if let Some(result) = self.result() {
                 return result;
             }
-            self.job.subscribe().block();
+            self.copy.wait();
         }
+    }
+
+    /// Waits as [`wait`](Self::wait) does, and calls `on_progress` with the progress after each `interval`.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`wait`](Self::wait) does.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use fast_copy::CopyOptions;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let images = dir.path();
+    /// # std::fs::write(images.join("base.img"), "an image")?;
+    /// let (base, clone) = (images.join("base.img"), images.join("vm1.img"));
+    /// let job = CopyOptions::new().start_fast_copy(base, clone)?;
+    /// let report = job.wait_with(Duration::from_millis(100), |progress| {
+    ///     println!("{} bytes", progress.copied);
+    /// })?;
+    /// assert_eq!(report.size, 8);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn wait_with(
+        self,
+        interval: Duration,
+        on_progress: impl FnMut(CopyProgress),
+    ) -> Result<CopyReport, Error> {
+        self.updates(interval).for_each(on_progress);
+        self.wait()
     }
 
     /// Returns the underlying resource. Use its pollable to wait for the job together with other
     /// pollables.
-    pub fn into_inner(self) -> CopyJob {
-        self.job
+    #[cfg(target_os = "wasi")]
+    pub fn into_inner(self) -> crate::bindings::jobs::CopyJob {
+        self.copy.into_inner()
+    }
+}
+
+/// The progress of a copy, until it ends. Created by [`Job::updates`].
+#[derive(Debug)]
+#[must_use = "iterators are lazy and do nothing unless consumed"]
+pub struct Updates<'a> {
+    job: &'a Job,
+    interval: Duration,
+}
+
+impl Iterator for Updates<'_> {
+    type Item = CopyProgress;
+
+    fn next(&mut self) -> Option<CopyProgress> {
+        let ended = self.job.wait_timeout(self.interval);
+        (!ended).then(|| self.job.progress())
     }
 }

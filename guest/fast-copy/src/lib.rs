@@ -1,54 +1,73 @@
-//! Copies files as fast as the host's file system allows, from inside a WebAssembly sandbox.
+//! Copies files as fast as the file system allows: from inside a WebAssembly sandbox, and natively.
 //!
-//! The host must link `sandbox:fast-copy`; `wasmtime-fast-copy` does this for wasmtime. Build guests
-//! for the target `wasm32-wasip2`.
+//! A guest for WASI (build it for the target `wasm32-wasip2`) asks its host to make the copies. The host
+//! must link `sandbox:fast-copy`; `wasmtime-fast-copy` does this for wasmtime. On other targets the same
+//! functions copy by themselves, with `fast-copy-engine`. So a guest's code can be tested with `cargo test`.
 //!
-//! - [`CopyOptions`] copies a file, at once or as a [`Job`] in the background.
+//! - [`fast_copy()`] clones a file where the file system can share blocks, and otherwise copies the data and
+//!   preserves the holes. [`sparse_copy`] copies without sharing blocks.
+//! - [`CopyOptions`] does this with options, at once or as a [`Job`] in the background.
 //! - [`can_reflink`] returns whether copies can share blocks with their sources.
 //! - [`data_ranges`] lists where a file has data.
 //! - [`disk_usage`] and [`summarize_extents`] return the space that a file uses and shares.
-//! - [`copy`], [`jobs`] and [`inspect`] are the interfaces themselves. Their functions take a directory's
-//!   [`Descriptor`] and a path relative to it.
 //!
-//! Everything but these three modules takes paths as [`std::fs`] does: a path is resolved against the
-//! preopened directory whose name is its longest prefix. A path outside all preopened directories fails
-//! with [`ErrorCode::NoEntry`], and the error lists these directories.
+//! All functions take paths, as [`std::fs`] does, or paths relative to an open directory: see [`Location`].
+//! A path outside all preopened directories of a guest fails with [`ErrorCode::NoEntry`], and the error lists
+//! these directories. Sizes are in bytes.
 //!
-//! Sizes are in bytes.
-//!
-//! ```no_run
+//! ```
+//! # let dir = tempfile::tempdir()?;
+//! # let images = dir.path();
+//! # std::fs::write(images.join("base.img"), "an image")?;
 //! use fast_copy::CopyOptions;
 //!
-//! let report = CopyOptions::new().fast_copy("/images/base.img", "/images/vm1.img")?;
-//! println!("{:?}, {} bytes allocated", report.method, report.allocated);
-//! # Ok::<(), fast_copy::Error>(())
+//! let (base, clone) = (images.join("base.img"), images.join("vm1.img"));
+//! let report = CopyOptions::new().size(40 << 30).fast_copy(base, clone)?;
+//! println!("{}, {} bytes allocated", report.method, report.allocated);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Native targets
+//!
+//! What differs there: paths are relative to the working directory and not confined; no limit, policy or
+//! quota applies; the texts of errors can be less exact. The guarantees of a copy are those of
+//! `fast-copy-engine`.
 
 #![deny(missing_docs)]
 
-mod bindings;
 mod cause;
-mod diagnosis;
 mod error;
-mod inspected;
+mod inspect;
 mod job;
+mod location;
 mod options;
-mod preopens;
-mod ranges;
-mod reflink;
+#[cfg(any(target_os = "wasi", test))]
+mod prefix;
+mod report;
 mod request;
-mod resource;
-mod usage;
 
-pub use bindings::sandbox::fast_copy::types::{
-    CopyMethod, CopyNotes, CopyProgress, CopyReport, DataRange, ErrorCode, ExtentSummary,
-    FileUsage, Operand, ReflinkSupport,
+#[cfg(not(target_os = "wasi"))]
+#[path = "native/mod.rs"]
+mod system;
+#[cfg(target_os = "wasi")]
+#[path = "wasi/mod.rs"]
+mod system;
+
+pub use error::{Error, ErrorCode, Operand};
+pub use inspect::{
+    DataRange, DataRanges, ExtentSummary, FileUsage, ReflinkSupport, can_reflink, data_ranges,
+    disk_usage, open_directory, summarize_extents,
 };
-pub use bindings::sandbox::fast_copy::{copy, inspect, jobs};
-pub use error::Error;
-pub use job::Job;
-pub use options::CopyOptions;
-pub use ranges::{DataRanges, data_ranges};
-pub use reflink::can_reflink;
-pub use usage::{disk_usage, summarize_extents};
-pub use wasip2::filesystem::types::Descriptor;
+pub use job::{Job, Updates};
+pub use location::{At, Location};
+pub use options::{CopyOptions, fast_copy, sparse_copy};
+pub use report::{CopyMethod, CopyNotes, CopyProgress, CopyReport};
+pub use system::Descriptor;
+
+/// The interfaces of `sandbox:fast-copy` themselves, as generated from the WIT.
+///
+/// Their functions take a directory's [`Descriptor`] and a path relative to it. The WIT documents them.
+#[cfg(target_os = "wasi")]
+pub mod bindings {
+    pub use crate::system::bindings::sandbox::fast_copy::{copy, inspect, jobs, types};
+}

@@ -1,11 +1,46 @@
 //! Defines the options of a copy, and the functions that make one.
 
-use std::path::Path;
-
-use crate::bindings::sandbox::fast_copy::types::{self, CopyError};
-use crate::preopens::resolve;
+use crate::location::Location;
 use crate::request::{Function, Request};
-use crate::{CopyReport, Descriptor, Error, Job, Operand, copy, jobs};
+use crate::{CopyReport, Error, Job, system};
+
+/// Copies `src` to `dst`: clones it if the file system can share blocks between the two, otherwise copies
+/// the data and preserves the holes. Replaces an existing file.
+///
+/// Waits until the copy has ended and is durable. It is the same as
+/// [`CopyOptions::new().replace(true).fast_copy(src, dst)`](CopyOptions::fast_copy).
+///
+/// # Errors
+///
+/// Fails as [`CopyOptions::fast_copy`] does.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let images = dir.path();
+/// # std::fs::write(images.join("base.img"), "an image")?;
+/// let report = fast_copy::fast_copy(images.join("base.img"), images.join("vm1.img"))?;
+/// println!("{}, {} of {} bytes moved", report.method, report.copied, report.size);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn fast_copy<'a>(src: impl Location<'a>, dst: impl Location<'a>) -> Result<CopyReport, Error> {
+    CopyOptions::new().replace(true).fast_copy(src, dst)
+}
+
+/// Copies `src` to `dst` without sharing blocks: copies the data and preserves the holes. Replaces an
+/// existing file.
+///
+/// Waits until the copy has ended and is durable. It is the same as
+/// [`CopyOptions::new().replace(true).sparse_copy(src, dst)`](CopyOptions::sparse_copy).
+///
+/// # Errors
+///
+/// Fails as [`CopyOptions::sparse_copy`] does.
+pub fn sparse_copy<'a>(
+    src: impl Location<'a>,
+    dst: impl Location<'a>,
+) -> Result<CopyReport, Error> {
+    CopyOptions::new().replace(true).sparse_copy(src, dst)
+}
 
 /// The options of a copy, and the functions that make one.
 ///
@@ -119,7 +154,7 @@ impl CopyOptions {
     ///
     /// If the destination's file system can't store them, the copy is made all the same, and
     /// [`CopyReport::notes`](crate::CopyReport::notes) has
-    /// [`CopyNotes::TIMES_NOT_PRESERVED`](crate::CopyNotes::TIMES_NOT_PRESERVED).
+    /// [`times_not_preserved`](crate::CopyNotes::times_not_preserved).
     pub fn preserve_times(self, preserve: bool) -> Self {
         Self {
             preserve_times: preserve,
@@ -134,18 +169,17 @@ impl CopyOptions {
     ///
     /// # Errors
     ///
-    /// Fails with the errors listed in [`copy`]. A path outside all preopened directories fails with
+    /// [`ErrorCode`](crate::ErrorCode) lists the causes. A path outside all preopened directories fails with
     /// [`NoEntry`](crate::ErrorCode::NoEntry), and one that is not UTF-8 with
     /// [`IllegalByteSequence`](crate::ErrorCode::IllegalByteSequence).
     ///
     /// After an error nothing has changed, with the two exceptions that [`Error`] lists.
-    pub fn fast_copy(
+    pub fn fast_copy<'a>(
         &self,
-        src: impl AsRef<Path>,
-        dst: impl AsRef<Path>,
+        src: impl Location<'a>,
+        dst: impl Location<'a>,
     ) -> Result<CopyReport, Error> {
-        let (src, dst) = (src.as_ref(), dst.as_ref());
-        self.call(copy::fast_copy, Function::FastCopy, src, dst)
+        system::copy(&Request::new(Function::FastCopy, self, src, dst))
     }
 
     /// Copies `src` to `dst` without sharing blocks: copies the data and preserves the holes.
@@ -155,13 +189,12 @@ impl CopyOptions {
     /// # Errors
     ///
     /// Fails as [`fast_copy`](Self::fast_copy) does.
-    pub fn sparse_copy(
+    pub fn sparse_copy<'a>(
         &self,
-        src: impl AsRef<Path>,
-        dst: impl AsRef<Path>,
+        src: impl Location<'a>,
+        dst: impl Location<'a>,
     ) -> Result<CopyReport, Error> {
-        let (src, dst) = (src.as_ref(), dst.as_ref());
-        self.call(copy::sparse_copy, Function::SparseCopy, src, dst)
+        system::copy(&Request::new(Function::SparseCopy, self, src, dst))
     }
 
     /// Starts [`fast_copy`](Self::fast_copy) in the background. Returns without waiting.
@@ -175,17 +208,12 @@ impl CopyOptions {
     /// - [`ErrorCode::IllegalByteSequence`](crate::ErrorCode::IllegalByteSequence) if a path is not UTF-8.
     ///
     /// [`Job::wait`] and [`Job::result`] return every other error.
-    pub fn start_fast_copy(
+    pub fn start_fast_copy<'a>(
         &self,
-        src: impl AsRef<Path>,
-        dst: impl AsRef<Path>,
+        src: impl Location<'a>,
+        dst: impl Location<'a>,
     ) -> Result<Job, Error> {
-        let (src, dst) = (src.as_ref(), dst.as_ref());
-        let job = self.call(jobs::start_fast_copy, Function::FastCopy, src, dst)?;
-        Ok(Job::new(
-            job,
-            Request::new(Function::FastCopy, self, src, dst),
-        ))
+        Job::start(&Request::new(Function::FastCopy, self, src, dst))
     }
 
     /// Starts [`sparse_copy`](Self::sparse_copy) in the background. Returns without waiting.
@@ -193,34 +221,11 @@ impl CopyOptions {
     /// # Errors
     ///
     /// Fails as [`start_fast_copy`](Self::start_fast_copy) does.
-    pub fn start_sparse_copy(
+    pub fn start_sparse_copy<'a>(
         &self,
-        src: impl AsRef<Path>,
-        dst: impl AsRef<Path>,
+        src: impl Location<'a>,
+        dst: impl Location<'a>,
     ) -> Result<Job, Error> {
-        let (src, dst) = (src.as_ref(), dst.as_ref());
-        let job = self.call(jobs::start_sparse_copy, Function::SparseCopy, src, dst)?;
-        Ok(Job::new(
-            job,
-            Request::new(Function::SparseCopy, self, src, dst),
-        ))
-    }
-
-    fn call<T>(
-        &self,
-        call: Call<T>,
-        function: Function,
-        src: &Path,
-        dst: &Path,
-    ) -> Result<T, Error> {
-        let (src_dir, src_path) = resolve(src)
-            .map_err(|unresolved| Error::unresolved(src, Some(Operand::Source), unresolved))?;
-        let (dst_dir, dst_path) = resolve(dst)
-            .map_err(|unresolved| Error::unresolved(dst, Some(Operand::Destination), unresolved))?;
-        self.with_resource(|options| call(src_dir, &src_path, dst_dir, &dst_path, options))
-            .map_err(|error| Request::new(function, self, src, dst).error(error))
+        Job::start(&Request::new(Function::SparseCopy, self, src, dst))
     }
 }
-
-type Call<T> =
-    fn(&Descriptor, &str, &Descriptor, &str, Option<&types::CopyOptions>) -> Result<T, CopyError>;

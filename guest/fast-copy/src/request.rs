@@ -1,12 +1,11 @@
 //! Defines a copy that a caller asks for, and its errors.
 
 use std::borrow::Cow;
-use std::path::{Path, PathBuf};
 
-use crate::bindings::sandbox::fast_copy::types::CopyError;
-use crate::cause;
-use crate::diagnosis::{self, Role};
-use crate::{CopyOptions, Error, ErrorCode, Operand};
+use crate::cause::{self, Role};
+use crate::error::Failure;
+use crate::location::{Located, Location};
+use crate::{CopyOptions, Error, ErrorCode, Operand, system};
 
 /// The function that makes a copy.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,45 +15,59 @@ pub(crate) enum Function {
 }
 
 /// A copy that a caller asks for.
-#[derive(Debug)]
-pub(crate) struct Request {
-    function: Function,
-    options: CopyOptions,
-    src: PathBuf,
-    dst: PathBuf,
+#[derive(Clone, Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) function: Function,
+    pub(crate) options: CopyOptions,
+    pub(crate) src: Located<'a>,
+    pub(crate) dst: Located<'a>,
 }
 
-impl Request {
-    pub(crate) fn new(function: Function, options: &CopyOptions, src: &Path, dst: &Path) -> Self {
+impl<'a> Request<'a> {
+    pub(crate) fn new(
+        function: Function,
+        options: &CopyOptions,
+        src: impl Location<'a>,
+        dst: impl Location<'a>,
+    ) -> Self {
         Self {
             function,
             options: options.clone(),
-            src: src.into(),
-            dst: dst.into(),
+            src: src.located(),
+            dst: dst.located(),
         }
     }
 
-    /// Adds the path and the cause to an error of the host.
-    pub(crate) fn error(&self, error: CopyError) -> Error {
-        let CopyError { code, operand } = error;
+    /// Returns the same request without the descriptors of directories, for errors that occur later.
+    pub(crate) fn forget_directories(&self) -> Request<'static> {
+        Request {
+            function: self.function,
+            options: self.options.clone(),
+            src: self.src.forget_directory(),
+            dst: self.dst.forget_directory(),
+        }
+    }
+
+    /// Adds the path and the cause to a failure.
+    pub(crate) fn error(&self, failure: Failure, operand: Option<Operand>) -> Error {
+        let Failure { code, text } = failure;
         let follow = self.options.symlink_follow;
         let about = match operand {
             Some(Operand::Source) => Some((&self.src, Role::Source { follow })),
             Some(Operand::Destination) => Some((&self.dst, Role::Destination)),
             None => None,
         };
-        let cause = about
-            .and_then(|(path, role)| diagnosis::in_path(&code, path, role))
-            .map(Cow::Borrowed)
-            .or_else(|| self.cause_in_options(&code))
-            .unwrap_or_else(|| cause::of_code(&code));
+        let text = text
+            .or_else(|| Some(cause_in_path(code, about?.0, about?.1)?.into()))
+            .or_else(|| self.cause_in_options(code));
+        let failure = Failure { code, text };
         match about {
-            Some((path, _)) => Error::about(path, operand, code, cause),
-            None => Error::about_both(&self.src, &self.dst, code, cause),
+            Some((file, _)) => failure.about(&file.path, operand),
+            None => failure.about_both(&self.src.path, &self.dst.path),
         }
     }
 
-    fn cause_in_options(&self, code: &ErrorCode) -> Option<Cow<'static, str>> {
+    fn cause_in_options(&self, code: ErrorCode) -> Option<Cow<'static, str>> {
         let options = &self.options;
         match (code, options.size) {
             (ErrorCode::Invalid, _)
@@ -77,4 +90,13 @@ impl Request {
             _ => None,
         }
     }
+}
+
+/// Returns the cause of a failure that is about one path, if it is more exact than the code.
+pub(crate) fn cause_in_path(
+    code: ErrorCode,
+    file: &Located<'_>,
+    role: Role,
+) -> Option<&'static str> {
+    system::cause_in_path(code, file, role).or_else(|| cause::of_role(code, &file.path, role))
 }

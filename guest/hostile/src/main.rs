@@ -20,9 +20,10 @@
 use std::collections::BTreeMap;
 use std::mem;
 
-use fast_copy::copy::{self, CopyError, CopyOptions};
-use fast_copy::jobs::{self, CopyJob};
-use fast_copy::{CopyReport, Descriptor};
+use fast_copy::Descriptor;
+use fast_copy::bindings::copy;
+use fast_copy::bindings::jobs::{self, CopyJob};
+use fast_copy::bindings::types::{CopyError, CopyOptions, CopyReport};
 use wasip2::clocks::monotonic_clock::subscribe_duration;
 use wasip2::filesystem::preopens::get_directories;
 use wasip2::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};

@@ -1,6 +1,7 @@
 //! Parses a call, and makes it.
 
-use fast_copy::{Descriptor, copy, inspect};
+use fast_copy::Descriptor;
+use fast_copy::bindings::{copy, inspect};
 use wasip2::filesystem::types::PathFlags;
 
 use crate::operands::{descriptor, unescape};

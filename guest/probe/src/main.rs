@@ -6,6 +6,8 @@
 //!   the source, to compare the time of a call.
 //! - `probe data-ranges DIR PATH START [REPEAT]`
 //! - `probe can-reflink SRC_DIR DST_DIR [REPEAT]`
+//! - `probe sdk FUNCTION SRC DST OPTIONS` makes a call of the SDK, with paths of the guest. Prints `ok METHOD`,
+//!   or `err CODE OPERAND KIND TEXT`, where KIND is an `io::ErrorKind`.
 //!
 //! The arguments are
 //! - SRC_DIR, DST_DIR, DIR: the name of a preopened directory, or `file:PATH` or `dir:PATH`. These two open a
@@ -32,6 +34,7 @@ mod call;
 mod operands;
 mod options;
 mod outcome;
+mod sdk;
 
 use std::time::Instant;
 
@@ -40,6 +43,10 @@ use call::Call;
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    if let ["sdk", function, src, dst, options] = args.as_slice() {
+        println!("{}", sdk::line(function, src, dst, options));
+        return;
+    }
     let (call, repeat) = Call::parse(&args);
     let calls: usize = repeat.map_or(1, |n| n.parse().expect("REPEAT must be a number"));
 

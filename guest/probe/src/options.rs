@@ -1,6 +1,6 @@
 //! Parses OPTIONS.
 
-use fast_copy::copy::CopyOptions;
+use fast_copy::bindings::types::CopyOptions;
 
 /// A function that sets one option.
 type Setter = Box<dyn Fn(&CopyOptions)>;

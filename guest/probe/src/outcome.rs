@@ -1,7 +1,8 @@
 //! Formats the result of a call.
 
-use fast_copy::copy::{CopyError, CopyReport};
-use fast_copy::{CopyNotes, DataRange, ErrorCode, ReflinkSupport};
+use fast_copy::bindings::types::{
+    CopyError, CopyNotes, CopyReport, DataRange, ErrorCode, ReflinkSupport,
+};
 use wasip2::filesystem::types::ErrorCode as WasiErrorCode;
 
 /// The result of a call.

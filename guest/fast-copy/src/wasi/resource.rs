@@ -2,8 +2,8 @@
 
 use std::sync::OnceLock;
 
+use super::bindings::sandbox::fast_copy::types::CopyOptions as Resource;
 use crate::CopyOptions;
-use crate::bindings::sandbox::fast_copy::types::CopyOptions as Resource;
 
 /// The WIT's defaults: they stand for no resource.
 const WIT_DEFAULTS: CopyOptions = CopyOptions {
