@@ -1,29 +1,67 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
-use wasmtime_wasi::FsPerms;
+use clap::error::ErrorKind;
+use clap::{Args, Parser};
 
 use crate::command::Form;
+use crate::dir::{self, Preopen};
+use crate::env::Variable;
+use crate::limits::Limits;
 
-pub const HELP: &str = "\
-Run a WebAssembly component (a WASI 0.2 command) that may clone files with sandbox:fast-copy.
+const USAGE: &str = "\
+run                                     make a disk image, and clone it in the bundled guest
+       run [OPTIONS] COMPONENT.wasm [ARG...]   run a component
+       run [OPTIONS] -- ARG...                 run the bundled guest, clone-disk";
 
-Usage:
-  run                                       make a disk image and have the bundled guest clone it
-  run [OPTIONS] COMPONENT.wasm [ARG...]     run a component
-  run [OPTIONS] -- ARG...                   run the bundled guest, clone-disk
+const NOTES: &str = "\
+SIZE is a number of bytes, or a number with K, M, G or T: 40G is 40 GiB.
+The exit status is the guest's own, 2 if the guest could not be started, and 134 if it trapped.";
 
-Options:
-  --dir HOST[::GUEST][:ro]   let the guest see the directory HOST, as GUEST, read-only
-  --sync-linker              link the synchronous form
-  --help
-";
+#[derive(Parser)]
+#[command(
+    name = "run",
+    about = "Runs a WebAssembly component (a WASI 0.2 command) that may copy files with sandbox:fast-copy.",
+    version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("CARGO_PKG_NAME"), ")"),
+    override_usage = USAGE,
+    after_help = NOTES,
+)]
+struct Line {
+    #[command(flatten)]
+    options: Options,
+
+    /// Link the synchronous form of the host's functions
+    #[arg(long)]
+    sync_linker: bool,
+
+    /// The component and its arguments; after `--`, the arguments of the bundled guest.
+    #[arg(hide = true, trailing_var_arg = true)]
+    guest: Vec<OsString>,
+}
+
+/// What a guest gets from its host.
+#[derive(Args, Default, PartialEq)]
+pub struct Options {
+    /// Let the guest see the directory HOST, as GUEST, read-only with :ro
+    #[arg(long = "dir", value_name = "HOST[::GUEST][:ro]")]
+    pub dirs: Vec<Preopen>,
+
+    /// Set an environment variable of the guest; NAME alone takes the value that it has here
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub env: Vec<Variable>,
+
+    #[command(flatten)]
+    pub limits: Limits,
+
+    /// Print a line of JSON for each copy to stdout, and the guest's stdout to stderr
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// What the command line asks for.
 pub enum Invocation {
-    Help,
     Demo { form: Form },
     Guest(Guest),
 }
@@ -32,72 +70,57 @@ pub struct Guest {
     /// `None` for the bundled one.
     pub component: Option<PathBuf>,
     pub args: Vec<String>,
-    pub dirs: Vec<Preopen>,
+    pub options: Options,
     pub form: Form,
 }
 
-/// A directory for the guest.
-#[derive(Debug, PartialEq)]
-pub struct Preopen {
-    pub host: PathBuf,
-    pub guest: String,
-    pub perms: FsPerms,
-}
-
-impl Preopen {
-    /// Parses `HOST[::GUEST][:ro]`.
-    fn parse(spelling: &str) -> Result<Self> {
-        let (dirs, perms) = match spelling.strip_suffix(":ro") {
-            Some(dirs) => (dirs, FsPerms::ReadOnly),
-            None => (spelling, FsPerms::ReadWrite),
-        };
-        let (host, guest) = dirs.split_once("::").unwrap_or((dirs, dirs));
-        if host.is_empty() || guest.is_empty() {
-            bail!("--dir takes HOST[::GUEST][:ro], not '{spelling}'");
-        }
-        Ok(Self {
-            host: host.into(),
-            guest: guest.to_owned(),
-            perms,
-        })
-    }
-}
-
-/// Parses the arguments after the program's name.
-pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Invocation> {
-    let mut args = args.into_iter();
-    let mut dirs = Vec::new();
-    let mut form = Form::Async;
-    while let Some(arg) = args.next() {
-        match arg.as_str() {
-            "--help" | "-h" => return Ok(Invocation::Help),
-            "--sync-linker" => form = Form::Sync,
-            "--dir" => match args.next() {
-                Some(spelling) => dirs.push(Preopen::parse(&spelling)?),
-                None => bail!("--dir needs HOST[::GUEST][:ro]"),
-            },
-            "--" => return Ok(guest(None, args, dirs, form)),
-            option if option.starts_with('-') => bail!("unknown option {option}"),
-            component => return Ok(guest(Some(component.into()), args, dirs, form)),
-        }
-    }
-    if dirs.is_empty() {
-        Ok(Invocation::Demo { form })
+/// Parses a command line, which begins with the program's name.
+pub fn parse(command_line: Vec<OsString>) -> Result<Invocation, clap::Error> {
+    let line = Line::try_parse_from(&command_line)?;
+    let form = if line.sync_linker {
+        Form::Sync
     } else {
-        Ok(guest(None, args, dirs, form))
+        Form::Async
+    };
+    // The guest's arguments are the end of the command line.
+    let before = command_line.len() - line.guest.len();
+    let bundled = command_line[..before].last().is_some_and(|arg| arg == "--");
+    if line.guest.is_empty() && !bundled {
+        if line.options == Options::default() {
+            return Ok(Invocation::Demo { form });
+        }
+        return Err(clap::Error::raw(
+            ErrorKind::MissingRequiredArgument,
+            "no guest: write COMPONENT.wasm after the options, or -- and the arguments of clone-disk",
+        ));
     }
+    if let Some(name) = dir::repeated_name(&line.options.dirs) {
+        return Err(clap::Error::raw(
+            ErrorKind::ArgumentConflict,
+            format!(
+                "--dir: two directories have the guest's name '{name}'; write HOST::GUEST with another GUEST"
+            ),
+        ));
+    }
+    let mut args = line.guest.into_iter();
+    let component = match bundled {
+        true => None,
+        false => args.next().map(PathBuf::from),
+    };
+    Ok(Invocation::Guest(Guest {
+        component,
+        args: args.map(utf8).collect::<Result<_, _>>()?,
+        options: line.options,
+        form,
+    }))
 }
 
-fn guest(
-    component: Option<PathBuf>,
-    args: impl Iterator<Item = String>,
-    dirs: Vec<Preopen>,
-    form: Form,
-) -> Invocation {
-    Invocation::Guest(Guest {
-        component,
-        args: args.collect(),
-        dirs,
-        form,
+/// Returns an argument of the guest as text. WASI has no other arguments.
+fn utf8(arg: OsString) -> Result<String, clap::Error> {
+    arg.into_string().map_err(|arg| {
+        clap::Error::raw(
+            ErrorKind::InvalidUtf8,
+            format!("the argument {arg:?} is not UTF-8; a guest's arguments must be"),
+        )
     })
 }

@@ -1,11 +1,10 @@
 //! A host of WASI 0.2 commands with `sandbox:fast-copy` linked, in both linker forms.
 
-use anyhow::Result;
 use tokio::runtime::Runtime;
 use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Engine, Store};
+use wasmtime::{Error, Result, Store};
 use wasmtime_fast_copy::{FastCopyCtx, FastCopyCtxView, FastCopyView};
-use wasmtime_wasi::p2::bindings::{Command, sync};
+use wasmtime_wasi::p2::bindings::{CommandPre, sync};
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
 
 /// The linker that a command runs with.
@@ -15,44 +14,61 @@ pub enum Form {
     Sync,
 }
 
-/// Runs a command to its end and returns its exit status.
-pub fn run(engine: &Engine, component: &Component, wasi: WasiCtx, form: Form) -> Result<i32> {
-    let state = State {
-        wasi,
-        copies: FastCopyCtx::new(),
-        table: ResourceTable::new(),
-    };
-    let store = Store::new(engine, state);
-    let end = match form {
-        Form::Async => Runtime::new()?.block_on(run_async(store, component)),
-        Form::Sync => run_sync(store, component),
-    };
-    match end {
-        Ok(Ok(())) => Ok(0),
-        Ok(Err(())) => Ok(1),
-        Err(error) => match error.downcast_ref::<I32Exit>() {
-            Some(exit) => Ok(exit.0),
-            None => Err(error.into()),
-        },
+/// How a command has ended.
+pub enum End {
+    /// With an exit status.
+    Exited(i32),
+    Trapped(Error),
+}
+
+impl End {
+    fn of(called: Result<Result<(), ()>>) -> Self {
+        match called {
+            Ok(Ok(())) => Self::Exited(0),
+            Ok(Err(())) => Self::Exited(1),
+            Err(error) => match error.downcast_ref::<I32Exit>() {
+                Some(exit) => Self::Exited(exit.0),
+                None => Self::Trapped(error),
+            },
+        }
     }
 }
 
-type End = wasmtime::Result<Result<(), ()>>;
+/// Runs a command to its end. Fails if it can't be linked.
+pub fn run(component: &Component, wasi: WasiCtx, copies: FastCopyCtx, form: Form) -> Result<End> {
+    let state = State {
+        wasi,
+        copies,
+        table: ResourceTable::new(),
+    };
+    let store = Store::new(component.engine(), state);
+    match form {
+        Form::Async => Runtime::new()?.block_on(run_async(store, component)),
+        Form::Sync => run_sync(store, component),
+    }
+}
 
-async fn run_async(mut store: Store<State>, component: &Component) -> End {
+async fn run_async(mut store: Store<State>, component: &Component) -> Result<End> {
     let mut linker = Linker::new(store.engine());
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_fast_copy::p2::add_to_linker_async(&mut linker)?;
-    let command = Command::instantiate_async(&mut store, component, &linker).await?;
-    command.wasi_cli_run().call_run(&mut store).await
+    let linked = CommandPre::new(linker.instantiate_pre(component)?)?;
+    let called = async {
+        let command = linked.instantiate_async(&mut store).await?;
+        command.wasi_cli_run().call_run(&mut store).await
+    };
+    Ok(End::of(called.await))
 }
 
-fn run_sync(mut store: Store<State>, component: &Component) -> End {
+fn run_sync(mut store: Store<State>, component: &Component) -> Result<End> {
     let mut linker = Linker::new(store.engine());
     wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
     wasmtime_fast_copy::p2::add_to_linker_sync(&mut linker)?;
-    let command = sync::Command::instantiate(&mut store, component, &linker)?;
-    command.wasi_cli_run().call_run(&mut store)
+    let linked = sync::CommandPre::new(linker.instantiate_pre(component)?)?;
+    let called = linked
+        .instantiate(&mut store)
+        .and_then(|command| command.wasi_cli_run().call_run(&mut store));
+    Ok(End::of(called))
 }
 
 struct State {

@@ -1,34 +1,35 @@
 //! Runs a guest with the stdio of this process.
 
-use anyhow::{Context, Result};
-use wasmtime::Engine;
-use wasmtime::component::Component;
+use std::collections::BTreeMap;
+
+use wasmtime::Result;
+use wasmtime::error::Context;
 use wasmtime_wasi::WasiCtx;
 
-use crate::args::Guest;
-use crate::command;
+use crate::args::Options;
+use crate::command::{self, End, Form};
+use crate::json::JsonReports;
+use crate::program::Program;
 
-/// The bundled component, built from `guest/clone-disk` by `guest/build.sh`.
-const BUNDLED: &[u8] = include_bytes!("../../prebuilt/clone-disk.wasm");
-
-/// Runs a guest and returns its exit status.
-pub fn run(guest: Guest) -> Result<i32> {
-    let engine = Engine::default();
-    let component = match &guest.component {
-        Some(path) => Component::from_file(&engine, path)
-            .map_err(anyhow::Error::from)
-            .with_context(|| format!("loading {}", path.display()))?,
-        None => Component::new(&engine, BUNDLED)?,
-    };
-    let name = guest.component.as_deref().and_then(|path| path.to_str());
-
+/// Runs a program to its end. Fails if it can't be started.
+pub fn run(program: &Program, args: &[String], options: &Options, form: Form) -> Result<End> {
     let mut wasi = WasiCtx::builder();
     wasi.inherit_stdio();
-    wasi.arg(name.unwrap_or("clone-disk")).args(&guest.args);
-    for dir in &guest.dirs {
+    wasi.arg(&program.name).args(args);
+    for dir in &options.dirs {
         wasi.preopened_dir(&dir.host, &dir.guest, dir.perms)
-            .map_err(anyhow::Error::from)
-            .with_context(|| format!("opening the directory {}", dir.host.display()))?;
+            .with_context(|| format!("--dir: opening the directory {}", dir.host.display()))?;
     }
-    command::run(&engine, &component, wasi.build(), guest.form)
+    // The last value of a name counts.
+    let env = options.env.iter().map(|var| (&var.name, &var.value));
+    for (name, value) in env.collect::<BTreeMap<_, _>>() {
+        wasi.env(name, value);
+    }
+    let mut copies = options.limits.builder();
+    if options.json {
+        wasi.stdout(std::io::stderr());
+        copies = copies.hooks(JsonReports);
+    }
+    command::run(&program.component, wasi.build(), copies.build(), form)
+        .with_context(|| format!("starting {}", program.name))
 }
