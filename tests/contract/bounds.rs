@@ -25,7 +25,7 @@ fast_copy_test_support::tests![
     a_source_with_more_data_than_the_quota_fails_before_it_is_copied where Allocation,
     a_preallocated_source_needs_quota_and_room_for_its_data_only where Small and Preallocation,
     a_quota_counts_allocation_beyond_the_data where ExtentSizeHints and Small,
-    blocks_that_only_the_copy_needs_are_charged where ExtentTree,
+    blocks_that_only_the_copy_needs_are_charged where ExtentTree and Mounts,
     a_failed_copy_is_not_charged,
     concurrent_copies_never_exceed_the_quota where Allocation,
     a_copy_that_would_go_below_the_free_space_floor_fails where Small,

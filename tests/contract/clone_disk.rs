@@ -21,6 +21,9 @@ fast_copy_test_support::tests![
     clone_makes_a_larger_copy_with_the_times_of_its_base where Holes and Permissions,
     a_path_outside_all_preopened_directories_lists_them,
     errors_name_the_path_and_the_cause where SymbolicLinks,
+    a_failure_lists_what_was_not_attempted,
+    tree_copies_each_file_to_the_same_path where Holes,
+    tree_refuses_other_files_before_it_copies where SymbolicLinks,
     progress_is_a_bar_on_a_terminal_and_lines_elsewhere where Memory,
 ];
 
@@ -145,6 +148,9 @@ fn errors_name_the_path_and_the_cause(fs: &FileSystem) {
             ),
             (&["clone", "link", "c"], "is a symbolic link"),
             (&["clone", "a"], "needs a BASE and at least one NAME"),
+            (&["tree", "a"], "tree needs two directories"),
+            (&["tree", "--size", "1G", "a", "c"], "--size"),
+            (&["usage", "--replace", "a"], "--replace"),
             (&["clone", "--bogus", "a", "c"], "--bogus"),
             (&["bogus"], "unknown command"),
             (&[], "no command given"),
@@ -152,12 +158,87 @@ fn errors_name_the_path_and_the_cause(fs: &FileSystem) {
             let output = run(Guest::CloneDisk, form, &dirs, args);
             assert_eq!(output.status, 1, "{args:?}: {output:?}");
             assert!(output.stderr.contains(message), "{args:?}: {output:?}");
+            assert_eq!(output.stderr.lines().count(), 1, "{output:?}");
         }
+        let output = run(Guest::CloneDisk, form, &dirs, &["--version"]);
+        assert!(output.stdout.starts_with("clone-disk "), "{output:?}");
         assert_eq!(names(dir.path()), ["a", "b", "link"]);
         let args = ["clone", "--symlink-follow", "link", "c"];
         assert_eq!(run(Guest::CloneDisk, form, &dirs, &args).status, 0);
         assert_text(&dir.path().join("c"), "same, but");
         fs::remove_file(dir.path().join("c")).unwrap();
+    }
+}
+
+fn a_failure_lists_what_was_not_attempted(fs: &FileSystem) {
+    let dir = fs.dir();
+    text_file(dir.path(), "base", "text");
+    text_file(dir.path(), "b", "old");
+    for form in FORMS {
+        let dirs = [Preopen::writable(dir.path(), ".")];
+        let args = ["clone", "base", "a", "b", "c", "d"];
+        let output = run(Guest::CloneDisk, form, &dirs, &args);
+        assert_eq!(output.status, 1);
+        let lines: Vec<_> = output.stderr.lines().collect();
+        assert_eq!(lines.len(), 2, "{output:?}");
+        assert!(lines[0].starts_with("clone-disk: b: already exists"));
+        assert_eq!(lines[1], "not attempted: c, d");
+        assert_eq!(names(dir.path()), ["a", "b", "base"]);
+        assert_text(&dir.path().join("b"), "old");
+        fs::remove_file(dir.path().join("a")).unwrap();
+    }
+}
+
+fn tree_copies_each_file_to_the_same_path(fs: &FileSystem) {
+    let dir = fs.dir();
+    let images = dir.path().join("images");
+    fs::create_dir_all(images.join("linux/empty")).unwrap();
+    four_extents(&images.join("linux/base.img"));
+    text_file(&images, "a", "text");
+    for form in FORMS {
+        let dirs = [Preopen::writable(dir.path(), ".")];
+        let args = ["tree", "images", "new/"];
+        let output = run(Guest::CloneDisk, form, &dirs, &args);
+        assert_eq!(output.status, 0, "{output:?}");
+        let files: Vec<_> = output
+            .stdout
+            .lines()
+            .map(|line| line.split_whitespace().next().unwrap())
+            .collect();
+        assert_eq!(files, ["FILE", "a", "linux/base.img", "2"], "{output:?}");
+        let new = dir.path().join("new");
+        assert_eq!(names(&new), ["a", "linux"]);
+        assert_eq!(names(&new.join("linux")), ["base.img", "empty"]);
+        assert_text(&new.join("a"), "text");
+        let (base, copy) = (images.join("linux/base.img"), new.join("linux/base.img"));
+        assert_same(&base, &copy);
+        assert_allocated_at_most(&copy, 256 * KIB);
+        // What exists is kept, and named.
+        let output = run(Guest::CloneDisk, form, &dirs, &args);
+        assert_eq!(output.status, 1, "{output:?}");
+        assert!(output.stderr.contains("new/a: already exists"));
+        assert!(output.stderr.contains("not attempted: linux/base.img"));
+        let args = ["tree", "--replace", "--no-sync", "images", "new"];
+        let output = run(Guest::CloneDisk, form, &dirs, &args);
+        assert_eq!(output.status, 0, "{output:?}");
+        fs::remove_dir_all(new).unwrap();
+    }
+}
+
+fn tree_refuses_other_files_before_it_copies(fs: &FileSystem) {
+    let dir = fs.dir();
+    fs::create_dir(dir.path().join("images")).unwrap();
+    text_file(&dir.path().join("images"), "a", "text");
+    symlink("a", dir.path().join("images/link")).unwrap();
+    for form in FORMS {
+        let dirs = [Preopen::writable(dir.path(), ".")];
+        let output = run(Guest::CloneDisk, form, &dirs, &["tree", "images", "new"]);
+        assert_eq!(output.status, 1, "{output:?}");
+        assert_eq!(
+            output.stderr,
+            "clone-disk: images/link: is neither a regular file nor a directory; nothing was copied\n"
+        );
+        assert_eq!(names(dir.path()), ["images"]);
     }
 }
 

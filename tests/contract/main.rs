@@ -2,8 +2,9 @@
 //! component in both linker forms.
 //!
 //! Needs root to mount file systems, mkfs to make them, and strace to make system calls fail and to
-//! stop or kill copies at them. Tests that lack something are ignored with the reason; if `CI` is set,
-//! the program fails then.
+//! stop or kill copies at them. An ordinary user runs most of it on a directory in `TMPDIR` and on tmpfs
+//! (`fast_copy_test_support::suite`). Tests that lack something are ignored with the reason; if `CI` is set, the
+//! program fails then.
 
 #![allow(
     clippy::single_range_in_vec_init,
@@ -16,6 +17,7 @@ mod cancel;
 mod clone_disk;
 mod contention;
 mod descriptors;
+mod errors;
 mod fallback;
 mod guest;
 mod host_policy;
@@ -66,6 +68,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("ranges", ranges::TESTS),
     ("cancel", cancel::TESTS),
     ("guest", guest::TESTS),
+    ("errors", errors::TESTS),
     ("clone_disk", clone_disk::TESTS),
     ("preopens", preopens::TESTS),
     ("host_policy", host_policy::TESTS),

@@ -22,12 +22,12 @@ fast_copy_test_support::tests![
     a_copy_is_published_without_links_and_without_rename_noreplace,
     replacing_fails_before_copying_in_an_append_only_directory where UnnamedFiles and InodeFlags,
     replacing_an_append_only_or_immutable_file_fails_before_copying where InodeFlags,
-    replacing_a_mount_point_fails_before_copying,
-    a_durable_copy_needs_no_permission_to_read_its_directory where Permissions and Owners,
+    replacing_a_mount_point_fails_before_copying where Mounts,
+    a_durable_copy_needs_no_permission_to_read_its_directory where Permissions and Unprivileged,
     wider_permissions_of_the_file_system_are_reported_or_refused where Permissions,
     a_file_without_copy_on_write_is_cloned where BtrfsFlags,
     zeros_in_compressed_extents_become_holes where BtrfsFlags,
-    a_destination_on_hugetlbfs_fails_with_the_cause where Memory,
+    a_destination_on_hugetlbfs_fails_with_the_cause where Memory and Root,
 ];
 
 fn a_copy_whose_unnamed_file_cannot_be_linked_is_made_under_a_name(fs: &FileSystem) {
@@ -183,7 +183,7 @@ fn replacing_a_mount_point_fails_before_copying(fs: &FileSystem) {
     assert_text(&mounted, "other");
 }
 
-/// A directory into which everybody may put files, and only root may look.
+/// A directory into which every user may put files, and only root may look.
 fn a_durable_copy_needs_no_permission_to_read_its_directory(fs: &FileSystem) {
     let dir = fs.dir();
     fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
@@ -191,10 +191,14 @@ fn a_durable_copy_needs_no_permission_to_read_its_directory(fs: &FileSystem) {
     fs::set_permissions(&src, PermissionsExt::from_mode(0o644)).unwrap();
     let drop_box = dir.path().join("drop-box");
     fs::create_dir(&drop_box).unwrap();
-    fs::set_permissions(&drop_box, PermissionsExt::from_mode(0o1733)).unwrap();
-    for function in BOTH {
+    fs::set_permissions(&drop_box, PermissionsExt::from_mode(0o1333)).unwrap();
+    let outcomes = BOTH.map(|function| {
         let dst = drop_box.join(format!("{function:?}"));
-        let outcome = Copy::new(function, &src, &dst).run_as(2000);
+        (Copy::new(function, &src, &dst).run_unprivileged(2000), dst)
+    });
+    // Else an ordinary user could not remove it.
+    fs::set_permissions(&drop_box, PermissionsExt::from_mode(0o755)).unwrap();
+    for (outcome, dst) in outcomes {
         assert!(matches!(outcome, Outcome::Ok(..)), "{outcome:?}");
         assert_text(&dst, "text");
     }

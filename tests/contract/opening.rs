@@ -27,11 +27,11 @@ fast_copy_test_support::tests![
     an_error_names_both_paths,
     a_directory_as_source_is_refused,
     a_fifo_as_source_is_refused_without_blocking where SpecialFiles,
-    a_device_as_source_is_refused where SpecialFiles,
+    a_device_as_source_is_refused where Devices,
     a_socket_as_source_is_refused where SpecialFiles,
     a_symbolic_link_as_source_is_followed_unless_symlink_follow_is_off where SymbolicLinks,
-    an_unreadable_source_is_permission_denied where Permissions,
-    an_unwritable_directory_is_permission_denied where Permissions,
+    an_unreadable_source_is_permission_denied where Permissions and Unprivileged,
+    an_unwritable_directory_is_permission_denied where Permissions and Unprivileged,
     a_procfs_or_sysfs_file_is_not_a_regular_file,
     no_path_is_resolved_twice where SymbolicLinks,
     a_copy_stays_in_the_opened_directory_when_that_is_renamed where OpenFilesMove,
@@ -161,7 +161,7 @@ fn an_unreadable_source_is_permission_denied(fs: &FileSystem) {
     fs::set_permissions(&src, PermissionsExt::from_mode(0o200)).unwrap();
     for function in BOTH {
         let dst = dir.path().join("dst");
-        let outcome = Copy::new(function, &src, &dst).run_as(65534);
+        let outcome = Copy::new(function, &src, &dst).run_unprivileged(65534);
         outcome.assert_error("PermissionDenied");
     }
     assert_eq!(names(dir.path()), ["src"]);
@@ -170,11 +170,15 @@ fn an_unreadable_source_is_permission_denied(fs: &FileSystem) {
 fn an_unwritable_directory_is_permission_denied(fs: &FileSystem) {
     let dir = fs.dir();
     let src = text_file(dir.path(), "src", "text");
-    fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
     fs::set_permissions(&src, PermissionsExt::from_mode(0o644)).unwrap();
-    for function in BOTH {
+    fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o555)).unwrap();
+    let outcomes = BOTH.map(|function| {
         let dst = dir.path().join("dst");
-        let outcome = Copy::new(function, &src, &dst).run_as(65534);
+        Copy::new(function, &src, &dst).run_unprivileged(65534)
+    });
+    // Else an ordinary user could not remove it.
+    fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    for outcome in outcomes {
         outcome.assert_error("PermissionDenied");
     }
     assert_eq!(names(dir.path()), ["src"]);

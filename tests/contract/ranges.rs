@@ -1,7 +1,7 @@
 //! `data_ranges` and `can_reflink`: what a copy would do, without a copy.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
@@ -11,6 +11,7 @@ use fast_copy_test_support::features::Feature;
 use fast_copy_test_support::files::{KIB, MIB, dense_file, names, sparse_file, write_data};
 use fast_copy_test_support::filesystems::FileSystem;
 use fast_copy_test_support::program::run;
+use fast_copy_test_support::user_namespace::is_privileged;
 use wasmtime_fast_copy::{
     CopyControl, CopyErrorKind, CopyOptions, DataRange, Directory, ReflinkSupport, Source,
     can_reflink, data_ranges,
@@ -21,7 +22,7 @@ fast_copy_test_support::tests![
     everything_outside_the_ranges_is_zeros,
     ranges_begin_where_the_caller_asks where Holes,
     a_long_list_is_returned_in_parts where Holes,
-    preallocated_blocks_are_no_data where BlockMap and Preallocation,
+    preallocated_blocks_are_no_data where Holes and BlockMap and Preallocation,
     dirty_pages_on_preallocated_blocks_are_data where Preallocation,
     a_cancelled_or_late_call_fails,
     files_in_one_file_system_share_blocks_if_it_can,
@@ -153,8 +154,11 @@ fn dirty_pages_on_preallocated_blocks_are_data(fs: &FileSystem) {
     let holds =
         |&(offset, length): &(u64, u64)| offset <= 7 * MIB + 5 && 7 * MIB + 9 <= offset + length;
     assert!(found.iter().any(holds), "{found:?}");
-    if fs.has(Feature::BlockMap) {
-        assert_eq!(found, [(7 * MIB, 4 * KIB)]);
+    // The block map of CIFS does not tell preallocated blocks from written ones.
+    if fs.has(Feature::BlockMap) && fs.has(Feature::Holes) {
+        // Before Linux 6.6 a write makes a whole folio of the page cache dirty, of up to 2 MiB on XFS.
+        let data: u64 = found.iter().map(|(_, length)| length).sum();
+        assert!(found.len() == 1 && data <= 2 * MIB, "{found:?}");
     }
 }
 
@@ -215,16 +219,19 @@ fn files_in_two_subvolumes_share_blocks(fs: &FileSystem) {
             .arg(path));
     }
     let found = can_reflink(&open(&a), &open(&b)).unwrap();
+    // An ordinary user may remove an empty subvolume as a directory only.
     for path in [&a, &b] {
-        run(Command::new("btrfs")
-            .args(["-q", "subvolume", "delete"])
-            .arg(path));
+        fs::remove_dir(path).unwrap();
     }
     assert_eq!(found, ReflinkSupport::Yes);
 }
 
+/// Files of procfs have names. An ordinary user may not make any there.
 fn where_no_file_can_be_without_a_name_it_is_unknown(fs: &FileSystem) {
     let dir = fs.dir();
-    let found = can_reflink(&open(dir.path()), &open(Path::new("/proc"))).unwrap();
-    assert_eq!(found, ReflinkSupport::Unknown);
+    let found = can_reflink(&open(dir.path()), &open(Path::new("/proc")));
+    match is_privileged() {
+        true => assert_eq!(found.unwrap(), ReflinkSupport::Unknown),
+        false => assert_eq!(found.unwrap_err().kind(), ErrorKind::PermissionDenied),
+    }
 }

@@ -22,7 +22,8 @@ const MODULES: &[(&str, &[Test])] = &[
     ("leaks", leaks::TESTS),
 ];
 
-/// A file system that supports clones, and one that doesn't.
+/// A file system that supports clones, and one that doesn't. An ordinary user tests on a directory instead of the
+/// first one.
 const FILE_SYSTEMS: [&str; 2] = ["xfs", "tmpfs"];
 
 fn main() -> ExitCode {

@@ -14,6 +14,8 @@ use rustix::fs::{
 use wasmtime_fast_copy::CopyOptions;
 
 use crate::files::{KIB, MIB, access_control_list, allocated};
+use crate::namespace::Namespaces;
+use crate::user_namespace::is_privileged;
 
 /// One thing that a file system can do, or a property of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,17 +53,24 @@ pub enum Feature {
     OpenFilesMove,
     HardLinks,
     SymbolicLinks,
-    /// FIFOs, sockets and devices.
+    /// FIFOs and sockets.
     SpecialFiles,
+    /// Device files. Needs root.
+    Devices,
     /// Permission bits can be set.
     Permissions,
-    /// Owners can be set.
+    /// Owners can be set. Needs root.
     Owners,
+    /// A copy can be made by a process that is subject to permissions: by this one, or as root by one of another
+    /// user.
+    Unprivileged,
     /// POSIX access control lists.
     AccessControlLists,
-    /// Extended attributes, also `trusted.*` and `security.capability`.
+    /// Extended attributes `user.*`.
     Attributes,
-    /// Files can be append-only and immutable (`chattr`).
+    /// Extended attributes `trusted.*` and `security.capability`. Needs root.
+    PrivilegedAttributes,
+    /// Files can be append-only and immutable (`chattr`). Needs root.
     InodeFlags,
     /// Files can be without copy-on-write, and compressed (`chattr +C`, `+c`).
     BtrfsFlags,
@@ -73,13 +82,38 @@ pub enum Feature {
     Disk,
     /// The files are in memory only.
     Memory,
-    /// A second, small one can be made for one test.
+    /// A second, small one can be made for one test. Needs root, or for tmpfs a user namespace.
     Small,
+    /// tmpfs and directories can be mounted. Needs root or a user namespace.
+    Mounts,
+    /// The kernel kills the processes that a test program leaves. Needs root or a user namespace.
+    ProcessNamespace,
+    /// Everything else that only root can do.
+    Root,
 }
+
+impl Feature {
+    /// Whether an ordinary user may lack this where root has it.
+    pub fn may_need_root(self) -> bool {
+        BY_ROOT.contains(&self)
+    }
+}
+
+const BY_ROOT: [Feature; 9] = [
+    Devices,
+    Owners,
+    Unprivileged,
+    PrivilegedAttributes,
+    InodeFlags,
+    Small,
+    Mounts,
+    ProcessNamespace,
+    Root,
+];
 
 use Feature::*;
 
-const COMMON: [Feature; 19] = [
+const COMMON: [Feature; 25] = [
     ClonesAreLimited,
     Times,
     Allocation,
@@ -92,17 +126,23 @@ const COMMON: [Feature; 19] = [
     HardLinks,
     SymbolicLinks,
     SpecialFiles,
+    Devices,
     Permissions,
     Owners,
+    Unprivileged,
     AccessControlLists,
     Attributes,
+    PrivilegedAttributes,
     InodeFlags,
     Leases,
     Small,
+    Mounts,
+    ProcessNamespace,
+    Root,
 ];
 
-/// Returns the features of a file system of [`NAMES`](crate::filesystems::NAMES). They are known without
-/// a mount, so that tests can be listed.
+/// Returns the features that a file system of [`NAMES`](crate::filesystems::NAMES) has for root. They are known
+/// without a mount, so that tests can be listed.
 pub fn known(name: &str) -> Vec<Feature> {
     let more: &[Feature] = match name {
         "ext4" => &[BlockMap, Offload, ExtentTree, SizeLimit, Disk],
@@ -114,7 +154,7 @@ pub fn known(name: &str) -> Vec<Feature> {
     [&COMMON, more].concat()
 }
 
-/// Tries what the file system at a directory can do.
+/// Tries what the file system at a directory can do, and what this process can do there.
 pub fn probe(dir: &Path) -> io::Result<Vec<Feature>> {
     let probe = Probe {
         dir: tempfile::tempdir_in(dir)?,
@@ -122,6 +162,8 @@ pub fn probe(dir: &Path) -> io::Result<Vec<Feature>> {
     let kind = rustix::fs::statfs(dir)?.f_type;
     let is_nfs = kind == libc::NFS_SUPER_MAGIC;
     let (at_once, later) = probe.allocated_at_once_and_later()?;
+    let owners = probe.sets_owner()?;
+    let namespaces = Namespaces::current();
     let features = [
         (Times, probe.writes_change_times()?),
         (Allocation, at_once == later),
@@ -144,13 +186,19 @@ pub fn probe(dir: &Path) -> io::Result<Vec<Feature>> {
             fs::hard_link(probe.make("a")?, probe.at("b")).is_ok(),
         ),
         (SymbolicLinks, symlink("a", probe.at("link")).is_ok()),
-        (SpecialFiles, probe.makes_fifo()),
+        (SpecialFiles, probe.makes("fifo", FileType::Fifo)),
+        (Devices, probe.makes("device", FileType::CharacterDevice)),
         (Permissions, probe.sets_permissions()?),
-        (Owners, probe.sets_owner()?),
+        (Owners, owners),
+        (Unprivileged, owners || !is_privileged()),
         (AccessControlLists, probe.sets_list()?),
-        (Attributes, probe.sets_attributes()?),
+        (Attributes, probe.sets_attribute("user.x")?),
+        (PrivilegedAttributes, probe.sets_attribute("trusted.x")?),
         (InodeFlags, probe.sets_inode_flags()?),
         (Leases, !is_nfs && probe.leases()?),
+        (Mounts, namespaces.exist()),
+        (ProcessNamespace, namespaces.exist()),
+        (Root, namespaces == Namespaces::OfRoot),
     ];
     let mut found: Vec<_> = features
         .into_iter()
@@ -299,10 +347,11 @@ impl Probe {
         Ok(fs::rename(self.make("new")?, self.at("open")).is_ok())
     }
 
-    fn makes_fifo(&self) -> bool {
-        let kind = FileType::Fifo;
-        let made = rustix::fs::mknodat(CWD, self.at("fifo"), kind, Mode::RUSR, 0);
-        made.is_ok() && !fs::symlink_metadata(self.at("fifo")).is_ok_and(|fifo| fifo.is_file())
+    /// Makes a special file: for a device, `/dev/zero`.
+    fn makes(&self, name: &str, kind: FileType) -> bool {
+        let device = rustix::fs::makedev(1, 5);
+        let made = rustix::fs::mknodat(CWD, self.at(name), kind, Mode::RUSR, device);
+        made.is_ok() && !fs::symlink_metadata(self.at(name)).is_ok_and(|file| file.is_file())
     }
 
     fn sets_permissions(&self) -> io::Result<bool> {
@@ -319,7 +368,7 @@ impl Probe {
         Ok(set.is_ok() && fs::metadata(&path)?.uid() == 1234)
     }
 
-    /// Sets a list with `user::rw-, user:2000:rw-, group::---, mask::rw-, other::---`.
+    /// Sets a list with an entry for a user.
     fn sets_list(&self) -> io::Result<bool> {
         let path = self.make("list")?;
         let list = access_control_list();
@@ -347,10 +396,8 @@ impl Probe {
         Ok(leased.is_ok())
     }
 
-    fn sets_attributes(&self) -> io::Result<bool> {
+    fn sets_attribute(&self, name: &str) -> io::Result<bool> {
         let path = self.make("attributes")?;
-        Ok(["user.x", "trusted.x"]
-            .iter()
-            .all(|name| rustix::fs::setxattr(&path, *name, b"value", XattrFlags::empty()).is_ok()))
+        Ok(rustix::fs::setxattr(&path, name, b"value", XattrFlags::empty()).is_ok())
     }
 }

@@ -166,12 +166,12 @@ pub fn assert_allocated_at_most(path: &Path, data: u64) {
     );
 }
 
-/// Returns the attribute `system.posix_acl_access` (acl(5)) for `user::rw-, user:2000:rw-, group::---,
-/// mask::rw-, other::---`.
+/// Returns the attribute `system.posix_acl_access` (acl(5)) for `user::rw-, user:ID:rw-, group::---,
+/// mask::rw-, other::---`. The ID is that of this user: a user namespace need not have others.
 pub fn access_control_list() -> Vec<u8> {
     let entries = [
         (1, 6, !0),
-        (2, 6, 2000),
+        (2, 6, rustix::process::geteuid().as_raw()),
         (4, 0, !0),
         (0x10, 6, !0),
         (0x20, 0, !0_u32),

@@ -1,6 +1,8 @@
 //! Real file systems for the tests and benchmarks, mounted in the program's own
-//! [namespace](crate::namespace).
+//! [namespace](crate::namespace). Only root can mount those that need a disk. An ordinary user tests on a
+//! directory instead, and on tmpfs.
 
+use std::ffi::{CStr, CString};
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -8,38 +10,42 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use rustix::mount::{MountFlags, UnmountFlags};
 use tempfile::TempDir;
 
 use crate::features::{self, Feature};
 use crate::function::Function;
 use crate::program::{administrative, run, try_run};
+use crate::user_namespace::mounting;
 
 /// A mounted file system.
 #[derive(Clone, Debug)]
 pub struct FileSystem {
     pub name: &'static str,
     pub root: PathBuf,
+    /// The kernel's name for this kind of file system, such as `ext4`.
+    pub kind: String,
     features: Vec<Feature>,
 }
 
 impl FileSystem {
     /// Describes a mounted file system of [`NAMES`].
     pub fn new(name: &'static str, root: PathBuf) -> Self {
-        let features = features::known(name);
         Self {
             name,
             root,
-            features,
+            kind: name.to_owned(),
+            features: features::known(name),
         }
     }
 
     /// Describes a mounted file system of any kind: tries what it can do.
     pub fn probe(name: &'static str, root: PathBuf) -> std::io::Result<Self> {
-        let features = features::probe(&root)?;
         Ok(Self {
             name,
+            kind: kind_at(&root)?,
+            features: features::probe(&root)?,
             root,
-            features,
         })
     }
 
@@ -75,6 +81,23 @@ impl FileSystem {
     }
 }
 
+/// Returns the kind of the file system that is mounted at a path or above it.
+fn kind_at(path: &Path) -> std::io::Result<String> {
+    let path = path.canonicalize()?;
+    // The kernel writes spaces as \040 (proc_pid_mountinfo(5)).
+    let path = PathBuf::from(path.to_string_lossy().replace(' ', "\\040"));
+    let mounts = fs::read_to_string("/proc/self/mountinfo")?;
+    let above = mounts.lines().filter_map(|mount| {
+        let root = mount.split(' ').nth(4)?;
+        let (_, rest) = mount.split_once(" - ")?;
+        let kind = rest.split(' ').next()?;
+        path.starts_with(root).then_some((root.len(), kind))
+    });
+    // Of several at the same place, the last one hides the others.
+    let nearest = above.max_by_key(|(length, _)| *length);
+    Ok(nearest.map_or("unknown", |(_, kind)| kind).to_owned())
+}
+
 /// Whether two files can share blocks.
 pub fn reflinks(name: &str) -> bool {
     features::known(name).contains(&Feature::Reflinks)
@@ -87,7 +110,10 @@ pub fn has_disk(name: &str) -> bool {
 
 pub const NAMES: [&str; 4] = ["ext4", "xfs", "btrfs", "tmpfs"];
 
-/// A directory with the mount points of the file systems.
+/// The name of the file system with the directory for temporary files.
+pub const DIRECTORY: &str = "directory";
+
+/// A directory with the mount points of the file systems, and a directory to test on.
 pub struct Mounts {
     dir: TempDir,
 }
@@ -116,6 +142,27 @@ impl Mounts {
         fs::set_permissions(&root, PermissionsExt::from_mode(0o777)).unwrap();
         fs::set_permissions(self.dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
         Ok(FileSystem::new(name, root))
+    }
+
+    /// Mounts tmpfs as an ordinary user, in a user namespace. Returns the reason if that fails.
+    pub fn mount_tmpfs_of_user(&self, size: u64) -> Result<FileSystem, String> {
+        let FileSystem { name, root, .. } = self.mount("tmpfs", size)?;
+        let mut fs = FileSystem::probe(name, root).map_err(|error| error.to_string())?;
+        fs.features.push(Feature::Small);
+        Ok(fs)
+    }
+
+    /// Makes a directory in the one for temporary files, if `size` bytes are free there.
+    pub fn directory(&self, size: u64) -> Result<FileSystem, String> {
+        let root = self.dir.path().join(DIRECTORY);
+        fs::create_dir(&root).map_err(|error| error.to_string())?;
+        let stat = rustix::fs::statvfs(&root).map_err(|error| error.to_string())?;
+        let free = stat.f_bavail * stat.f_frsize;
+        if free < size {
+            let [free, size] = [free, size].map(|bytes| bytes as f64 / (1 << 30) as f64);
+            return Err(format!("{size:.0} GiB in TMPDIR ({free:.1} GiB are free)"));
+        }
+        FileSystem::probe(DIRECTORY, root).map_err(|error| error.to_string())
     }
 }
 
@@ -155,9 +202,15 @@ pub fn mount_image(image: &Path, root: &Path) -> Result<(), String> {
 }
 
 pub fn mount_tmpfs(root: &Path, size: u64) -> Result<(), String> {
-    let mut mount = Command::new("mount");
-    let size = format!("size={size}");
-    try_run(mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(root))
+    mount("tmpfs", root, &format!("size={size}"))
+}
+
+/// Mounts a file system that needs no disk.
+fn mount(kind: &str, root: &Path, options: &str) -> Result<(), String> {
+    let options = CString::new(options).expect("options without null bytes");
+    let options: Option<&CStr> = Some(&options);
+    mounting(|| rustix::mount::mount(kind, root, kind, MountFlags::empty(), options))
+        .map_err(|error| format!("mount {kind} at {}: {error}", root.display()))
 }
 
 /// Unmounts a file system. It is tried again for 20 seconds while the file system is busy: a child that
@@ -165,9 +218,10 @@ pub fn mount_tmpfs(root: &Path, size: u64) -> Result<(), String> {
 pub fn unmount(root: &Path) -> Result<(), String> {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
-        match try_run(Command::new("umount").arg(root)) {
+        match mounting(|| rustix::mount::unmount(root, UnmountFlags::empty())) {
+            Ok(()) => return Ok(()),
             Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
-            result => return result,
+            Err(error) => return Err(format!("unmount {}: {error}", root.display())),
         }
     }
 }
@@ -184,14 +238,13 @@ impl<'a> Mounted<'a> {
     }
 
     pub fn hugetlbfs(root: &'a Path) -> Self {
-        let mut mount = Command::new("mount");
-        run(mount.args(["-t", "hugetlbfs", "hugetlbfs"]).arg(root));
+        mount("hugetlbfs", root, "").unwrap();
         Self { root }
     }
 
     /// Mounts a directory at `root`.
     pub fn bind(dir: &Path, root: &'a Path) -> Self {
-        run(Command::new("mount").arg("--bind").arg(dir).arg(root));
+        mounting(|| rustix::mount::mount_bind(dir, root)).unwrap();
         Self { root }
     }
 }
@@ -205,7 +258,7 @@ impl Drop for Mounted<'_> {
 /// Detaches a mount, if there is one. The file system is unmounted when its last user is gone
 /// (`MNT_DETACH`).
 pub fn detach(root: &Path) {
-    let _ = Command::new("umount").arg("--lazy").arg(root).output();
+    let _ = mounting(|| rustix::mount::unmount(root, UnmountFlags::DETACH));
 }
 
 /// A small file system for one test, unmounted when this is dropped. Only one exists at a time, since

@@ -1,6 +1,7 @@
 //! Runs guest components in both linker forms, and captures their output.
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::{LazyLock, OnceLock};
@@ -19,7 +20,7 @@ pub const FORMS: [Form; 2] = [Form::Async, Form::Sync];
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::default);
 
-/// A guest component: built from source if there is a toolchain for WebAssembly, else the bundled one.
+/// A guest component: built from source if this user can do so, else the bundled one.
 #[derive(Clone, Copy, Debug)]
 pub enum Guest {
     CloneDisk,
@@ -54,25 +55,41 @@ impl Guest {
 pub fn components() -> &'static Path {
     static DIR: LazyLock<PathBuf> = LazyLock::new(|| {
         let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
-        let built = root.join("target/guest");
-        let status = Command::new(root.join("guest/build.sh"))
-            .arg(&built)
-            .status();
-        match status.map(|status| status.code()) {
-            Ok(Some(0)) => built,
-            // There is no toolchain for WebAssembly.
-            Ok(Some(3)) => {
+        let root = root.canonicalize().expect("the folder of the workspace");
+        match build(&root) {
+            Ok(built) => built,
+            Err(reason) => {
                 assert!(
                     std::env::var_os("CI").is_none(),
-                    "CI must build the guests from source"
+                    "CI must build the guests from source: {reason}"
                 );
-                eprintln!("The guests can't be built here; the bundled ones are tested.");
+                eprintln!("The guests can't be built here; the bundled ones are tested: {reason}");
                 root.join("prebuilt")
             }
-            other => panic!("guest/build.sh: {other:?}"),
         }
     });
     &DIR
+}
+
+/// Builds the components, and returns their folder. Returns the reason if this user can't build them.
+fn build(root: &Path) -> Result<PathBuf, String> {
+    let built = root.join("target/guest");
+    fs::create_dir_all(&built).map_err(|error| format!("{}: {error}", built.display()))?;
+    // The build writes to both.
+    for folder in [&root.join("target"), &built] {
+        tempfile::tempfile_in(folder)
+            .map_err(|error| format!("{} can't be written: {error}", folder.display()))?;
+    }
+    let status = Command::new(root.join("guest/build.sh"))
+        .arg(&built)
+        .status();
+    match status.map(|status| status.code()) {
+        Ok(Some(0)) => Ok(built),
+        Ok(Some(3)) => Err("there is no toolchain for WebAssembly".to_owned()),
+        // The status of a shell that doesn't find a program.
+        Ok(Some(127)) => Err("there is no rustc or cargo".to_owned()),
+        other => panic!("guest/build.sh: {other:?}"),
+    }
 }
 
 /// A directory that the guest sees.

@@ -1,6 +1,7 @@
 //! Support for the tests and benchmarks: real file systems, copies in child processes under strace,
 //! and guest components.
 
+pub mod account;
 pub mod child;
 pub mod command;
 pub mod features;
@@ -19,4 +20,5 @@ pub mod strategies;
 pub mod suite;
 pub mod trace_checks;
 pub mod traced;
+pub mod user_namespace;
 pub mod waiting;

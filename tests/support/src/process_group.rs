@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, kill_process_group, pidfd_open, test_kill_process_group,
-    waitpgid,
+    Pid, PidfdFlags, Signal, WaitOptions, kill_process, kill_process_group, pidfd_open,
+    test_kill_process_group, wait, waitpgid,
 };
 
 /// How long a killed process may take to end: one that waits for a disk isn't interrupted.
@@ -80,8 +80,7 @@ impl ProcessGroup {
 
     /// Kills and reaps the group. Returns the status of the leader.
     ///
-    /// In a process namespace ([`crate::namespace`]), orphans of the group become children of this
-    /// process, which can reap them.
+    /// Orphans of the group become children of this process, which can reap them ([`crate::namespace`]).
     fn end(&mut self) -> Option<ExitStatus> {
         let group = self.group.take()?;
         // The leader isn't reaped yet, so no other group has this ID.
@@ -114,8 +113,33 @@ impl Drop for ProcessGroup {
 
 /// Returns the process ID of the first child of a process.
 pub fn child_of(pid: u32) -> Option<u32> {
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
-    children.split_whitespace().next()?.parse().ok()
+    children_of(pid).first().copied()
+}
+
+fn children_of(pid: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    let children = children.unwrap_or_default();
+    let numbers = children.split_whitespace();
+    numbers.filter_map(|number| number.parse().ok()).collect()
+}
+
+/// Kills and reaps all children of this process, which must have one thread, until there are none. If it is a
+/// subreaper (`PR_SET_CHILD_SUBREAPER`), the children of a killed child become its own.
+pub fn kill_descendants() {
+    let deadline = Instant::now() + KILL_LIMIT;
+    loop {
+        for child in children_of(std::process::id()) {
+            let child = i32::try_from(child).ok().and_then(Pid::from_raw);
+            // It isn't reaped yet, so no other process has its ID.
+            let _ = kill_process(child.expect("a process"), Signal::KILL);
+        }
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some(_)) => {}
+            Ok(None) if Instant::now() < deadline => thread::sleep(Duration::from_millis(1)),
+            Ok(None) => return eprintln!("Processes still exist {KILL_LIMIT:?} after SIGKILL."),
+            Err(_) => return,
+        }
+    }
 }
 
 fn all_of(pipe: Option<impl Read>) -> Vec<u8> {

@@ -1,12 +1,16 @@
 //! A test program that runs each of its tests on several file systems.
+//!
+//! Root mounts them. An ordinary user tests on a directory in `TMPDIR` and, in a user namespace, on tmpfs.
 
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Trial};
 
+use crate::account::{Account, Lack, Planned};
 use crate::features::{self, Feature};
-use crate::filesystems::{FileSystem, Mounts};
+use crate::filesystems::{DIRECTORY, FileSystem, Mounts, NAMES};
+use crate::namespace::Namespaces;
 use crate::{child, guest_host, namespace};
 
 /// The environment variable with directories to test on instead of the file systems that the program
@@ -42,8 +46,10 @@ macro_rules! tests {
 
 /// The tests of a program, and what they need.
 pub struct Suite<'a> {
+    /// The file systems that root tests on. An ordinary user tests on a directory and, if it is one of these, on
+    /// tmpfs.
     pub file_systems: &'a [&'static str],
-    /// The size of each file system, in bytes.
+    /// The size of each file system, in bytes. As much must be free for the directory.
     pub size: u64,
     pub modules: &'a [(&'a str, &'static [Test])],
     /// A program that the tests need, and an argument with which it does nothing.
@@ -54,105 +60,153 @@ pub struct Suite<'a> {
 
 impl Suite<'_> {
     /// Runs the tests, as the `main` function of their program. The program also runs itself as a child,
-    /// which [`child`] and [`guest_host`] do.
+    /// which [`child`], [`guest_host`] and [`namespace`] do.
     ///
-    /// Tests whose file system can't be mounted, and all tests if a program is missing, are ignored with
-    /// the reason. If `CI` is set, the program fails then.
+    /// Tests that lack a program, a file system or root's rights are ignored. At the end, the program prints how
+    /// many ran on each file system, and what the others need. If `CI` is set, it fails then.
     pub fn main(&self) -> ExitCode {
         let args: Vec<String> = std::env::args().collect();
         match args.get(1).map(String::as_str) {
             Some(child::FLAG) => return child::main(&args[2..]),
             Some(guest_host::FLAG) => return guest_host::main(&args[2..]),
+            Some(namespace::FLAG) => return namespace::main(&args[2..]),
             _ => {}
         }
         let mut arguments = Arguments::from_args();
         if self.one_at_a_time {
             arguments.test_threads = Some(1);
         }
-        let mounts = namespace::enter()
-            .and_then(|()| self.missing_program())
-            .map(|()| Mounts::new());
-
-        let mut trials = Vec::new();
-        let mut ignored = false;
-        let given = std::env::var(DIRECTORIES).ok();
-        for pair in given.as_deref().unwrap_or_default().split_whitespace() {
-            let ready = mounts.as_ref().map_err(|reason| reason.clone());
-            match ready.and_then(|_| mounted_already(pair)) {
-                Ok(fs) => self.add_applicable_trials(fs, &mut trials),
-                Err(reason) => {
-                    eprintln!("{pair} can't be tested: {reason}");
-                    return ExitCode::FAILURE;
-                }
-            }
-        }
-        let usual = match given {
-            Some(_) => &[],
-            None => self.file_systems,
+        let namespaces = namespace::enter_if_possible();
+        let mounts = Mounts::new();
+        let planned = match std::env::var(DIRECTORIES) {
+            Ok(pairs) => self.plan_given(&pairs),
+            Err(_) => Ok(self.plan_usual(&mounts, &namespaces, arguments.list)),
         };
-        for name in usual {
-            let mounted = match &mounts {
-                _ if arguments.list => Err("only listed".to_owned()),
-                Ok(mounts) => mounts.mount(name, self.size),
-                Err(reason) => Err(reason.clone()),
-            };
-            if let (Err(reason), false) = (&mounted, arguments.list) {
-                eprintln!("{name} can't be tested here, so its tests are ignored: {reason}");
-                ignored = true;
+        let planned = match planned {
+            Ok(planned) => planned,
+            Err(reason) => {
+                eprintln!("{reason}");
+                return ExitCode::FAILURE;
             }
-            self.add_trials(name, &features::known(name), mounted.ok(), &mut trials);
-        }
+        };
+
+        let selected = |planned: &&Planned| !arguments.is_filtered_out(&planned.trial);
+        let account = Account::new(planned.iter().filter(selected));
+        let trials = planned.into_iter().map(|planned| planned.trial).collect();
         let conclusion = libtest_mimic::run(&arguments, trials);
         drop(mounts);
-        if ignored && std::env::var_os("CI").is_some() {
-            eprintln!("In CI no test may be ignored.");
-            return ExitCode::FAILURE;
+        if !arguments.list && account.lacks_something() {
+            eprintln!("{}", account.report(&namespaces));
+            if std::env::var_os("CI").is_some() {
+                eprintln!("CI is set, so no test may be ignored.");
+                return ExitCode::FAILURE;
+            }
         }
         conclusion.exit_code()
     }
 
-    /// Adds the tests that apply to a file system of [`DIRECTORIES`]. Prints the features of the file
-    /// system, and the tests that don't apply.
-    fn add_applicable_trials(&self, fs: FileSystem, trials: &mut Vec<Trial>) {
-        let (name, features) = (fs.name, fs.features().to_vec());
-        eprintln!("{name} has {features:?}");
-        match features::tick(&fs.root) {
-            Ok(tick) => eprintln!("{name} has modification times at least {tick:?} apart"),
-            Err(error) => eprintln!("{name} has no modification times: {error}"),
-        }
-        for (module, tests) in self.modules {
-            for test in tests.iter() {
-                let missing: Vec<_> = test.missing(&features).collect();
-                if !missing.is_empty() {
-                    let title = format!("{name}::{module}::{}", test.name);
-                    eprintln!("{title} is not applicable: it needs {missing:?}");
+    /// Plans the tests on the file systems that root or an ordinary user tests on.
+    fn plan_usual(&self, mounts: &Mounts, namespaces: &Namespaces, list: bool) -> Vec<Planned> {
+        let is_root = *namespaces == Namespaces::OfRoot;
+        let directory = (!is_root).then_some(&DIRECTORY);
+        let names = directory.into_iter().chain(self.file_systems);
+        let planned = names.flat_map(|name| {
+            let found = match is_root && list {
+                // What root can mount is known.
+                true => Ok(None),
+                false => self.file_system(name, mounts, namespaces).map(Some),
+            };
+            let for_root = NAMES.contains(name).then(|| features::known(name));
+            self.plan(name, found, for_root)
+        });
+        planned.collect()
+    }
+
+    /// Plans the tests that apply to the file systems of [`DIRECTORIES`]. Prints the features of each, and the
+    /// tests that don't apply.
+    fn plan_given(&self, pairs: &str) -> Result<Vec<Planned>, String> {
+        let mut planned = Vec::new();
+        for pair in pairs.split_whitespace() {
+            let fs = self.missing_program().and_then(|()| mounted_already(pair));
+            let fs = fs.map_err(|reason| format!("{pair} can't be tested: {reason}"))?;
+            let name = fs.name;
+            eprintln!("{name} has {:?}", fs.features());
+            match features::tick(&fs.root) {
+                Ok(tick) => eprintln!("{name} has modification times at least {tick:?} apart"),
+                Err(error) => eprintln!("{name} has no modification times: {error}"),
+            }
+            for test in self.plan(name, Ok(Some(fs)), None) {
+                match &test.lack {
+                    None => planned.push(test),
+                    Some(lack) => {
+                        let title = test.trial.name();
+                        eprintln!("{title} is not applicable: it needs {lack}");
+                    }
                 }
             }
         }
-        self.add_trials(name, &features, Some(fs), trials);
+        Ok(planned)
     }
 
-    /// Adds the tests that apply to a file system, ignored where it isn't mounted.
-    fn add_trials(
+    /// Mounts or makes a file system.
+    fn file_system(
         &self,
-        name: &str,
-        features: &[Feature],
-        fs: Option<FileSystem>,
-        trials: &mut Vec<Trial>,
-    ) {
-        let fs = fs.map(Arc::new);
+        name: &'static str,
+        mounts: &Mounts,
+        namespaces: &Namespaces,
+    ) -> Result<FileSystem, Lack> {
+        self.missing_program().map_err(Lack::Other)?;
+        match (name, namespaces) {
+            (DIRECTORY, _) => mounts.directory(self.size).map_err(Lack::Other),
+            (_, Namespaces::OfRoot) => {
+                let mounted = mounts.mount(name, self.size);
+                mounted.map_err(|reason| Lack::Other(format!("{name} ({reason})")))
+            }
+            ("tmpfs", Namespaces::OfUser) => mounts
+                .mount_tmpfs_of_user(self.size)
+                .map_err(|reason| Lack::Other(format!("tmpfs ({reason})"))),
+            ("tmpfs", Namespaces::None(_)) => {
+                Err(Lack::Other("root or a user namespace".to_owned()))
+            }
+            _ => Err(Lack::Root),
+        }
+    }
+
+    /// Returns the tests of a file system, those that can't run there as ignored ones. Those that need more than
+    /// the features `for_root`, which the file system has for root, are left out.
+    fn plan(
+        &self,
+        name: &'static str,
+        found: Result<Option<FileSystem>, Lack>,
+        for_root: Option<Vec<Feature>>,
+    ) -> Vec<Planned> {
+        let (fs, unavailable) = match found {
+            Ok(fs) => (fs.map(Arc::new), None),
+            Err(lack) => (None, Some(lack)),
+        };
+        let place = match &fs {
+            Some(fs) if fs.name == DIRECTORY => format!("{name} ({})", fs.kind),
+            _ => name.to_owned(),
+        };
+        let mut planned = Vec::new();
         for (module, tests) in self.modules {
-            let applies = |test: &&Test| test.missing(features).next().is_none();
-            for test in tests.iter().filter(applies) {
-                let (fs, missing, run) = (fs.clone(), fs.is_none(), test.run);
-                let title = format!("{name}::{module}::{}", test.name);
-                let trial = Trial::test(title, move || {
-                    run(fs.as_deref().ok_or("the file system is not mounted")?);
-                    Ok(())
+            for test in *tests {
+                let has_all = |features: &Vec<_>| test.missing(features).next().is_none();
+                if !for_root.as_ref().is_none_or(has_all) {
+                    continue;
+                }
+                let missing = |fs: &Arc<FileSystem>| Lack::of(test.missing(fs.features()));
+                let lack = unavailable
+                    .clone()
+                    .or_else(|| fs.as_ref().and_then(missing));
+                planned.push(Planned {
+                    place: place.clone(),
+                    trial: trial(format!("{name}::{module}::{}", test.name), test, &fs, &lack),
+                    lack,
                 });
-                trials.push(trial.with_ignored_flag(missing));
             }
         }
+        planned
     }
 
     fn missing_program(&self) -> Result<(), String> {
@@ -161,8 +215,28 @@ impl Suite<'_> {
         };
         match Command::new(program).arg(harmless).output() {
             Ok(_) => Ok(()),
-            Err(error) => Err(format!("{program}: {error}")),
+            Err(error) => Err(format!("{program} ({error})")),
         }
+    }
+}
+
+/// Returns a test as libtest-mimic runs or ignores it.
+fn trial(title: String, test: &Test, fs: &Option<Arc<FileSystem>>, lack: &Option<Lack>) -> Trial {
+    let (fs, run) = (fs.clone(), test.run);
+    let needs = lack.as_ref().map(|lack| format!("it needs {lack}"));
+    let trial = Trial::test(title, move || match (needs, fs) {
+        (Some(needs), _) => Err(needs.into()),
+        (None, None) => Err("the file system is not mounted".into()),
+        (None, Some(fs)) => {
+            run(&fs);
+            Ok(())
+        }
+    });
+    match lack {
+        Some(lack) => trial
+            .with_ignored_flag(true)
+            .with_kind(format!("needs {}", lack.short())),
+        None => trial,
     }
 }
 

@@ -16,6 +16,7 @@ use crate::child::FLAG;
 use crate::function::Function;
 use crate::outcome::Outcome;
 use crate::process_group::{ProcessGroup, child_of};
+use crate::user_namespace::is_privileged;
 
 /// A copy for a child process to make.
 pub struct Copy<'a> {
@@ -51,11 +52,14 @@ impl<'a> Copy<'a> {
             .stdout(Stdio::piped());
     }
 
-    /// Runs the child as another user.
-    pub fn run_as(&self, uid: u32) -> Outcome {
+    /// Runs the child as a user who is subject to permissions: the given one if this process is root, else the
+    /// present one.
+    pub fn run_unprivileged(&self, uid: u32) -> Outcome {
         let mut command = Command::new("env");
         self.append_to(&mut command);
-        command.arg(format!("as={uid}"));
+        if is_privileged() {
+            command.arg(format!("as={uid}"));
+        }
         finish(start(&mut command)).0
     }
 
