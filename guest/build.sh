@@ -13,10 +13,12 @@
 # - on Debian 12, where rustup can't download the target, a rustup toolchain and
 #   apt-get install --no-install-recommends rustc-web rust-web-src wasi-libc clang
 #
-# Exit status: 2 for a wrong argument, 3 if there is no toolchain, otherwise cargo's.
+# Prints the path of each component of --manifest-path. A program or a library of type cdylib makes one.
+#
+# Exit status: 1 if there is nothing to build, 2 for a wrong argument, 3 if there is no toolchain, otherwise cargo's.
 set -euo pipefail
 
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(cd "$(dirname "$0")" && pwd -P)
 root=$(dirname "$here")
 target=wasm32-wasip2
 components=(clone-disk first-boot hostile own-copy probe)
@@ -31,11 +33,14 @@ while [ $# -gt 0 ]; do
   case $1 in
     --bundle) bundle=1 ;;
     --manifest-path)
-      [ $# -gt 1 ] || fail 2 "--manifest-path needs the path of a Cargo.toml"
+      [ -n "${2-}" ] || fail 2 "--manifest-path needs the path of a Cargo.toml"
       manifest=$2
       shift
       ;;
-    --manifest-path=*) manifest=${1#*=} ;;
+    --manifest-path=*)
+      set -- --manifest-path "${1#*=}" "${@:2}"
+      continue
+      ;;
     -*) fail 2 "unknown option $1; see the top of the script" ;;
     *)
       [ -z "$out" ] || fail 2 "more than one DIR: $out and $1"
@@ -70,7 +75,7 @@ case $(realpath "${manifest:-$here/Cargo.toml}") in
     ;;
 esac
 
-sysroot=$(rustc --print sysroot)
+sysroot=$(rustc --print sysroot) || fail 3 "there is no rustc: install stable Rust"
 if [ -d "$sysroot/lib/rustlib/$target" ]; then
   :
 elif [ -f /usr/lib/wasm32-wasi/libc.a ] && [ -x /usr/bin/clang ] &&
@@ -95,7 +100,7 @@ fi
 messages=$(cargo build --quiet --release --target "$target" \
   --message-format json-render-diagnostics "${build[@]}")
 made=$(grep -o '"filenames":\[[^]]*\]' <<<"$messages" | grep -o '[^"]*\.wasm' | sort -u) ||
-  fail 1 "$manifest has no program and no library of type cdylib"
+  fail 1 "${manifest:-guest/Cargo.toml} has no program and no library of type cdylib"
 
 while IFS= read -r file; do
   cp "$file" "$out/"

@@ -12,9 +12,9 @@ use crate::env::Variable;
 use crate::limits::Limits;
 
 const USAGE: &str = "\
-run                                     make a disk image, and clone it in the bundled guest
+run                                     make a disk image, and let the bundled guest clone it
        run [OPTIONS] COMPONENT.wasm [ARG...]   run a component
-       run [OPTIONS] -- ARG...                 run the bundled guest, clone-disk";
+       run [OPTIONS] -- ARG...                 run the bundled guest, clone-disk; -- --help lists its options";
 
 const NOTES: &str = "\
 SIZE is a number of bytes, or a number with K, M, G or T: 40G is 40 GiB.
@@ -32,7 +32,7 @@ struct Line {
     #[command(flatten)]
     options: Options,
 
-    /// Link the synchronous form of the host's functions
+    /// Link by add_to_linker_sync instead of add_to_linker_async
     #[arg(long)]
     sync_linker: bool,
 
@@ -44,7 +44,7 @@ struct Line {
 /// What a guest gets from its host.
 #[derive(Args, Default, PartialEq)]
 pub struct Options {
-    /// Let the guest see the directory HOST, as GUEST, read-only with :ro
+    /// Let the guest see the directory HOST as GUEST [default: as HOST is written], read-only with :ro
     #[arg(long = "dir", value_name = "HOST[::GUEST][:ro]")]
     pub dirs: Vec<Preopen>,
 

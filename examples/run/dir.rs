@@ -53,7 +53,8 @@ impl FromStr for Preopen {
     }
 }
 
-/// Returns the first guest's name that an earlier directory also has. `a`, `a/` and `./a` are one name.
+/// Returns the first guest's name that an earlier directory also has. `a`, `/a`, `a/` and `./a` are
+/// one name for guests.
 pub fn repeated_name(dirs: &[Preopen]) -> Option<&str> {
     let repeated = dirs.iter().enumerate().find(|(i, dir)| {
         let mut earlier = dirs[..*i].iter();
@@ -64,5 +65,5 @@ pub fn repeated_name(dirs: &[Preopen]) -> Option<&str> {
 
 fn parts(dir: &Preopen) -> impl Iterator<Item = Component<'_>> {
     let parts = Path::new(&dir.guest).components();
-    parts.filter(|part| *part != Component::CurDir)
+    parts.filter(|part| !matches!(part, Component::CurDir | Component::RootDir))
 }

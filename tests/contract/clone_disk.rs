@@ -24,6 +24,7 @@ fast_copy_test_support::tests![
     a_failure_lists_what_was_not_attempted,
     tree_copies_each_file_to_the_same_path where Holes,
     tree_refuses_other_files_before_it_copies where SymbolicLinks,
+    tree_writes_below_the_new_directory_only where SymbolicLinks,
     progress_is_a_bar_on_a_terminal_and_lines_elsewhere where Memory,
 ];
 
@@ -239,6 +240,34 @@ fn tree_refuses_other_files_before_it_copies(fs: &FileSystem) {
             "clone-disk: images/link: is neither a regular file nor a directory; nothing was copied\n"
         );
         assert_eq!(names(dir.path()), ["images"]);
+    }
+}
+
+fn tree_writes_below_the_new_directory_only(fs: &FileSystem) {
+    let dir = fs.dir();
+    fs::create_dir_all(dir.path().join("images/linux")).unwrap();
+    text_file(&dir.path().join("images/linux"), "a", "text");
+    fs::create_dir_all(dir.path().join("linked")).unwrap();
+    fs::create_dir_all(dir.path().join("other")).unwrap();
+    text_file(&dir.path().join("other"), "a", "old");
+    symlink("../other", dir.path().join("linked/linux")).unwrap();
+    fs::create_dir_all(dir.path().join("file")).unwrap();
+    text_file(&dir.path().join("file"), "linux", "no directory");
+    for form in FORMS {
+        let dirs = [Preopen::writable(dir.path(), ".")];
+        for (new, message) in [
+            ("images/new", "images/new: is inside images"),
+            ("./images/", "./images/: is inside images"),
+            ("linked", "linked/linux: exists and is not a directory"),
+            ("file", "file/linux: exists and is not a directory"),
+        ] {
+            let args = ["tree", "--replace", "images", new];
+            let output = run(Guest::CloneDisk, form, &dirs, &args);
+            assert_eq!(output.status, 1, "{output:?}");
+            assert!(output.stderr.contains(message), "{output:?}");
+        }
+        assert_eq!(names(&dir.path().join("images")), ["linux"]);
+        assert_text(&dir.path().join("other/a"), "old");
     }
 }
 

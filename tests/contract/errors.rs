@@ -1,5 +1,5 @@
-//! Each cause of a failure, and what a guest's program sees of it: the code of the WIT, the operand, the
-//! `io::ErrorKind` and the text of the SDK.
+//! What a guest's program sees of a failed copy, for causes that need no fault of the system: the code of the WIT,
+//! the operand, the `io::ErrorKind` and the text of the SDK. The unit tests of the SDK have all codes.
 
 use std::fs;
 use std::num::NonZero;

@@ -15,6 +15,7 @@ fast_copy_test_support::tests![
     write_permission_is_that_of_the_preopen,
     a_path_may_cross_a_mount_point_inside_the_directory where Mounts,
     the_same_file_through_two_preopens_is_refused,
+    the_sdk_resolves_paths_as_std_does,
     magic_links_of_procfs_are_not_followed,
     a_copy_into_a_removed_directory_fails,
     a_socket_a_device_or_a_fifo_is_not_replaced where SpecialFiles,
@@ -162,4 +163,44 @@ fn a_socket_a_device_or_a_fifo_is_not_replaced(fs: &FileSystem) {
         assert!(!kind.is_file(), "{name}");
     }
     assert_eq!(names(dir.path()), before);
+}
+
+/// `clone` opens its source by the SDK, `verify` by `std::fs`. They must mean the same file.
+fn the_sdk_resolves_paths_as_std_does(fs: &FileSystem) {
+    let (outer, inner, root) = (fs.dir(), fs.dir(), fs.dir());
+    fs::create_dir(outer.path().join("base")).unwrap();
+    text_file(&outer.path().join("base"), "x", "outer");
+    text_file(inner.path(), "x", "inner");
+    text_file(root.path(), "x", "root");
+    let dirs = [
+        Preopen::writable(root.path(), "/"),
+        Preopen::writable(outer.path(), "/images"),
+        Preopen::writable(inner.path(), "/images/base"),
+    ];
+    for form in FORMS {
+        for (path, text) in [
+            ("/images/base/x", "inner"),
+            ("images/base/x", "inner"),
+            ("//images/base//x", "inner"),
+            ("/images//base/x", "outer"),
+            ("/images/./base/x", "outer"),
+            ("/x", "root"),
+            ("x", "root"),
+        ] {
+            let output = run(Guest::CloneDisk, form, &dirs, &["clone", path, "/copy"]);
+            assert_eq!(output.status, 0, "{path}: {output:?}");
+            assert_text(&root.path().join("copy"), text);
+            let output = run(Guest::CloneDisk, form, &dirs, &["verify", path, "/copy"]);
+            assert_eq!(output.status, 0, "{path}: {output:?}");
+            fs::remove_file(root.path().join("copy")).unwrap();
+        }
+        // The working directory counts, as for `std::fs`.
+        for (src, text) in [("x", "inner"), ("./x", "inner"), ("/x", "root")] {
+            let args = ["sdk", "fast-copy", src, "/copy", "cd=/images/base"];
+            let output = run(Guest::Probe, form, &dirs, &args);
+            assert!(output.stdout.starts_with("ok "), "{src}: {output:?}");
+            assert_text(&root.path().join("copy"), text);
+            fs::remove_file(root.path().join("copy")).unwrap();
+        }
+    }
 }

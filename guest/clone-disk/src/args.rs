@@ -31,8 +31,8 @@ Options of clone:
 
 SIZE is a number of bytes, or a number with K, M, G or T: 40G is 40 GiB.
 
-Exit status: 0 if everything succeeded, 2 if the arguments are wrong, otherwise 1. A host of WASI 0.2 gets
-1 for both.
+Exit status: 0 if everything succeeded, otherwise 1. Built natively, 2 if the arguments are wrong; WASI 0.2
+has no other status than 0 and 1.
 ";
 
 pub enum Command {

@@ -2,6 +2,7 @@
 
 use std::fs::{self, DirEntry};
 use std::io::ErrorKind;
+use std::path::{Component, Path};
 use std::time::Instant;
 
 use fast_copy::disk_usage;
@@ -15,17 +16,21 @@ use crate::table::Table;
 /// Copies each file below `dir` to the same path below `new`, in the order of their paths, and creates the
 /// directories. Stops at the first error, and keeps the copies made before.
 ///
-/// Refuses a directory that contains anything else than regular files and directories, before it copies.
+/// Refuses a directory that contains anything else than regular files and directories, or NEW itself, before it
+/// copies.
 pub fn run(how: &How, dir: &str, new: &str) -> Result<(), String> {
+    if is_inside(new, dir) {
+        return Err(format!("{new}: is inside {dir}; nothing was copied"));
+    }
     let mut tree = Tree::default();
     tree.add(dir, "")?;
-    create_dir(new)?;
+    create_dir(new, Links::Followed)?;
     for directory in &tree.directories {
-        create_dir(&join(new, directory))?;
+        create_dir(&join(new, directory), Links::Refused)?;
     }
     let sizes = tree.sizes(dir)?;
     let total = sizes.iter().sum();
-    let mut done = 0;
+    let (mut done, mut size_of_all) = (0, 0);
     let mut progress = Progress::start(new);
     let table = Table::start("FILE", &tree.files);
     for (i, (file, size)) in tree.files.iter().zip(&sizes).enumerate() {
@@ -41,8 +46,9 @@ pub fn run(how: &How, dir: &str, new: &str) -> Result<(), String> {
         let report = copied.map_err(|error| failure(error, &tree.files[i + 1..]))?;
         table.row(file, &report, start.elapsed());
         done += size;
+        size_of_all += report.size;
     }
-    println!("{} files, {} of data", tree.files.len(), human_size(total));
+    println!("{} files, {}", tree.files.len(), human_size(size_of_all));
     Ok(())
 }
 
@@ -83,7 +89,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Returns how many bytes of data each file has, at most.
+    /// Returns how many bytes each file has allocated, as an estimate of its data.
     fn sizes(&self, dir: &str) -> Result<Vec<u64>, String> {
         let size = |file: &String| {
             let usage = disk_usage(join(dir, file)).map_err(|error| error.to_string())?;
@@ -93,11 +99,39 @@ impl Tree {
     }
 }
 
-fn create_dir(path: &str) -> Result<(), String> {
+/// Whether a symbolic link may stand for a directory that exists.
+#[derive(Clone, Copy, PartialEq)]
+enum Links {
+    Followed,
+    Refused,
+}
+
+/// Creates a directory, unless it exists.
+fn create_dir(path: &str, links: Links) -> Result<(), String> {
+    let is_directory = || {
+        let found = match links {
+            Links::Followed => fs::metadata(path),
+            Links::Refused => fs::symlink_metadata(path),
+        };
+        found.is_ok_and(|found| found.is_dir())
+    };
     match fs::create_dir(path) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && is_directory() => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            Err(format!("{path}: exists and is not a directory"))
+        }
         created => created.map_err(|error| format!("{path}: {error}")),
     }
+}
+
+/// Returns whether a path is that of a directory or of something in it, by their spelling.
+fn is_inside(path: &str, dir: &str) -> bool {
+    let parts = |path| {
+        let parts = Path::new(path).components();
+        parts.filter(|part| !matches!(part, Component::RootDir | Component::CurDir))
+    };
+    let mut of_path = parts(path);
+    parts(dir).all(|part| of_path.next() == Some(part))
 }
 
 fn join(dir: &str, name: &str) -> String {

@@ -31,7 +31,7 @@ pub fn run(a: &str, b: &str) -> Result<(), String> {
 /// Returns the offset of the first byte below `size` that differs. Shows how far it is.
 fn first_difference(a: &mut Image, b: &mut Image, size: u64) -> Result<Option<u64>, String> {
     let mut progress = Progress::start(b.path);
-    let (total, mut compared) = (a.data.max(b.data), 0);
+    let (total, mut compared) = ((a.data + b.data).min(size), 0);
     let ranges = DataOfEither::new(a.path, b.path, size).map_err(|error| error.to_string())?;
     for range in ranges {
         let range = range.map_err(|error| error.to_string())?;

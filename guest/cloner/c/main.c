@@ -20,18 +20,18 @@ static uint64_t compare(const char *path, int base, int clone) {
   sandbox_fast_copy_inspect_list_data_range_t page;
   sandbox_fast_copy_types_error_code_t code;
   off_t at = 0, bytes = 0;
-  do {
+  for (size_t found = 1024; found == 1024; sandbox_fast_copy_inspect_list_data_range_free(&page)) {
     if (!sandbox_fast_copy_inspect_data_ranges(dir, &name, at, &page, &code))
       fail(path, error_code_names[code.tag]);
-    for (size_t i = 0; i < page.len; bytes += page.ptr[i].length, i++) {
+    found = page.len;
+    for (size_t i = 0; i < found; bytes += page.ptr[i].length, i++) {
       at = page.ptr[i].offset;
       for (off_t n, end = at + page.ptr[i].length; at < end; at += n) {
         n = pread(base, a, end - at < (off_t)sizeof a ? end - at : sizeof a, at);
         if (n <= 0 || pread(clone, b, n, at) != n || memcmp(a, b, n)) fail(path, "not verified");
       }
     }
-    sandbox_fast_copy_inspect_list_data_range_free(&page);
-  } while (page.len == 1024);
+  }
   return bytes;
 }
 

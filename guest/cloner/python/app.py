@@ -37,8 +37,8 @@ def compare(directory, path, base, clone):
             for offset in range(data.offset, end, CHUNK):
                 base.seek(offset)
                 clone.seek(offset)
-                chunk = base.read(min(CHUNK, end - offset))
-                if not chunk or clone.read(len(chunk)) != chunk:
+                chunk = base.read(length := min(CHUNK, end - offset))
+                if len(chunk) != length or clone.read(length) != chunk:
                     fail(f"cloner: {path}: not verified")
     return size
 

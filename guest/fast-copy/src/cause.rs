@@ -1,6 +1,6 @@
 //! Contains the causes that error codes stand for, in words.
 
-use std::path::Path;
+use std::path::{Path, is_separator};
 
 use crate::ErrorCode;
 
@@ -8,13 +8,7 @@ use crate::ErrorCode;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Role {
     /// It copies from the file.
-    Source {
-        #[cfg_attr(
-            not(target_os = "wasi"),
-            expect(dead_code, reason = "only WASI asks about links")
-        )]
-        follow: bool,
-    },
+    Source { follow: bool },
     /// It copies to the file.
     Destination,
     /// It inspects the file. A symbolic link in the last component is not followed.
@@ -34,6 +28,9 @@ pub(crate) fn of_role(code: ErrorCode, path: &Path, role: Role) -> Option<&'stat
         (ErrorCode::Invalid, Role::Destination) if !names_a_file(path) => {
             Some("does not name a file")
         }
+        (ErrorCode::SourceChanged, Role::Inspected) => {
+            Some("was replaced during the call; try again")
+        }
         (ErrorCode::NoEntry, _) if path.as_os_str().is_empty() => Some("the path is empty"),
         (ErrorCode::NoEntry, Role::Destination) => Some("its directory does not exist"),
         _ => None,
@@ -43,7 +40,9 @@ pub(crate) fn of_role(code: ErrorCode, path: &Path, role: Role) -> Option<&'stat
 /// Returns whether a path ends in a name.
 fn names_a_file(path: &Path) -> bool {
     let spelling = path.as_os_str().as_encoded_bytes();
-    let name = spelling.rsplit(|byte| *byte == b'/').next();
+    let name = spelling
+        .rsplit(|byte| is_separator(char::from(*byte)))
+        .next();
     !matches!(name, Some(b"" | b"." | b".."))
 }
 

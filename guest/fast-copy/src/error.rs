@@ -37,7 +37,8 @@ pub enum ErrorCode {
     InsufficientMemory,
     /// The disk is full, or the copy would leave less free space than the host requires (`ENOSPC`).
     InsufficientSpace,
-    /// Arguments make no sense: options contradict each other, a name is no name of a file (`EINVAL`).
+    /// An argument is invalid (`EINVAL`): options contradict each other, the size is below the source's, or the
+    /// last component of a path can't be the name of a file.
     Invalid,
     /// Reading or writing failed (`EIO`).
     Io,
@@ -47,13 +48,14 @@ pub enum ErrorCode {
     Loop,
     /// A path, or a name in it, is too long (`ENAMETOOLONG`).
     NameTooLong,
-    /// A file, or the directory of the copy, does not exist (`ENOENT`).
+    /// A file, or the directory of the copy, does not exist (`ENOENT`); or a path is empty, or outside all
+    /// preopened directories.
     NoEntry,
     /// A component of a path is not a directory (`ENOTDIR`).
     NotDirectory,
     /// The complete copy is in place, but may not survive a power cut.
     NotDurable,
-    /// A path leads out of its directory, or a directory is read-only (`EPERM`).
+    /// A path begins in a preopened directory and leads out of it, or the directory is read-only (`EPERM`).
     NotPermitted,
     /// A file is a FIFO, a socket, a device or a file of the kernel.
     NotRegularFile,

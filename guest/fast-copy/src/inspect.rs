@@ -30,7 +30,7 @@ pub struct ExtentSummary {
 }
 
 /// A range of bytes in which a file has data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct DataRange {
     /// Where it begins, in bytes from the start of the file.
@@ -39,15 +39,23 @@ pub struct DataRange {
     pub length: u64,
 }
 
+impl DataRange {
+    /// Returns the offset after the last byte.
+    pub fn end(self) -> u64 {
+        self.offset.saturating_add(self.length)
+    }
+}
+
 /// Whether copies can share blocks with their sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ReflinkSupport {
-    /// They can. A copy can still be made of bytes, because of a limit of the host or a property of the file.
+    /// Copies can share blocks. One copy can still be made of bytes, because of a limit of the host or a
+    /// property of the file.
     Yes,
-    /// They can't.
+    /// Copies can't share blocks.
     No,
-    /// Only a copy can tell.
+    /// It is not known. A copy can tell.
     Unknown,
 }
 
@@ -58,7 +66,7 @@ pub enum ReflinkSupport {
 ///
 /// # Errors
 ///
-/// The error has no operand.
+/// [`ErrorCode`] lists the causes. The error has no [operand](Error::operand).
 pub fn disk_usage<'a>(file: impl Location<'a>) -> Result<FileUsage, Error> {
     let file = file.located();
     system::disk_usage(&file).map_err(|failure| {
@@ -75,8 +83,8 @@ pub fn disk_usage<'a>(file: impl Location<'a>) -> Result<FileUsage, Error> {
 ///
 /// # Errors
 ///
-/// Fails with [`ErrorCode::Unsupported`] if the file system has no extent map, such as tmpfs. The error has
-/// no operand.
+/// [`ErrorCode`] lists the causes. If the file system has no extent map, such as tmpfs, it is
+/// [`ErrorCode::Unsupported`]. The error has no [operand](Error::operand).
 pub fn summarize_extents<'a>(file: impl Location<'a>) -> Result<ExtentSummary, Error> {
     let file = file.located();
     system::summarize_extents(&file)
@@ -91,8 +99,8 @@ pub fn summarize_extents<'a>(file: impl Location<'a>) -> Result<ExtentSummary, E
 ///
 /// # Errors
 ///
-/// Fails if one of the directories can't be opened; the error has its operand and path then. Otherwise it is
-/// about both.
+/// If a directory can't be opened, the error has this directory's operand and path. Any other error is about
+/// both directories.
 pub fn can_reflink<'a>(
     src_dir: impl Location<'a>,
     dst_dir: impl Location<'a>,
@@ -104,18 +112,27 @@ pub fn can_reflink<'a>(
     };
     let src = open(&src_dir, Operand::Source)?;
     let dst = open(&dst_dir, Operand::Destination)?;
-    system::can_reflink(&src, &dst)
-        .map_err(|failure| failure.about_both(&src_dir.path, &dst_dir.path))
+    system::can_reflink(&src, &dst).map_err(|failure| {
+        // The host creates a file without a name in the directory of the copies.
+        match cause_in_path(failure.code, &dst_dir, Role::Destination) {
+            Some(text) if failure.code == ErrorCode::NotPermitted => {
+                let failure = Failure::with_text(failure.code, text);
+                failure.about(&dst_dir.path, Some(Operand::Destination))
+            }
+            _ => failure.about_both(&src_dir.path, &dst_dir.path),
+        }
+    })
 }
 
 /// Opens a directory, for [`At`](crate::At).
 ///
-/// On WASI, a [`Descriptor`] is that of the crate `wasip2`, so descriptors from elsewhere serve as well.
+/// On WASI, [`Descriptor`] is the type of the crate `wasip2`, and [`At`](crate::At) also takes descriptors that
+/// other code has opened.
 /// Follows symbolic links, on WASI within the preopened directories.
 ///
 /// # Errors
 ///
-/// Fails if the directory can't be opened. The error has no operand.
+/// Fails if the directory can't be opened. The error has no [operand](Error::operand).
 pub fn open_directory<'a>(path: impl Location<'a>) -> Result<Descriptor, Error> {
     let dir = path.located();
     system::open_directory(&dir).map_err(|failure| failure.about(&dir.path, None))
@@ -123,16 +140,17 @@ pub fn open_directory<'a>(path: impl Location<'a>) -> Result<Descriptor, Error> 
 
 /// Returns the ranges in which a file has data, in order. Everything outside them reads as zeros.
 ///
-/// Gets 1,024 ranges at a time. For each of these calls the file is opened by its path; on WASI, the call
-/// waits for a slot as a copy does. If the file is replaced or written to between two of them, their ranges
-/// do not belong together.
+/// Asks for up to 1,024 ranges at a time. Each request opens the file by its path again; on WASI, it waits for
+/// a slot as a copy does. If the file changes between two requests, the ranges can come from different states
+/// of it.
 ///
 /// Does not follow a symbolic link in the last component of the path. The file must be a regular file.
 ///
 /// # Errors
 ///
-/// Fails with [`ErrorCode::Unsupported`] if the host can't tell where the file has data. The error has no
-/// operand. The iterator returns the errors of later calls, and ends after the first one.
+/// [`ErrorCode`] lists the causes. If the host can't tell where the file has data, it is
+/// [`ErrorCode::Unsupported`]. The error has no [operand](Error::operand). The iterator returns the error of a
+/// later request as its last item.
 ///
 /// ```
 /// # let file = tempfile::NamedTempFile::new()?;
@@ -176,7 +194,7 @@ impl DataRanges<'_> {
             inspection_error(failure, &self.file, unsupported)
         })?;
         if page.len() >= PAGE {
-            self.next = page.last().map(|range| range.offset + range.length);
+            self.next = page.last().map(|range| range.end());
         }
         self.page = page.into_iter();
         Ok(())

@@ -1,5 +1,6 @@
 //! Runs copies in the background.
 
+use std::iter::FusedIterator;
 use std::time::Duration;
 
 use crate::request::Request;
@@ -64,8 +65,9 @@ impl Job {
 
     /// Asks the copy to stop. Does not wait.
     ///
-    /// The copy ends with [`ErrorCode::Cancelled`](crate::ErrorCode::Cancelled) at its next chunk or
-    /// system call. If the complete copy is already in place, the cancel has no effect.
+    /// The copy ends with [`ErrorCode::Cancelled`](crate::ErrorCode::Cancelled) after at most 16 MiB more, or at
+    /// the end of the current system call. A clone and an `fsync` are one system call each. If the complete copy
+    /// is already in place, the cancel has no effect.
     pub fn cancel(&self) {
         self.copy.cancel();
     }
@@ -133,11 +135,10 @@ impl Job {
         self.wait()
     }
 
-    /// Returns the underlying resource. Use its pollable to wait for the job together with other
-    /// pollables.
+    /// Returns a pollable that is ready once the copy has ended, to wait for it together with others.
     #[cfg(target_os = "wasi")]
-    pub fn into_inner(self) -> crate::bindings::jobs::CopyJob {
-        self.copy.into_inner()
+    pub fn subscribe(&self) -> wasip2::io::poll::Pollable {
+        self.copy.subscribe()
     }
 }
 
@@ -148,6 +149,8 @@ pub struct Updates<'a> {
     job: &'a Job,
     interval: Duration,
 }
+
+impl FusedIterator for Updates<'_> {}
 
 impl Iterator for Updates<'_> {
     type Item = CopyProgress;

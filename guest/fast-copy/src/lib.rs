@@ -5,8 +5,10 @@
 //! functions copy by themselves, with `fast-copy-engine`. So a guest's code can be tested with `cargo test`.
 //!
 //! - [`fast_copy()`] clones a file where the file system can share blocks, and otherwise copies the data and
-//!   preserves the holes. [`sparse_copy`] copies without sharing blocks.
-//! - [`CopyOptions`] does this with options, at once or as a [`Job`] in the background.
+//!   preserves the holes. [`sparse_copy`] copies without sharing blocks. Both replace an existing file.
+//! - [`CopyOptions`] makes the same copies with options. It does not replace a file unless
+//!   [`replace`](CopyOptions::replace) is set. It waits for the copy, or starts it in the background as a
+//!   [`Job`].
 //! - [`can_reflink`] returns whether copies can share blocks with their sources.
 //! - [`data_ranges`] lists where a file has data.
 //! - [`disk_usage`] and [`summarize_extents`] return the space that a file uses and shares.
@@ -14,6 +16,9 @@
 //! All functions take paths, as [`std::fs`] does, or paths relative to an open directory: see [`Location`].
 //! A path outside all preopened directories of a guest fails with [`ErrorCode::NoEntry`], and the error lists
 //! these directories. Sizes are in bytes.
+//!
+//! A host runs a limited number of calls at a time. A running call holds a slot; others wait for one, and can
+//! fail with [`ErrorCode::Busy`] or [`ErrorCode::Timeout`].
 //!
 //! ```
 //! # let dir = tempfile::tempdir()?;

@@ -9,7 +9,8 @@ use crate::Descriptor;
 /// Every type that implements `AsRef<Path>` is a path. On WASI a path is resolved against the preopened
 /// directories, as [`std::fs`] does it: the directory whose name is the longest prefix of the path, by whole
 /// components, is used. A leading `/` or `./` of either is ignored. If two directories have the same name,
-/// the later one is used. On other targets a path is relative to the working directory.
+/// the later one is used. On all targets a relative path is relative to the working directory, which is `/` for
+/// a guest that has not set another.
 ///
 /// This trait is sealed: other crates can't implement it.
 pub trait Location<'a>: sealed::Sealed<'a> {}

@@ -7,7 +7,7 @@ use crate::{CopyReport, Error, Job, system};
 /// Copies `src` to `dst`: clones it if the file system can share blocks between the two, otherwise copies
 /// the data and preserves the holes. Replaces an existing file.
 ///
-/// Waits until the copy has ended and is durable. It is the same as
+/// Waits until the copy has ended. It is durable, unless the host decides otherwise. The call is the same as
 /// [`CopyOptions::new().replace(true).fast_copy(src, dst)`](CopyOptions::fast_copy).
 ///
 /// # Errors
@@ -29,7 +29,7 @@ pub fn fast_copy<'a>(src: impl Location<'a>, dst: impl Location<'a>) -> Result<C
 /// Copies `src` to `dst` without sharing blocks: copies the data and preserves the holes. Replaces an
 /// existing file.
 ///
-/// Waits until the copy has ended and is durable. It is the same as
+/// Waits until the copy has ended. It is durable, unless the host decides otherwise. The call is the same as
 /// [`CopyOptions::new().replace(true).sparse_copy(src, dst)`](CopyOptions::sparse_copy).
 ///
 /// # Errors
@@ -45,7 +45,7 @@ pub fn sparse_copy<'a>(
 /// The options of a copy, and the functions that make one.
 ///
 /// One value can make any number of copies. Limits on size, space and time are set by the host.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct CopyOptions {
     pub(crate) replace: bool,

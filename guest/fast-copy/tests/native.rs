@@ -1,6 +1,6 @@
 //! The functions on native targets: they do what the same calls of a guest do.
 
-#![cfg(all(unix, not(target_os = "wasi")))]
+#![cfg(target_os = "linux")]
 
 use std::fs::{self, File};
 use std::io;
@@ -266,8 +266,9 @@ fn errors_have_the_code_the_kind_and_the_text_that_a_guest_gets() {
         disk_usage(path("link")).map(drop).unwrap_err(),
         data_ranges(path("link")).map(drop).unwrap_err(),
     ] {
-        assert_eq!(error.code(), ErrorCode::Loop, "{error}");
-        assert_eq!(error.operand(), None);
+        let text = format!("{}: is a symbolic link", path("link").display());
+        assert_eq!(error.to_string(), text);
+        assert_eq!((error.code(), error.operand()), (ErrorCode::Loop, None));
     }
     assert!(!path("c").exists());
 }
@@ -298,7 +299,7 @@ fn a_job_reports_its_progress_and_its_result_again() {
     pieces(&src, 4);
     let job = CopyOptions::new().start_sparse_copy(&src, &dst).unwrap();
     for progress in job.updates(Duration::from_millis(1)) {
-        assert!(progress.copied <= 4 * MIB);
+        assert!(progress.copied <= 4 * (64 << 10));
     }
     let report = job.result().expect("it has ended").unwrap();
     assert!(job.wait_timeout(Duration::ZERO));
@@ -326,6 +327,10 @@ fn a_cancelled_or_dropped_job_publishes_nothing_or_the_whole_copy() {
             }
         } else {
             drop(job);
+        }
+        // Its thread may go on for a moment, and publishes the whole copy or nothing.
+        if let Ok(copy) = fs::read(&dst) {
+            assert!(copy == fs::read(&src).unwrap(), "a part of the copy");
         }
     }
 }

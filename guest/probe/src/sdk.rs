@@ -6,7 +6,7 @@ use fast_copy::{CopyOptions, CopyReport, Error};
 
 use crate::operands::unescape;
 
-/// Makes a copy. Returns the line to print.
+/// Makes a copy. Returns the line to print. The option `cd=DIR` sets the working directory before.
 pub fn line(function: &str, src: &str, dst: &str, options: &str) -> String {
     let options = parse(options);
     let (src, dst) = (unescape(src, 0), unescape(dst, 0));
@@ -34,6 +34,10 @@ fn parse(names: &str) -> CopyOptions {
         "symlink-follow" => options.symlink_follow(true),
         "require-reflink" => options.require_reflink(true),
         "dig-holes" => options.dig_holes(true),
+        other if other.starts_with("cd=") => {
+            std::env::set_current_dir(&other[3..]).expect("a directory");
+            options
+        }
         other => {
             let size = other.strip_prefix("size=").expect("an option");
             options.size(size.parse().expect("BYTES must be a number"))

@@ -67,7 +67,8 @@ pub(super) fn operand(error: &engine::CopyError) -> Option<Operand> {
     }
 }
 
-/// Returns the code that a guest gets for the same error, with the host `wasmtime-fast-copy`.
+/// Returns the code that a guest of `wasmtime-fast-copy` gets for the same error. Rare errors of the system, which
+/// the host tells apart, are [`ErrorCode::Other`] here.
 impl From<&engine::CopyError> for Failure {
     fn from(error: &engine::CopyError) -> Self {
         use engine::CopyErrorKind as Kind;
@@ -83,10 +84,7 @@ impl From<&engine::CopyError> for Failure {
             Kind::NotRegularFile(_) => ErrorCode::NotRegularFile,
             Kind::Invalid(_) => ErrorCode::Invalid,
             Kind::IsDirectory => ErrorCode::IsDirectory,
-            Kind::SymbolicLink => {
-                let text = "is a symbolic link (use symlink-follow to follow it)";
-                return Self::with_text(ErrorCode::Loop, text);
-            }
+            Kind::SymbolicLink => ErrorCode::Loop,
             Kind::SameFile => ErrorCode::SameFile,
             Kind::SourceChanged => ErrorCode::SourceChanged,
             Kind::FileTooLarge { .. } => ErrorCode::FileTooLarge,
@@ -132,7 +130,8 @@ impl From<&io::Error> for Failure {
             ErrorKind::TooManyLinks => ErrorCode::TooManyLinks,
             ErrorKind::InvalidFilename => ErrorCode::NameTooLong,
             ErrorKind::InvalidInput => ErrorCode::Invalid,
-            ErrorKind::TimedOut => ErrorCode::Timeout,
+            // The file system's own; `timeout` means a limit of the host.
+            ErrorKind::TimedOut => ErrorCode::Io,
             ErrorKind::Unsupported => ErrorCode::Unsupported,
             ErrorKind::OutOfMemory => ErrorCode::InsufficientMemory,
             _ => return Self::with_text(ErrorCode::Other, error.to_string()),

@@ -1,13 +1,13 @@
 //! Runs a copy in a thread.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fast_copy_engine::{CopyControl, CopyError};
+use fast_copy_engine::CopyControl;
 
-use super::{convert, copy_with, engine_options, full_path};
+use super::{convert, copy_with, engine_options, full_paths};
 use crate::error::Failure;
-use crate::location::{Base, Located};
 use crate::request::Request;
 use crate::{CopyProgress, CopyReport, Error, ErrorCode, Operand};
 
@@ -30,29 +30,22 @@ pub(crate) fn start(request: &Request<'_>) -> Result<RunningCopy, Error> {
     let control = CopyControl::new();
     let shared = Arc::new(Shared::default());
     let options = engine_options(request).control(control.clone());
-    let of_thread = Request {
-        src: absolute(&request.src),
-        dst: absolute(&request.dst),
-        ..request.forget_directories()
-    };
-    let end = shared.clone();
+    // The working directory may change before the thread begins.
+    let paths = full_paths(request)?.map(|path| std::path::absolute(&path).unwrap_or(path));
+    let (function, end) = (request.function, shared.clone());
     let thread = std::thread::Builder::new().spawn(move || {
-        let result = copy_with(&of_thread, &options);
-        end.set(
-            result.map_err(|error: CopyError| (Failure::from(&error), convert::operand(&error))),
-        );
+        let copied = catch_unwind(AssertUnwindSafe(|| copy_with(function, &paths, &options)));
+        end.set(match copied {
+            Ok(result) => result.map_err(|error| (Failure::from(&error), convert::operand(&error))),
+            Err(_) => Err((ErrorCode::InDoubt.into(), None)),
+        });
     });
     match thread {
         Ok(_) => Ok(RunningCopy { control, shared }),
-        Err(_) => Err(request.error(ErrorCode::Busy.into(), None)),
-    }
-}
-
-/// Names a file by its whole path, which needs no descriptor.
-fn absolute(file: &Located<'_>) -> Located<'static> {
-    Located {
-        base: Base::Process,
-        path: full_path(file),
+        Err(_) => {
+            let failure = Failure::with_text(ErrorCode::Busy, "no thread can be started");
+            Err(request.error(failure, None))
+        }
     }
 }
 

@@ -12,7 +12,9 @@ use crate::error::Failure;
 use crate::inspect::PAGE;
 use crate::location::{Base, Located};
 use crate::request::{Function, Request};
-use crate::{CopyReport, DataRange, Error, ErrorCode, ExtentSummary, FileUsage, ReflinkSupport};
+use crate::{
+    CopyReport, DataRange, Error, ErrorCode, ExtentSummary, FileUsage, Operand, ReflinkSupport,
+};
 
 pub(crate) use job::{RunningCopy, start};
 
@@ -26,13 +28,17 @@ pub struct Descriptor {
 }
 
 pub(crate) fn copy(request: &Request<'_>) -> Result<CopyReport, Error> {
-    let copied = copy_with(request, &engine_options(request));
+    let paths = full_paths(request)?;
+    let copied = copy_with(request.function, &paths, &engine_options(request));
     copied.map_err(|error| request.error(Failure::from(&error), convert::operand(&error)))
 }
 
-fn copy_with(request: &Request<'_>, options: &EngineOptions) -> Result<CopyReport, CopyError> {
-    let (src, dst) = (full_path(&request.src), full_path(&request.dst));
-    let report = match request.function {
+fn copy_with(
+    function: Function,
+    [src, dst]: &[PathBuf; 2],
+    options: &EngineOptions,
+) -> Result<CopyReport, CopyError> {
+    let report = match function {
         Function::FastCopy => options.fast_copy(src, dst),
         Function::SparseCopy => options.sparse_copy(src, dst),
     };
@@ -54,11 +60,25 @@ fn engine_options(request: &Request<'_>) -> EngineOptions {
     }
 }
 
-fn full_path(file: &Located<'_>) -> PathBuf {
-    match file.base {
+/// Returns the path of a file. Fails if the caller's is empty.
+fn full_path(file: &Located<'_>) -> Result<PathBuf, Failure> {
+    if file.path.as_os_str().is_empty() {
+        return Err(ErrorCode::NoEntry.into());
+    }
+    Ok(match file.base {
         Base::Directory(dir) => dir.path.join(&file.path),
         Base::Process | Base::Forgotten => file.path.clone(),
-    }
+    })
+}
+
+/// Returns the paths of both files.
+fn full_paths(request: &Request<'_>) -> Result<[PathBuf; 2], Error> {
+    let path =
+        |file, operand| full_path(file).map_err(|failure| request.error(failure, Some(operand)));
+    Ok([
+        path(&request.src, Operand::Source)?,
+        path(&request.dst, Operand::Destination)?,
+    ])
 }
 
 pub(crate) fn disk_usage(file: &Located<'_>) -> Result<FileUsage, Failure> {
@@ -83,7 +103,7 @@ pub(crate) fn data_ranges(file: &Located<'_>, start: u64) -> Result<Vec<DataRang
 
 /// Opens a file to inspect it.
 fn open(file: &Located<'_>) -> Result<Source, Failure> {
-    Source::open(full_path(file), false).map_err(|error| Failure::from(&error))
+    Source::open(full_path(file)?, false).map_err(|error| Failure::from(&error))
 }
 
 #[cfg(unix)]
@@ -101,14 +121,28 @@ pub(crate) fn can_reflink(_: &Descriptor, _: &Descriptor) -> Result<ReflinkSuppo
 }
 
 pub(crate) fn open_directory(dir: &Located<'_>) -> Result<Descriptor, Failure> {
-    let path = full_path(dir);
+    let path = full_path(dir)?;
     if !std::fs::metadata(&path)?.is_dir() {
         return Err(ErrorCode::NotDirectory.into());
     }
     Ok(Descriptor { path })
 }
 
-/// Returns no cause: the engine's errors need no further look at the path.
-pub(crate) fn cause_in_path(_: ErrorCode, _: &Located<'_>, _: Role) -> Option<&'static str> {
-    None
+/// Returns the cause of an error that is about one file, if it is more exact than the code.
+pub(crate) fn cause_in_path(
+    code: ErrorCode,
+    file: &Located<'_>,
+    role: Role,
+) -> Option<&'static str> {
+    let is_link = || {
+        let path = full_path(file).ok();
+        path.is_some_and(|path| path.is_symlink())
+    };
+    match (code, role) {
+        (ErrorCode::Loop, Role::Source { follow: false }) if is_link() => {
+            Some("is a symbolic link (use symlink-follow to follow it)")
+        }
+        (ErrorCode::Loop, Role::Inspected) if is_link() => Some("is a symbolic link"),
+        _ => None,
+    }
 }

@@ -7,7 +7,7 @@ use wasip2::filesystem::types::{
 use super::preopens::resolve;
 use crate::ErrorCode;
 use crate::cause::Role;
-use crate::location::Located;
+use crate::location::{Base, Located};
 
 /// Returns the cause of an error that is about one file, if it is more exact than the code.
 ///
@@ -25,13 +25,21 @@ pub(crate) fn cause_in_path(
             Some("is a symbolic link (use symlink-follow to follow it)")
         }
         (ErrorCode::Loop, Role::Inspected) if is_symbolic_link(file) => Some("is a symbolic link"),
-        (ErrorCode::NotPermitted, _) if leads_out(file, role) => {
-            Some("leads out of its preopened directory")
-        }
+        (ErrorCode::NotPermitted, _) if leads_out(file, role) => Some(leads_out_text(file)),
         (ErrorCode::NotPermitted, Role::Destination) if is_read_only(file) => {
-            Some("its preopened directory is read-only")
+            Some(match file.base {
+                Base::Process => "its preopened directory is read-only",
+                _ => "its directory is read-only",
+            })
         }
         _ => None,
+    }
+}
+
+pub(super) fn leads_out_text(file: &Located<'_>) -> &'static str {
+    match file.base {
+        Base::Process => "leads out of its preopened directory",
+        _ => "leads out of its directory",
     }
 }
 
@@ -49,6 +57,9 @@ fn is_symbolic_link(file: &Located<'_>) -> bool {
 /// Returns whether the path leads out of its preopened directory, by `..` or by a symbolic link.
 fn leads_out(file: &Located<'_>, role: Role) -> bool {
     resolve(file).is_ok_and(|(dir, rest)| {
+        if rest.starts_with('/') {
+            return true;
+        }
         let (flags, path) = match role {
             Role::Source { follow: true } => (PathFlags::SYMLINK_FOLLOW, rest.as_str()),
             Role::Source { follow: false } | Role::Inspected => (PathFlags::empty(), rest.as_str()),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use wasip2::clocks::monotonic_clock::subscribe_duration;
-use wasip2::io::poll::poll;
+use wasip2::io::poll::{Pollable, poll};
 
 use super::bindings::sandbox::fast_copy::jobs::{self, CopyJob};
 use super::bindings::sandbox::fast_copy::types::CopyError;
@@ -50,7 +50,7 @@ impl RunningCopy {
         self.0.subscribe().block();
     }
 
-    pub(crate) fn into_inner(self) -> CopyJob {
-        self.0
+    pub(crate) fn subscribe(&self) -> Pollable {
+        self.0.subscribe()
     }
 }

@@ -87,10 +87,7 @@ pub(crate) fn open_directory(dir: &Located<'_>) -> Result<Descriptor, Failure> {
         Failure {
             code: ErrorCode::NotPermitted,
             ..
-        } => Failure::with_text(
-            ErrorCode::NotPermitted,
-            "leads out of its preopened directory",
-        ),
+        } => Failure::with_text(ErrorCode::NotPermitted, diagnosis::leads_out_text(dir)),
         failure => failure,
     })
 }

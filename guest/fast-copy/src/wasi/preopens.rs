@@ -1,12 +1,13 @@
 //! Resolves a path to a preopened directory and a path relative to it.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use super::Descriptor;
 use crate::ErrorCode;
 use crate::error::Failure;
 use crate::location::{Base, Located};
-use crate::prefix::{longest_prefix, relative_path};
+use crate::prefix::longest_prefix;
 
 struct Preopen {
     descriptor: Descriptor,
@@ -32,25 +33,30 @@ fn preopens() -> &'static [Preopen] {
 /// Fails with `NoEntry` if the path is empty or outside all preopened directories, and with
 /// `IllegalByteSequence` if it is not UTF-8.
 pub(super) fn resolve<'a>(file: &Located<'a>) -> Result<(&'a Descriptor, String), Failure> {
-    let path = &file.path;
-    if path.as_os_str().is_empty() {
+    let path = file.path.to_str().ok_or_else(|| {
+        Failure::with_text(ErrorCode::IllegalByteSequence, "the path is not UTF-8")
+    })?;
+    if path.is_empty() {
         return Err(Failure::with_text(ErrorCode::NoEntry, "the path is empty"));
     }
-    let utf8 = |path: Option<String>| {
-        let not_utf8 = Failure::with_text(ErrorCode::IllegalByteSequence, "the path is not UTF-8");
-        path.ok_or(not_utf8)
-    };
     match file.base {
-        Base::Directory(dir) => Ok((dir, utf8(path.to_str().map(str::to_owned))?)),
+        Base::Directory(dir) => Ok((dir, path.to_owned())),
         Base::Process => {
+            let path = in_working_directory(path);
             let names = preopens().iter().map(|dir| dir.name.as_str());
-            let (index, rest) = longest_prefix(names, path).ok_or_else(outside)?;
-            Ok((
-                &preopens()[index].descriptor,
-                utf8(relative_path(&rest, path))?,
-            ))
+            let (index, rest) = longest_prefix(names, &path).ok_or_else(outside)?;
+            Ok((&preopens()[index].descriptor, rest.to_owned()))
         }
         Base::Forgotten => Err(ErrorCode::BadDescriptor.into()),
+    }
+}
+
+/// Adds the working directory to a relative path. It is `/`, unless the guest has set another.
+fn in_working_directory(path: &str) -> Cow<'_, str> {
+    let directory = std::env::current_dir();
+    match directory.as_ref().ok().and_then(|dir| dir.to_str()) {
+        Some(dir) if dir != "/" && !path.starts_with('/') => format!("{dir}/{path}").into(),
+        _ => path.into(),
     }
 }
 
