@@ -14,7 +14,7 @@ use crate::limits::Limits;
 const USAGE: &str = "\
 run                                     make a disk image, and let the bundled guest clone it
        run [OPTIONS] COMPONENT.wasm [ARG...]   run a component
-       run [OPTIONS] -- ARG...                 run the bundled guest, clone-disk; -- --help lists its options";
+       run [OPTIONS] -- ARG...                 run the bundled guest, clone-disk (try -- --help)";
 
 const NOTES: &str = "\
 SIZE is a number of bytes, or a number with K, M, G or T: 40G is 40 GiB.
@@ -44,7 +44,7 @@ struct Line {
 /// What a guest gets from its host.
 #[derive(Args, Default, PartialEq)]
 pub struct Options {
-    /// Let the guest see the directory HOST as GUEST [default: as HOST is written], read-only with :ro
+    /// Let the guest see the directory HOST as GUEST [default: HOST], read-only with :ro
     #[arg(long = "dir", value_name = "HOST[::GUEST][:ro]")]
     pub dirs: Vec<Preopen>,
 
