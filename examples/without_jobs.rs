@@ -2,7 +2,7 @@
 //! `cargo run --example without_jobs`.
 //!
 //! A guest that imports `jobs` can't be instantiated: the example prints the error for the bundled guest
-//! `clone-disk`. Then it runs `probe`, which does not import it, and makes one copy in a temporary directory.
+//! `clone-disk`. Then it runs `first-boot`, which does not import it, and makes one copy in a temporary directory.
 
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Result, Store};
@@ -48,13 +48,13 @@ fn main() -> Result<()> {
     let error = linker.instantiate_pre(&guest).err();
     println!("clone-disk: {}", error.expect("`jobs` is not linked"));
 
-    // probe imports `copy` and `inspect`, and the `types` that they use.
-    let guest = Component::new(&engine, include_bytes!("../prebuilt/probe.wasm"))?;
+    // first-boot imports `copy` and `inspect`, and the `types` that they use.
+    let guest = Component::new(&engine, include_bytes!("../prebuilt/first-boot.wasm"))?;
     let dir = tempfile::tempdir()?;
     std::fs::write(dir.path().join("base"), "a disk image")?;
     let mut wasi = WasiCtx::builder();
     wasi.inherit_stdio()
-        .args(&["probe", "fast-copy", ".", "base", ".", "copy", ""])
+        .args(&["first-boot", "clone", "base", "copy", "4096"])
         .preopened_dir(dir.path(), ".", FsPerms::ReadWrite)?;
     let state = State {
         wasi: wasi.build(),
