@@ -2,31 +2,23 @@
 
 use std::path::Path;
 
-use fast_copy_test_support::command::{Form, run};
+use fast_copy_test_support::guest_host::{FORMS, Preopen, run_component};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime_fast_copy::FastCopyCtx;
-use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
-use wasmtime_wasi::{FsPerms, WasiCtx};
 
 #[test]
 fn a_guest_that_was_built_against_0_2_0_runs() {
     let engine = Engine::default();
     let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/frozen/guest.wasm");
     let component = Component::from_file(&engine, guest).unwrap();
-    for form in [Form::Async, Form::Sync] {
+    for form in FORMS {
         let dir = tempfile::tempdir().unwrap();
-        let [stdout, stderr] = [(), ()].map(|()| MemoryOutputPipe::new(1 << 16));
-        let mut wasi = WasiCtx::builder();
-        wasi.stdout(stdout.clone()).stderr(stderr.clone());
-        wasi.preopened_dir(dir.path(), ".", FsPerms::ReadWrite)
-            .unwrap();
-        let status = run(&engine, &component, wasi.build(), FastCopyCtx::new(), form);
-        let text = |pipe: MemoryOutputPipe| String::from_utf8(pipe.contents().to_vec()).unwrap();
-        let (stdout, stderr) = (text(stdout), text(stderr));
+        let dirs = [Preopen::writable(dir.path(), ".")];
+        let output = run_component(&component, form, &dirs, &[], FastCopyCtx::new());
         assert!(
-            matches!(status, Ok(0)) && stdout == "ok\n",
-            "{form:?}: {status:?} {stdout} {stderr}"
+            matches!(&output, Ok(output) if output.status == 0 && output.stdout == "ok\n"),
+            "{form:?}: {output:?}"
         );
     }
 }

@@ -10,18 +10,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use fast_copy_test_support::command::run;
 use fast_copy_test_support::files::{
     GIB, KIB, MIB, allocated, assert_allocated_at_most, assert_same, sparse_file,
 };
-use fast_copy_test_support::guest_host::{FORMS, Output};
+use fast_copy_test_support::guest_host::{FORMS, Output, Preopen, run_component};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime_fast_copy::{
     CopyError, CopyHooks, CopyOptions, CopyReport, CopyRequest, CopyTimes, FastCopyCtx,
 };
-use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
-use wasmtime_wasi::{FsPerms, WasiCtx};
 
 #[test]
 fn a_sparse_file_is_cloned_and_verified() {
@@ -111,50 +108,6 @@ fn a_changed_clone_is_not_verified() {
     }
 }
 
-/// Users copy the folder of the WIT, so it has no links to other folders.
-#[test]
-fn the_wit_of_the_guest_is_that_of_the_host() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let [host, guest] = ["wit/p2", "guest/cloner/wit/deps"].map(|folder| root.join(folder));
-    let wit = |folder: &Path| -> Vec<(String, String)> {
-        let entries = fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path());
-        let mut files: Vec<_> = entries
-            .filter(|path| path.extension().is_some_and(|extension| extension == "wit"))
-            .map(|path| {
-                let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-                (name, fs::read_to_string(path).unwrap())
-            })
-            .collect();
-        files.sort();
-        assert!(!files.is_empty(), "{}", folder.display());
-        files
-    };
-    let same = |host: &[(String, String)], guest: &[(String, String)], folder: &str| {
-        let names = |files: &[(String, String)]| -> Vec<String> {
-            files.iter().map(|(name, _)| name.clone()).collect()
-        };
-        assert_eq!(names(host), names(guest), "{folder}");
-        for ((name, host), (_, guest)) in host.iter().zip(guest) {
-            assert!(
-                host == guest,
-                "{folder}/{name} differs from the file in wit/p2: copy it"
-            );
-        }
-    };
-    let copied = guest.join("fast-copy");
-    same(
-        &wit(&host),
-        &wit(&copied),
-        "guest/cloner/wit/deps/fast-copy",
-    );
-    let wasi = wit(&host.join("deps"));
-    let mut both = wit(&guest);
-    both.retain(|(name, _)| wasi.iter().any(|(other, _)| name == other));
-    same(&wasi, &both, "guest/cloner/wit/deps");
-}
-
 /// A directory with a file `base.img`.
 struct Base {
     dir: tempfile::TempDir,
@@ -236,23 +189,12 @@ fn for_each_guest(test: impl Fn(&Run<'_>)) {
     for (language, component) in GUESTS.iter() {
         for form in FORMS {
             test(&|dir, args, copies| {
-                let [stdout, stderr] = [(), ()].map(|()| MemoryOutputPipe::new(MIB as usize));
-                let mut wasi = WasiCtx::builder();
-                wasi.stdout(stdout.clone()).stderr(stderr.clone());
-                wasi.arg("cloner").args(args);
-                wasi.preopened_dir(dir, ".", FsPerms::ReadWrite).unwrap();
-                let status = run(&ENGINE, component, wasi.build(), copies, form)
+                let dirs = [Preopen::writable(dir, ".")];
+                let output = run_component(component, form, &dirs, args, copies)
                     .unwrap_or_else(|trap| panic!("{language}, {form:?}: {trap:#}"));
-                let text =
-                    |pipe: MemoryOutputPipe| String::from_utf8(pipe.contents().to_vec()).unwrap();
-                let (stdout, stderr) = (text(stdout), text(stderr));
                 // Shown if the test fails.
-                println!("{language}, {form:?}: status {status}\n{stdout}{stderr}");
-                Output {
-                    status,
-                    stdout,
-                    stderr,
-                }
+                println!("{language}, {form:?}: {output:?}");
+                output
             });
         }
     }

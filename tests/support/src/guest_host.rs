@@ -212,9 +212,20 @@ pub fn try_run(
     args: &[&str],
     copies: FastCopyCtx,
 ) -> anyhow::Result<Output> {
+    run_component(guest.component(), form, dirs, args, copies)
+}
+
+/// Runs any component to its end. Returns the trap if there is one.
+pub fn run_component(
+    component: &Component,
+    form: Form,
+    dirs: &[Preopen<'_>],
+    args: &[&str],
+    copies: FastCopyCtx,
+) -> anyhow::Result<Output> {
     let pipes = Pipes::new();
     let wasi = pipes.wasi(dirs, args).build();
-    let status = command::run(&ENGINE, guest.component(), wasi, copies, form)?;
+    let status = command::run(component.engine(), component, wasi, copies, form)?;
     Ok(pipes.output(status))
 }
 

@@ -1,6 +1,6 @@
 //! Contains the bindings of `sandbox:fast-copy`. Types of WASI are those of the crate `wasip2`.
 //!
-//! Generated from the WIT by `tests/sdk_bindings.rs`.
+//! Generated from the WIT by `tests/wit_copies.rs`.
 
 #![allow(missing_docs, warnings, clippy::all, reason = "generated")]
 

@@ -1,5 +1,5 @@
-//! Compares the SDK's bindings (`guest/fast-copy/src/wasi/bindings.rs`) with those that are generated from the
-//! WIT, and its copy of the WIT with `wit/p2`. `BLESS=1` writes both.
+//! Compares what is made from `wit/p2` with it: the SDK's bindings (`guest/fast-copy/src/wasi/bindings.rs`), the copy
+//! of the WIT in the SDK's package, and the one in `guest/cloner`, which users copy. `BLESS=1` writes them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -38,25 +38,59 @@ fn the_bindings_are_generated_from_the_wit() {
     }
     assert!(
         fs::read_to_string(&file).is_ok_and(|bindings| bindings == generated),
-        "the SDK's bindings are not up to date: run `BLESS=1 cargo test --test sdk_bindings`"
+        "the SDK's bindings are not up to date: run `BLESS=1 cargo test --test wit_copies`"
     );
 }
 
 #[test]
 fn the_sdk_has_a_copy_of_the_wit() {
-    let (original, copy) = (root().join("wit/p2"), root().join("guest/fast-copy/wit"));
+    let copy = "guest/fast-copy/wit";
     if bless() {
-        let _ = fs::remove_dir_all(&copy);
-        for (name, text) in files(&original) {
+        let _ = fs::remove_dir_all(root().join(copy));
+    }
+    assert_copied(files(&root().join("wit/p2")), copy);
+}
+
+/// The folder of the WIT that guests are built from also has packages of WASI that the host does not import.
+#[test]
+fn the_guest_in_four_languages_has_a_copy_of_the_wit() {
+    let mut own = files(&root().join("wit/p2"));
+    own.retain(|name, _| name.parent() == Some(Path::new("")));
+    assert_copied(own, "guest/cloner/wit/deps/fast-copy");
+
+    let wasi = files(&root().join("wit/p2/deps"));
+    let copy = root().join("guest/cloner/wit/deps");
+    for (name, text) in &wasi {
+        if bless() {
+            fs::write(copy.join(name), text).unwrap();
+        }
+        let copied = fs::read_to_string(copy.join(name));
+        assert!(
+            copied.is_ok_and(|copied| copied == *text),
+            "{}",
+            stale(&copy.join(name))
+        );
+    }
+}
+
+/// Asserts that a folder has these files and no others. Writes them before, if asked to.
+#[track_caller]
+fn assert_copied(original: BTreeMap<PathBuf, String>, copy: &str) {
+    let copy = root().join(copy);
+    if bless() {
+        for (name, text) in &original {
             let file = copy.join(name);
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, text).unwrap();
         }
     }
-    assert!(
-        files(&original) == files(&copy),
-        "guest/fast-copy/wit differs from wit/p2: run `BLESS=1 cargo test --test sdk_bindings`"
-    );
+    assert!(!original.is_empty());
+    assert!(original == files(&copy), "{}", stale(&copy));
+}
+
+fn stale(copy: &Path) -> String {
+    let copy = copy.display();
+    format!("{copy} differs from wit/p2: run `BLESS=1 cargo test --test wit_copies`")
 }
 
 fn bindings(wit: &Path) -> String {
@@ -81,7 +115,7 @@ fn bindings(wit: &Path) -> String {
     format!(
         "//! Contains the bindings of `sandbox:fast-copy`. Types of WASI are those of the crate `wasip2`.\n\
          //!\n\
-         //! Generated from the WIT by `tests/sdk_bindings.rs`.\n\n\
+         //! Generated from the WIT by `tests/wit_copies.rs`.\n\n\
          #![allow(missing_docs, warnings, clippy::all, reason = \"generated\")]\n\n{text}"
     )
 }
