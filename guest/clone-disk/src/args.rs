@@ -88,35 +88,30 @@ pub fn parse() -> Result<Command, lexopt::Error> {
         let known = known.join(", ");
         return Err(format!("unknown command '{name}'; commands are {known}").into());
     }
-    let Some((how, mut paths)) = parse_operands(&name, &mut parser)? else {
+    let Some((how, paths)) = parse_operands(&name, &mut parser)? else {
         return Ok(Command::Help);
     };
-    match (name.as_str(), paths.len()) {
-        ("clone", 2..) => {
-            let base = paths.remove(0);
-            let names = paths;
-            Ok(Command::Clone { how, base, names })
-        }
-        ("clone", _) => Err("clone needs a BASE and at least one NAME".into()),
-        ("usage", 1..) => Ok(Command::Usage { files: paths }),
-        ("usage", _) => Err("usage needs at least one FILE".into()),
-        (_, 2) => {
-            let (second, first) = (paths.remove(1), paths.remove(0));
-            Ok(match name.as_str() {
-                "tree" => Command::Tree {
-                    how,
-                    dir: first,
-                    new: second,
-                },
-                _ => Command::Verify {
-                    a: first,
-                    b: second,
-                },
-            })
-        }
-        ("tree", _) => Err("tree needs two directories, DIR and NEW".into()),
-        _ => Err("verify needs two files, A and B".into()),
-    }
+    Ok(match (name.as_str(), paths.as_slice()) {
+        ("clone", [base, names @ ..]) if !names.is_empty() => Command::Clone {
+            how,
+            base: base.clone(),
+            names: names.to_vec(),
+        },
+        ("clone", _) => return Err("clone needs a BASE and at least one NAME".into()),
+        ("tree", [dir, new]) => Command::Tree {
+            how,
+            dir: dir.clone(),
+            new: new.clone(),
+        },
+        ("tree", _) => return Err("tree needs two directories, DIR and NEW".into()),
+        ("verify", [a, b]) => Command::Verify {
+            a: a.clone(),
+            b: b.clone(),
+        },
+        ("verify", _) => return Err("verify needs two files, A and B".into()),
+        (_, []) => return Err("usage needs at least one FILE".into()),
+        (_, _) => Command::Usage { files: paths },
+    })
 }
 
 /// Parses what follows the name of a command: options, if it has some, and paths. Returns `None` if one of

@@ -24,12 +24,12 @@ pub fn run(how: &How, dir: &str, new: &str) -> Result<(), String> {
     }
     let mut tree = Tree::default();
     tree.add(dir, "")?;
+    let sizes = tree.sizes(dir)?;
+    let total = sizes.iter().sum();
     create_dir(new, Links::Followed)?;
     for directory in &tree.directories {
         create_dir(&join(new, directory), Links::Refused)?;
     }
-    let sizes = tree.sizes(dir)?;
-    let total = sizes.iter().sum();
     let (mut done, mut size_of_all) = (0, 0);
     let mut progress = Progress::start(new);
     let table = Table::start("FILE", &tree.files);

@@ -114,12 +114,14 @@ pub fn can_reflink<'a>(
     let dst = open(&dst_dir, Operand::Destination)?;
     system::can_reflink(&src, &dst).map_err(|failure| {
         // The host creates a file without a name in the directory of the copies.
-        match cause_in_path(failure.code, &dst_dir, Role::Destination) {
-            Some(text) if failure.code == ErrorCode::NotPermitted => {
-                let failure = Failure::with_text(failure.code, text);
-                failure.about(&dst_dir.path, Some(Operand::Destination))
-            }
-            _ => failure.about_both(&src_dir.path, &dst_dir.path),
+        let cause = match failure.code {
+            ErrorCode::NotPermitted => cause_in_path(failure.code, &dst_dir, Role::Destination),
+            _ => None,
+        };
+        match cause {
+            Some(text) => Failure::with_text(failure.code, text)
+                .about(&dst_dir.path, Some(Operand::Destination)),
+            None => failure.about_both(&src_dir.path, &dst_dir.path),
         }
     })
 }

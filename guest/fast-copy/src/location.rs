@@ -46,14 +46,14 @@ impl<'a> Location<'a> for At<'a> {}
 
 /// A file as a caller has named it.
 #[derive(Clone, Debug)]
-pub(crate) struct Located<'a> {
-    pub(crate) base: Base<'a>,
-    pub(crate) path: PathBuf,
+pub struct Located<'a> {
+    pub base: Base<'a>,
+    pub path: PathBuf,
 }
 
 /// What a path is relative to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Base<'a> {
+pub enum Base<'a> {
     /// The preopened directories of a guest, or the working directory of another program.
     Process,
     Directory(&'a Descriptor),
@@ -81,12 +81,10 @@ mod sealed {
     use super::{At, Base, Located};
 
     pub trait Sealed<'a> {
-        #[allow(private_interfaces, reason = "only this crate can name this module")]
         fn located(self) -> Located<'a>;
     }
 
     impl<'a, P: AsRef<Path>> Sealed<'a> for P {
-        #[allow(private_interfaces, reason = "only this crate can name this module")]
         fn located(self) -> Located<'a> {
             Located {
                 base: Base::Process,
@@ -96,7 +94,6 @@ mod sealed {
     }
 
     impl<'a> Sealed<'a> for At<'a> {
-        #[allow(private_interfaces, reason = "only this crate can name this module")]
         fn located(self) -> Located<'a> {
             Located {
                 base: Base::Directory(self.directory),

@@ -59,7 +59,10 @@ impl<'a> Request<'a> {
         };
         let text = text
             .or_else(|| Some(cause_in_path(code, about?.0, about?.1)?.into()))
-            .or_else(|| self.cause_in_options(code).filter(|_| operand.is_none()));
+            .or_else(|| match operand {
+                Some(_) => None,
+                None => self.cause_in_options(code),
+            });
         let failure = Failure { code, text };
         match about {
             Some((file, _)) => failure.about(&file.path, operand),
