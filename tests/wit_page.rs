@@ -1,5 +1,5 @@
-//! Validates the WIT, and compares `docs/wit.md` with the page that is generated from it. `BLESS=1` writes the
-//! page.
+//! Validates the WIT, and compares its pages in `docs` with those that are generated from it. `BLESS=1` writes the
+//! pages.
 
 use std::collections::HashSet;
 use std::fs;
@@ -11,27 +11,33 @@ use wit_bindgen_core::wit_parser::Resolve;
 /// The interfaces of other packages, which are documented elsewhere.
 const FOREIGN: &str = "Import interface wasi:";
 
+const PAGES: [(&str, &str); 2] = [("wit/p2", "docs/wit.md"), ("wit/p3", "docs/wit-p3.md")];
+
 #[test]
-fn the_page_is_generated_from_the_wit() {
+fn the_pages_are_generated_from_the_wit() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let generated = page(&root.join("wit/p2"));
-    let file = root.join("docs/wit.md");
-    if std::env::var_os("BLESS").is_some() {
-        fs::write(&file, &generated).unwrap();
+    for (wit, page) in PAGES {
+        let generated = generate(root, wit);
+        let file = root.join(page);
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(&file, &generated).unwrap();
+        }
+        assert!(
+            fs::read_to_string(&file).is_ok_and(|page| page == generated),
+            "{page} is not up to date: run `BLESS=1 cargo test --test wit_page`"
+        );
     }
-    assert!(
-        fs::read_to_string(&file).is_ok_and(|page| page == generated),
-        "docs/wit.md is not up to date: run `BLESS=1 cargo test --test wit_page`"
-    );
 }
 
-fn page(wit: &Path) -> String {
+fn generate(root: &Path, wit: &str) -> String {
     let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_path(wit).expect("the WIT must be valid");
+    let (package, _) = resolve
+        .push_path(root.join(wit))
+        .expect("the WIT must be valid");
     let world = resolve.select_world(&[package], Some("imports")).unwrap();
     let package = &resolve.packages[package];
     let mut page = format!(
-        "<!-- Generated from wit/p2 by tests/wit_page.rs. -->\n\n# {}\n\n{}\n\n",
+        "<!-- Generated from {wit} by tests/wit_page.rs. -->\n\n# {}\n\n{}\n\n",
         package.name,
         package.docs.contents.as_deref().unwrap_or_default(),
     );
@@ -48,11 +54,31 @@ fn page(wit: &Path) -> String {
         .filter(|section| !title(section).contains(FOREIGN))
         .collect();
     page.push_str(&own.join("\n## "));
+    for function in async_functions(&resolve) {
+        page = page.replace(
+            &format!("`{function}: func`"),
+            &format!("`{function}: async func`"),
+        );
+    }
     let lines: Vec<_> = without_dangling_links(&page)
         .lines()
         .map(|line| line.trim_end().to_owned())
         .collect();
     lines.join("\n").trim_end().to_owned() + "\n"
+}
+
+/// Returns the names of the asynchronous functions of this package. The generator does not mark them.
+fn async_functions(resolve: &Resolve) -> Vec<&str> {
+    let own = resolve
+        .packages
+        .iter()
+        .filter(|(_, package)| package.name.namespace != "wasi");
+    let interfaces = own.flat_map(|(_, package)| package.interfaces.values());
+    interfaces
+        .flat_map(|interface| resolve.interfaces[*interface].functions.values())
+        .filter(|function| function.kind.is_async())
+        .map(|function| function.name.as_str())
+        .collect()
 }
 
 fn title(section: &str) -> &str {

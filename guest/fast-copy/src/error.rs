@@ -525,7 +525,7 @@ mod tests {
 
     #[test]
     fn the_codes_are_those_of_the_wit() {
-        let wit = include_str!("../wit/types.wit");
+        let wit = include_str!("../wit/p2/types.wit");
         let body = wit.split("variant error-code {").nth(1).unwrap();
         let body = body.split("\n  }").next().unwrap();
         let cases = body.lines().map(str::trim);

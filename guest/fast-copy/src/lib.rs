@@ -46,6 +46,8 @@ mod inspect;
 mod job;
 mod location;
 mod options;
+#[cfg(all(target_os = "wasi", feature = "p3"))]
+pub mod p3;
 #[cfg(any(target_os = "wasi", test))]
 mod prefix;
 mod report;
