@@ -3,13 +3,14 @@
 //! Copies, jobs and the functions of `inspect` are all a [`Call`]. A front passes the guest's arguments
 //! in, chooses where the call runs, and converts the outcome.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use fast_copy_engine::{
     CopyControl, CopyOptions, CopyReport, DataRange, ExtentSummary, FileUsage, Operand,
     ReflinkSupport, Sharing, Source, can_reflink, data_ranges, disk_usage, summarize_extents,
 };
+use tokio::sync::Notify;
 use tracing::Span;
 use wasmtime_wasi::filesystem::Descriptor;
 
@@ -23,8 +24,8 @@ use crate::sandbox::{self, Opened, PathAt};
 use crate::settings::{Allowed, Settings, without_sharing};
 use crate::trace;
 
-/// The largest number of ranges that `inspect.data-ranges` returns.
-const MAX_RANGES: usize = 1024;
+/// The largest number of ranges that a call for `inspect.data-ranges` returns.
+pub(crate) const MAX_RANGES: usize = 1024;
 
 /// A decoded call, or the reason why it is refused.
 pub(crate) struct Call<T> {
@@ -146,6 +147,7 @@ impl FastCopyCtx {
                 durable,
                 options: options.control(ticket.control.clone()),
                 control: ticket.control.clone(),
+                moved: ticket.moved.clone(),
                 settings: self.settings.clone(),
                 span,
             };
@@ -180,7 +182,7 @@ impl FastCopyCtx {
         })
     }
 
-    /// Decodes `inspect.data-ranges`.
+    /// Decodes `inspect.data-ranges`, which returns at most [`MAX_RANGES`].
     pub(crate) fn data_ranges(
         &self,
         dir: &Descriptor,
@@ -188,14 +190,42 @@ impl FastCopyCtx {
         start: u64,
     ) -> Call<Vec<DataRange>> {
         let span = trace::inspect(&path);
+        let file = || self.ranged_file(dir, path);
+        self.ranges_of(span, file, start)
+    }
+
+    /// Decodes a call for the ranges of a file that is open, or that this call opens. Returns at most
+    /// [`MAX_RANGES`].
+    pub(crate) fn more_data_ranges(
+        &self,
+        file: Arc<RangedFile>,
+        start: u64,
+    ) -> Call<Vec<DataRange>> {
+        self.ranges_of(trace::inspect(file.at.path()), || Ok(file), start)
+    }
+
+    /// Describes a file whose ranges a guest asks for.
+    pub(crate) fn ranged_file(&self, dir: &Descriptor, path: String) -> Outcome<Arc<RangedFile>> {
+        Ok(Arc::new(RangedFile {
+            at: PathAt::source(dir, path, self.settings.max_path)?,
+            opened: OnceLock::new(),
+        }))
+    }
+
+    fn ranges_of(
+        &self,
+        span: Span,
+        file: impl FnOnce() -> Outcome<Arc<RangedFile>>,
+        start: u64,
+    ) -> Call<Vec<DataRange>> {
         self.call(span.clone(), |ticket| {
-            let at = PathAt::source(dir, path, self.settings.max_path)?;
+            let file = file()?;
             let options = CopyOptions::new().control(ticket.control.clone());
             Ok(Box::new(move |clock| {
-                let source = Source::from_handle(at.open_handle(false)?)?;
+                let source = file.open()?;
                 trace::opened(&span, source.size());
                 let options = clock.limit(options);
-                Ok(data_ranges(&source, start, MAX_RANGES, &options)?)
+                Ok(data_ranges(source, start, MAX_RANGES, &options)?)
             }))
         })
     }
@@ -229,6 +259,7 @@ impl FastCopyCtx {
             wait_until: wait_timeout.and_then(|time| called.checked_add(time)),
             timeout: self.settings.timeout,
             control: CopyControl::new(),
+            moved: Arc::default(),
         };
         Call {
             decoded: decode(&ticket).map(|work| (ticket, work)),
@@ -236,6 +267,22 @@ impl FastCopyCtx {
             may_block_executor: self.settings.allow_blocking_current_thread,
             span,
         }
+    }
+}
+
+/// A file whose ranges a guest asks for. It stays open once a call has opened it.
+pub(crate) struct RangedFile {
+    at: PathAt,
+    opened: OnceLock<Source>,
+}
+
+impl RangedFile {
+    fn open(&self) -> Outcome<&Source> {
+        if let Some(source) = self.opened.get() {
+            return Ok(source);
+        }
+        let source = Source::from_handle(self.at.open_handle(false)?)?;
+        Ok(self.opened.get_or_init(|| source))
     }
 }
 
@@ -248,6 +295,7 @@ struct Copy {
     durable: bool,
     options: CopyOptions,
     control: CopyControl,
+    moved: Arc<Notify>,
     settings: Arc<Settings>,
     span: Span,
 }
@@ -275,7 +323,7 @@ impl Copy {
                 .copy(&opened.source, &opened.destination, sharing, on_progress)
         };
         let Some(hooks) = &self.settings.hooks else {
-            return Ok(copy(self.sharing, &|_| ())?);
+            return Ok(copy(self.sharing, &|_| self.moved.notify_waiters())?);
         };
         let hooks = &*hooks.0;
         let request = self.request(&opened, self.sharing);
@@ -286,7 +334,10 @@ impl Copy {
         };
         let request = self.request(&opened, sharing);
         hooks.started(&request, &self.control);
-        let result = copy(sharing, &|copied| hooks.progress(&request, copied));
+        let result = copy(sharing, &|copied| {
+            self.moved.notify_waiters();
+            hooks.progress(&request, copied);
+        });
         hooks.ended(&request, result.as_ref(), clock.times());
         Ok(result?)
     }

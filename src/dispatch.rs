@@ -1,9 +1,11 @@
 //! Runs work under a permit: on the calling thread, or on one of our threads.
 
 use std::any::Any;
-use std::future::pending;
+use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use fast_copy_engine::CopyControl;
@@ -58,6 +60,8 @@ pub(crate) struct Ticket {
     pub(crate) timeout: Option<Duration>,
     /// Cancels the work.
     pub(crate) control: CopyControl,
+    /// Is notified when the work has moved bytes.
+    pub(crate) moved: Arc<Notify>,
 }
 
 /// Waits for a permit and runs `work`, both on the calling thread.
@@ -106,6 +110,7 @@ where
         wait_until,
         timeout,
         control,
+        moved,
     } = ticket;
     let (outcome_sender, outcome) = oneshot::channel();
     let (start, started) = watch::channel(None);
@@ -125,7 +130,11 @@ where
     let stopped = canceller.stop.clone();
     let running = Running {
         outcome,
-        end: End { started, canceller },
+        end: End {
+            started,
+            moved,
+            canceller,
+        },
     };
     let begin = move || {
         // Without it, the deadline would not end a call whose thread hangs.
@@ -224,16 +233,13 @@ impl<T> Running<T> {
             outcome,
             end: End {
                 started: watch::channel(None).1,
+                moved: Arc::default(),
                 canceller: Canceller {
                     control: CopyControl::new(),
                     stop: Arc::default(),
                 },
             },
         }
-    }
-
-    pub(crate) fn control(&self) -> &CopyControl {
-        &self.end.canceller.control
     }
 
     /// Returns the end of the work. A clone of it can outlive this.
@@ -297,10 +303,29 @@ impl<T> Drop for Running<T> {
 pub(crate) struct End {
     /// When the work began, if it has. Closed when it has ended.
     started: watch::Receiver<Option<Start>>,
+    moved: Arc<Notify>,
     canceller: Canceller,
 }
 
 impl End {
+    pub(crate) fn control(&self) -> &CopyControl {
+        &self.canceller.control
+    }
+
+    /// Waits until the work moves bytes after this call, or until the end.
+    pub(crate) fn moves_or_comes(&self) -> impl Future<Output = ()> + Send + use<> {
+        let moved = self.moved.clone().notified_owned();
+        let mut end = self.clone();
+        async move {
+            let (mut moved, mut end) = (pin!(wait::guarded(moved)), pin!(end.wait()));
+            poll_fn(|context| match moved.as_mut().poll(context) {
+                Poll::Ready(()) => Poll::Ready(()),
+                Poll::Pending => end.as_mut().poll(context),
+            })
+            .await;
+        }
+    }
+
     /// Returns whether the end has come. Cancels work whose deadline has passed.
     pub(crate) fn has_come(&self) -> bool {
         let patience = self.started.borrow().and_then(Start::patience);

@@ -9,6 +9,7 @@ use crate::admission::Place;
 use crate::call::Call;
 use crate::ctx::FastCopyCtx;
 use crate::dispatch::{End, Outcome, Running};
+use crate::progress::{self, Progress};
 
 /// A copy in the background: the host's side of the resource `copy-job`.
 ///
@@ -18,19 +19,13 @@ pub struct CopyJob {
     /// The outcome, once the guest has got it.
     outcome: Option<Outcome<CopyReport>>,
     /// Free once the job is dropped and its work has ended.
-    _place: Arc<Place>,
-}
-
-/// The progress of a job, as the host's own type.
-pub(crate) struct JobProgress {
-    pub(crate) copied: u64,
-    pub(crate) total: Option<u64>,
+    place: Arc<Place>,
 }
 
 impl fmt::Debug for CopyJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CopyJob")
-            .field("control", self.running.control())
+            .field("control", self.running.end().control())
             .finish_non_exhaustive()
     }
 }
@@ -49,17 +44,18 @@ impl CopyJob {
         let job = Self {
             running,
             outcome: None,
-            _place: place,
+            place: place,
         };
         Ok((job, begin))
     }
 
-    pub(crate) fn progress(&self) -> JobProgress {
-        let control = self.running.control();
-        JobProgress {
-            copied: control.copied(),
-            total: control.total(),
-        }
+    pub(crate) fn progress(&self) -> Progress {
+        Progress::of(self.running.end().control())
+    }
+
+    /// Returns the changes of the progress. They can outlive the job, and keep its place.
+    pub(crate) fn changes(&self) -> progress::Changes {
+        progress::Changes::new(self.end(), self.place.clone())
     }
 
     pub(crate) fn cancel(&self) {
@@ -81,5 +77,22 @@ impl CopyJob {
             self.outcome = self.running.try_outcome();
         }
         self.outcome.as_ref()
+    }
+
+    /// Waits for the outcome.
+    ///
+    /// # Panics
+    ///
+    /// Resumes a panic of a hook.
+    pub(crate) async fn into_outcome(self) -> Outcome<CopyReport> {
+        let Self {
+            running,
+            outcome,
+            place: _place,
+        } = self;
+        match outcome {
+            Some(outcome) => outcome,
+            None => running.outcome().await,
+        }
     }
 }

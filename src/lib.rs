@@ -102,6 +102,10 @@
 
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
+#![cfg_attr(
+    not(feature = "p3"),
+    allow(dead_code, reason = "some of what the fronts share is used by p3 only")
+)]
 
 /// Compiles the README's code.
 #[cfg(doctest)]
@@ -114,10 +118,16 @@ mod call;
 mod ctx;
 mod dispatch;
 mod error;
+mod front;
 mod hooks;
 mod job;
 mod options;
 pub mod p2;
+#[cfg(feature = "p3")]
+pub mod p3;
+mod progress;
+#[cfg(feature = "p3")]
+mod ranges;
 mod sandbox;
 mod settings;
 mod threads;

@@ -1,4 +1,4 @@
-//! Converts between the host's types and those of the WIT.
+//! Converts the host's types to those of the WIT. Both fronts compile this file, each for its own bindings.
 
 use fast_copy_engine::{
     CopyMethod, CopyNotes, CopyReport, DataRange, ExtentSummary, FileUsage, Operand, ReflinkSupport,
@@ -7,17 +7,22 @@ use fast_copy_engine::{
 use super::bindings::types;
 use crate::dispatch::Outcome;
 use crate::error::{CallError, ErrorCode};
-use crate::job::JobProgress;
+use crate::progress::Progress;
 
 /// Converts an outcome to what a method of `inspect` returns.
 pub(super) fn answer<T, U: From<T>>(
     outcome: Outcome<T>,
 ) -> wasmtime::Result<Result<U, types::ErrorCode>> {
-    Ok(outcome.map(U::from).map_err(|error| match error {
+    Ok(outcome.map(U::from).map_err(|error| failed(&error)))
+}
+
+/// Converts an error to that of a function of `inspect`.
+pub(super) fn failed(error: &CallError) -> types::ErrorCode {
+    match error {
         // No function of `inspect` changes anything.
         CallError::Lost => types::ErrorCode::Other(Some(error.to_string())),
         _ => error.code().into(),
-    }))
+    }
 }
 
 /// Converts the outcome of a copy.
@@ -87,9 +92,9 @@ impl From<ExtentSummary> for types::ExtentSummary {
     }
 }
 
-impl From<JobProgress> for types::CopyProgress {
-    fn from(progress: JobProgress) -> Self {
-        let JobProgress { copied, total } = progress;
+impl From<Progress> for types::CopyProgress {
+    fn from(progress: Progress) -> Self {
+        let Progress { copied, total } = progress;
         Self { copied, total }
     }
 }

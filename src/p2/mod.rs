@@ -5,6 +5,7 @@
 pub mod bindings;
 mod convert;
 mod host;
+mod options;
 
 use wasmtime::component::Linker;
 
