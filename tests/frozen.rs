@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use fast_copy_test_support::guest_host::{FORMS, Preopen, run_component};
+use fast_copy_test_support::guest_host::{P2_FORMS, Preopen, run_component};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime_fast_copy::FastCopyCtx;
@@ -12,7 +12,7 @@ fn a_guest_that_was_built_against_0_2_0_runs() {
     let engine = Engine::default();
     let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/frozen/guest.wasm");
     let component = Component::from_file(&engine, guest).unwrap();
-    for form in FORMS {
+    for form in P2_FORMS {
         let dir = tempfile::tempdir().unwrap();
         let dirs = [Preopen::writable(dir.path(), ".")];
         let output = run_component(&component, form, &dirs, &[], FastCopyCtx::new());

@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use fast_copy_test_support::files::{
     GIB, KIB, MIB, allocated, assert_allocated_at_most, assert_same, sparse_file,
 };
-use fast_copy_test_support::guest_host::{FORMS, Output, Preopen, run_component};
+use fast_copy_test_support::guest_host::{Output, P2_FORMS, Preopen, run_component};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime_fast_copy::{
@@ -187,7 +187,7 @@ type Run<'a> = dyn Fn(&Path, &[&str], FastCopyCtx) -> Output + 'a;
 #[track_caller]
 fn for_each_guest(test: impl Fn(&Run<'_>)) {
     for (language, component) in GUESTS.iter() {
-        for form in FORMS {
+        for form in P2_FORMS {
             test(&|dir, args, copies| {
                 let dirs = [Preopen::writable(dir, ".")];
                 let output = run_component(component, form, &dirs, args, copies)

@@ -258,7 +258,7 @@ fn a_component_that_cannot_run_gets_an_error_that_says_what_to_do() {
         ),
         (
             b"\0asm\x0d\0\x01\0",
-            "does not export wasi:cli/run of WASI 0.2: build a program with `main`, not a library",
+            "does not export wasi:cli/run of WASI 0.2 or 0.3: build a program with `main`, not a library",
         ),
         (
             b"\0asm\x0d\0\x01\0\xff",

@@ -23,7 +23,7 @@ The exit status is the guest's own, 2 if the guest could not be started, and 134
 #[derive(Parser)]
 #[command(
     name = "run",
-    about = "Runs a WebAssembly component (a WASI 0.2 command) that may copy files with sandbox:fast-copy.",
+    about = "Runs a WebAssembly component (a command of WASI 0.2 or 0.3) that may copy files with sandbox:fast-copy.",
     version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("CARGO_PKG_NAME"), ")"),
     override_usage = USAGE,
     after_help = NOTES,
@@ -32,7 +32,7 @@ struct Line {
     #[command(flatten)]
     options: Options,
 
-    /// Link by add_to_linker_sync instead of add_to_linker_async
+    /// Link by add_to_linker_sync instead of add_to_linker_async; WASI 0.2 only
     #[arg(long)]
     sync_linker: bool,
 

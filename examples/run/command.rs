@@ -1,17 +1,32 @@
-//! A host of WASI 0.2 commands with `sandbox:fast-copy` linked, in both linker forms.
+//! A host of commands of WASI 0.2 and 0.3 with `sandbox:fast-copy` linked.
 
 use tokio::runtime::Runtime;
 use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Error, Result, Store};
+use wasmtime::{Config, Engine, Error, Result, Store};
 use wasmtime_fast_copy::{FastCopyCtx, FastCopyCtxView, FastCopyView};
 use wasmtime_wasi::p2::bindings::{CommandPre, sync};
+use wasmtime_wasi::p3;
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
 
-/// The linker that a command runs with.
+/// The linker that a command of WASI 0.2 runs with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     Async,
     Sync,
+}
+
+/// The version of WASI that a command is built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wasi {
+    P2,
+    P3,
+}
+
+/// Returns an engine for commands of both versions.
+pub fn engine() -> Result<Engine> {
+    let mut config = Config::new();
+    config.wasm_component_model_async(true);
+    Engine::new(&config)
 }
 
 /// How a command has ended.
@@ -34,17 +49,24 @@ impl End {
     }
 }
 
-/// Runs a command to its end. Fails if it can't be linked.
-pub fn run(component: &Component, wasi: WasiCtx, copies: FastCopyCtx, form: Form) -> Result<End> {
+/// Runs a command to its end. Fails if it can't be linked. `form` has no effect on one of WASI 0.3.
+pub fn run(
+    component: &Component,
+    version: Wasi,
+    wasi: WasiCtx,
+    copies: FastCopyCtx,
+    form: Form,
+) -> Result<End> {
     let state = State {
         wasi,
         copies,
         table: ResourceTable::new(),
     };
     let store = Store::new(component.engine(), state);
-    match form {
-        Form::Async => Runtime::new()?.block_on(run_async(store, component)),
-        Form::Sync => run_sync(store, component),
+    match (version, form) {
+        (Wasi::P2, Form::Async) => Runtime::new()?.block_on(run_async(store, component)),
+        (Wasi::P2, Form::Sync) => run_sync(store, component),
+        (Wasi::P3, _) => Runtime::new()?.block_on(run_p3(store, component)),
     }
 }
 
@@ -56,6 +78,23 @@ async fn run_async(mut store: Store<State>, component: &Component) -> Result<End
     let called = async {
         let command = linked.instantiate_async(&mut store).await?;
         command.wasi_cli_run().call_run(&mut store).await
+    };
+    Ok(End::of(called.await))
+}
+
+async fn run_p3(mut store: Store<State>, component: &Component) -> Result<End> {
+    let mut linker = Linker::new(store.engine());
+    // The standard library of a guest in Rust imports WASI 0.2.
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    p3::add_to_linker(&mut linker)?;
+    wasmtime_fast_copy::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_fast_copy::p3::add_to_linker(&mut linker)?;
+    let linked = p3::bindings::CommandPre::new(linker.instantiate_pre(component)?)?;
+    let called = async {
+        let command = linked.instantiate_async(&mut store).await?;
+        store
+            .run_concurrent(async |accessor| command.wasi_cli_run().call_run(accessor).await)
+            .await?
     };
     Ok(End::of(called.await))
 }

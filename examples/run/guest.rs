@@ -2,17 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use wasmtime::Result;
 use wasmtime::error::Context;
+use wasmtime::{Result, bail};
 use wasmtime_wasi::WasiCtx;
 
 use crate::args::Options;
-use crate::command::{self, End, Form};
+use crate::command::{self, End, Form, Wasi};
 use crate::json::JsonReports;
 use crate::program::Program;
 
 /// Runs a program to its end. Fails if it can't be started.
 pub fn run(program: &Program, args: &[String], options: &Options, form: Form) -> Result<End> {
+    if (program.wasi, form) == (Wasi::P3, Form::Sync) {
+        bail!(
+            "{} is a component of WASI 0.3, which runs asynchronously: leave out --sync-linker",
+            program.name
+        );
+    }
     let mut wasi = WasiCtx::builder();
     wasi.inherit_stdio();
     wasi.arg(&program.name).args(args);
@@ -30,6 +36,7 @@ pub fn run(program: &Program, args: &[String], options: &Options, form: Form) ->
         wasi.stdout(std::io::stderr());
         copies = copies.hooks(JsonReports);
     }
-    command::run(&program.component, wasi.build(), copies.build(), form)
+    let (wasi, copies) = (wasi.build(), copies.build());
+    command::run(&program.component, program.wasi, wasi, copies, form)
         .with_context(|| format!("starting {}", program.name))
 }

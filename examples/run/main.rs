@@ -1,4 +1,4 @@
-//! Runs WASI 0.2 commands with `sandbox:fast-copy` linked. `--help` prints the usage.
+//! Runs commands of WASI 0.2 and 0.3 with `sandbox:fast-copy` linked. `--help` prints the usage.
 //!
 //! The exit status is the guest's own, 2 if the guest could not be started, and 134 if it trapped. That of the
 //! demonstration is 0 or 1.

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use wasmtime::component::Component;
 use wasmtime::error::Context;
-use wasmtime::{Engine, Result, bail};
+use wasmtime::{Result, bail};
+
+use crate::command::{self, Wasi};
 
 /// The bundled component, built from `guest/clone-disk` by `guest/build.sh`.
 const BUNDLED: &[u8] = include_bytes!("../../prebuilt/clone-disk.wasm");
@@ -18,6 +20,7 @@ const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 /// A compiled component that can be run.
 pub struct Program {
     pub component: Component,
+    pub wasi: Wasi,
     /// Its first argument.
     pub name: String,
 }
@@ -53,17 +56,27 @@ impl Program {
                 "{name} is not WebAssembly: write the path of a component that is built for wasm32-wasip2"
             );
         }
-        let engine = Engine::default();
+        let engine = command::engine()?;
         let component = Component::new(&engine, bytes)
             .with_context(|| format!("{name} is not a component that wasmtime can load"))?;
         let kind = component.component_type();
-        let mut exports = kind.exports(&engine);
-        if !exports.any(|(export, _)| export.starts_with("wasi:cli/run@0.2.")) {
-            bail!(
-                "{name} does not export wasi:cli/run of WASI 0.2: build a program with `main`, not a \
+        let exports_run = |version: &str| {
+            let run = format!("wasi:cli/run@{version}.");
+            kind.exports(&engine)
+                .any(|(export, _)| export.starts_with(&run))
+        };
+        let wasi = match (exports_run("0.3"), exports_run("0.2")) {
+            (true, _) => Wasi::P3,
+            (false, true) => Wasi::P2,
+            (false, false) => bail!(
+                "{name} does not export wasi:cli/run of WASI 0.2 or 0.3: build a program with `main`, not a \
                  library, for the target wasm32-wasip2"
-            );
-        }
-        Ok(Self { component, name })
+            ),
+        };
+        Ok(Self {
+            component,
+            wasi,
+            name,
+        })
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use fast_copy_test_support::command::Form;
 use fast_copy_test_support::files::{KIB, MIB, dense_file, names, same_content, sparse_file};
 use fast_copy_test_support::filesystems::FileSystem;
 use fast_copy_test_support::guest_host::{Guest, Preopen, run_to_end};
@@ -125,7 +126,7 @@ async fn copy_one_by_one(fs: FileSystem, slots: CopySlots, times: Times) {
     let dirs = [Preopen::writable(dir.path(), ".")];
     let copies = COPIES.to_string();
     let args = ["fast-copy", ".", "src", ".", "dst-{i}", "no-sync", &copies];
-    let output = run_to_end(Guest::Probe, &dirs, &args, ctx.build()).await;
+    let output = run_to_end(Guest::Probe, Form::Async, &dirs, &args, ctx.build()).await;
     let output = output.unwrap();
     assert!(output.stdout.starts_with("ok "), "{output:?}");
     assert_all_complete(dir.path());
@@ -143,7 +144,14 @@ async fn copy_all_at_once(fs: FileSystem, slots: CopySlots) {
     dense_file(&dir.path().join("src"), MIB);
     let dirs = [Preopen::writable(dir.path(), ".")];
     let args = ["crowd", &COPIES.to_string(), "no-sync", "dst-{i}"];
-    let output = run_to_end(Guest::Hostile, &dirs, &args, guest(slots).build()).await;
+    let output = run_to_end(
+        Guest::Hostile,
+        Form::Async,
+        &dirs,
+        &args,
+        guest(slots).build(),
+    )
+    .await;
     assert_eq!(output.unwrap().stdout, format!("ok {COPIES}\n"));
     assert_all_complete(dir.path());
 }
@@ -169,7 +177,14 @@ async fn spam_fifos(fs: FileSystem, ctx: FastCopyCtxBuilder) {
     loop {
         let dirs = [Preopen::writable(dir.path(), ".")];
         let args = ["spam", "1000", "fifo"];
-        let output = run_to_end(Guest::Hostile, &dirs, &args, ctx.clone().build()).await;
+        let output = run_to_end(
+            Guest::Hostile,
+            Form::Async,
+            &dirs,
+            &args,
+            ctx.clone().build(),
+        )
+        .await;
         assert_eq!(output.unwrap().stdout, "NotRegularFile 1000\n");
     }
 }
@@ -188,7 +203,14 @@ async fn spam_extents(fs: FileSystem, ctx: FastCopyCtxBuilder, extents: u64) {
     loop {
         let dirs = [Preopen::writable(dir.path(), ".")];
         let args = ["spam", "10", "src"];
-        let output = run_to_end(Guest::Hostile, &dirs, &args, ctx.clone().build()).await;
+        let output = run_to_end(
+            Guest::Hostile,
+            Form::Async,
+            &dirs,
+            &args,
+            ctx.clone().build(),
+        )
+        .await;
         assert_eq!(output.unwrap().stdout, "ok 10\n");
     }
 }
@@ -201,7 +223,13 @@ async fn be_dropped(fs: FileSystem, ctx: FastCopyCtxBuilder) {
         let dirs = [Preopen::writable(dir.path(), ".")];
         let seed = seed.to_string();
         let args = ["storm", "1000000", &seed];
-        let guest = run_to_end(Guest::Hostile, &dirs, &args, ctx.clone().build());
+        let guest = run_to_end(
+            Guest::Hostile,
+            Form::Async,
+            &dirs,
+            &args,
+            ctx.clone().build(),
+        );
         let ended = tokio::time::timeout(Duration::from_millis(100), guest).await;
         assert!(ended.is_err(), "{ended:?}");
         // What was published is complete, also at the moment of the drop.

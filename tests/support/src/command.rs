@@ -1,17 +1,29 @@
-//! A host of WASI 0.2 commands with `sandbox:fast-copy` linked, in both linker forms.
+//! A host of commands of WASI 0.2 and 0.3 with `sandbox:fast-copy` linked.
 
 use anyhow::Result;
 use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Engine, Store};
+use wasmtime::{Config, Engine, Store};
 use wasmtime_fast_copy::{FastCopyCtx, FastCopyCtxView, FastCopyView};
 use wasmtime_wasi::p2::bindings::{Command, sync};
+use wasmtime_wasi::p3;
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
 
-/// The linker that a command runs with.
+/// The front, and the linker's form, that a command runs with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
+    /// WASI 0.2 in the asynchronous form.
     Async,
+    /// WASI 0.2 in the synchronous form.
     Sync,
+    /// WASI 0.3.
+    P3,
+}
+
+/// Returns an engine for commands of every form.
+pub fn engine() -> Engine {
+    let mut config = Config::new();
+    config.wasm_component_model_async(true);
+    Engine::new(&config).expect("an engine")
 }
 
 /// Runs a command to its end and returns its exit status.
@@ -22,27 +34,28 @@ pub fn run(
     copies: FastCopyCtx,
     form: Form,
 ) -> Result<i32> {
-    match form {
-        Form::Async => {
-            let runtime = tokio::runtime::Runtime::new()?;
-            runtime.block_on(run_async(engine, component, wasi, copies))
-        }
-        Form::Sync => {
-            let store = Store::new(engine, State::new(wasi, copies));
-            status(call_sync(store, component))
-        }
+    if form == Form::Sync {
+        let store = Store::new(engine, State::new(wasi, copies));
+        return status(call_sync(store, component));
     }
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(run_async(engine, component, wasi, copies, form))
 }
 
-/// Runs a command to its end in the asynchronous form. Dropping the future ends the guest.
+/// Runs a command to its end in an asynchronous form. Dropping the future ends the guest.
 pub async fn run_async(
     engine: &Engine,
     component: &Component,
     wasi: WasiCtx,
     copies: FastCopyCtx,
+    form: Form,
 ) -> Result<i32> {
     let store = Store::new(engine, State::new(wasi, copies));
-    status(call_async(store, component).await)
+    status(match form {
+        Form::Async => call_async(store, component).await,
+        Form::Sync => call_sync(store, component),
+        Form::P3 => call_p3(store, component).await,
+    })
 }
 
 /// Returns the exit status of a command, or its trap.
@@ -66,6 +79,22 @@ async fn call_async(
     wasmtime_fast_copy::p2::add_to_linker_async(&mut linker)?;
     let command = Command::instantiate_async(&mut store, component, &linker).await?;
     command.wasi_cli_run().call_run(&mut store).await
+}
+
+async fn call_p3(
+    mut store: Store<State>,
+    component: &Component,
+) -> wasmtime::Result<Result<(), ()>> {
+    let mut linker = Linker::new(store.engine());
+    // The standard library of a guest in Rust imports WASI 0.2.
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    p3::add_to_linker(&mut linker)?;
+    wasmtime_fast_copy::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_fast_copy::p3::add_to_linker(&mut linker)?;
+    let command = p3::bindings::Command::instantiate_async(&mut store, component, &linker).await?;
+    store
+        .run_concurrent(async |accessor| command.wasi_cli_run().call_run(accessor).await)
+        .await?
 }
 
 fn call_sync(mut store: Store<State>, component: &Component) -> wasmtime::Result<Result<(), ()>> {

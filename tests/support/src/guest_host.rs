@@ -1,4 +1,4 @@
-//! Runs guest components in both linker forms, and captures their output.
+//! Runs guest components in every form, and captures their output.
 
 use std::ffi::OsString;
 use std::fs;
@@ -16,9 +16,12 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 
 use crate::command::{self, Form};
 
-pub const FORMS: [Form; 2] = [Form::Async, Form::Sync];
+pub const FORMS: [Form; 3] = [Form::Async, Form::Sync, Form::P3];
 
-static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::default);
+/// The forms for guests of WASI 0.2.
+pub const P2_FORMS: [Form; 2] = [Form::Async, Form::Sync];
+
+static ENGINE: LazyLock<Engine> = LazyLock::new(command::engine);
 
 /// A guest component: built from source if this user can do so, else the bundled one.
 #[derive(Clone, Copy, Debug)]
@@ -29,24 +32,23 @@ pub enum Guest {
 }
 
 impl Guest {
-    fn component(self) -> &'static Component {
-        static CLONE_DISK: OnceLock<Component> = OnceLock::new();
-        static HOSTILE: OnceLock<Component> = OnceLock::new();
-        static PROBE: OnceLock<Component> = OnceLock::new();
-        let cell = match self {
-            Guest::CloneDisk => &CLONE_DISK,
-            Guest::Hostile => &HOSTILE,
-            Guest::Probe => &PROBE,
-        };
-        let file = components().join(self.file_name());
+    /// Returns the component for a form: a guest of WASI 0.3 is a component of its own.
+    fn component(self, form: Form) -> &'static Component {
+        static COMPONENTS: [OnceLock<Component>; 6] = [const { OnceLock::new() }; 6];
+        let file = components().join(self.file_name(form));
+        let cell = &COMPONENTS[self as usize * 2 + usize::from(form == Form::P3)];
         cell.get_or_init(|| Component::from_file(&ENGINE, file).unwrap())
     }
 
-    pub fn file_name(self) -> &'static str {
-        match self {
-            Guest::CloneDisk => "clone-disk.wasm",
-            Guest::Hostile => "hostile.wasm",
-            Guest::Probe => "probe.wasm",
+    pub fn file_name(self, form: Form) -> String {
+        let name = match self {
+            Guest::CloneDisk => "clone-disk",
+            Guest::Hostile => "hostile",
+            Guest::Probe => "probe",
+        };
+        match form {
+            Form::P3 => format!("{name}-p3.wasm"),
+            Form::Async | Form::Sync => format!("{name}.wasm"),
         }
     }
 }
@@ -124,7 +126,7 @@ pub const FLAG: &str = "--probe-in-child";
 pub fn probe_in_child(form: Form, dir: &Path, args: &[&str]) -> Vec<OsString> {
     let mut program = vec![std::env::current_exe().unwrap().into_os_string()];
     program.extend([FLAG.into(), format!("{form:?}").into()]);
-    program.push(components().join(Guest::Probe.file_name()).into());
+    program.push(components().join(Guest::Probe.file_name(form)).into());
     program.push(dir.into());
     program.extend(args.iter().map(OsString::from));
     program
@@ -138,6 +140,7 @@ pub fn main(args: &[String]) -> ExitCode {
     let form = match form.as_str() {
         "Async" => Form::Async,
         "Sync" => Form::Sync,
+        "P3" => Form::P3,
         other => panic!("no form {other}"),
     };
     let mut wasi = WasiCtx::builder();
@@ -186,7 +189,7 @@ pub fn run_on_terminal(
     let pipes = Pipes::new();
     let mut wasi = pipes.wasi(dirs, args);
     wasi.stderr(Terminal(pipes.stderr.clone()));
-    let status = command::run(&ENGINE, guest.component(), wasi.build(), copies, form);
+    let status = command::run(&ENGINE, guest.component(form), wasi.build(), copies, form);
     pipes.output(status.unwrap())
 }
 
@@ -212,7 +215,7 @@ pub fn try_run(
     args: &[&str],
     copies: FastCopyCtx,
 ) -> anyhow::Result<Output> {
-    run_component(guest.component(), form, dirs, args, copies)
+    run_component(guest.component(form), form, dirs, args, copies)
 }
 
 /// Runs any component to its end. Returns the trap if there is one.
@@ -229,16 +232,17 @@ pub fn run_component(
     Ok(pipes.output(status))
 }
 
-/// Runs a guest to its end in the asynchronous form. Dropping the future ends the guest.
+/// Runs a guest to its end in an asynchronous form. Dropping the future ends the guest.
 pub async fn run_to_end(
     guest: Guest,
+    form: Form,
     dirs: &[Preopen<'_>],
     args: &[&str],
     copies: FastCopyCtx,
 ) -> anyhow::Result<Output> {
     let pipes = Pipes::new();
     let wasi = pipes.wasi(dirs, args).build();
-    let status = command::run_async(&ENGINE, guest.component(), wasi, copies).await?;
+    let status = command::run_async(&ENGINE, guest.component(form), wasi, copies, form).await?;
     Ok(pipes.output(status))
 }
 
