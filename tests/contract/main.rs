@@ -1,5 +1,5 @@
 //! The contract (CONTRACT.md), line by line, on ext4, XFS, btrfs and tmpfs: natively, and through a
-//! component in both linker forms.
+//! components of WASI 0.2, in both linker forms, and of WASI 0.3.
 //!
 //! Needs root to mount file systems, mkfs to make them, and strace to make system calls fail and to
 //! stop or kill copies at them. An ordinary user runs most of it on a directory in `TMPDIR` and on tmpfs
@@ -38,6 +38,7 @@ mod source_changes;
 mod staged_names;
 mod strategies;
 mod times;
+mod wasi_0_3;
 mod without_openat2;
 mod workers;
 
@@ -73,6 +74,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("preopens", preopens::TESTS),
     ("host_policy", host_policy::TESTS),
     ("hostile", hostile::TESTS),
+    ("wasi_0_3", wasi_0_3::TESTS),
     ("without_openat2", without_openat2::TESTS),
     ("workers", workers::TESTS),
     ("contention", contention::TESTS),
