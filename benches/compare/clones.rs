@@ -25,6 +25,7 @@ pub const WORK: &str = "clone-1-extent";
 
 pub const GUEST_SYNC: &str = "guest, sync linker: fast-copy, no-sync";
 pub const GUEST_ASYNC: &str = "guest, async linker: fast-copy, no-sync";
+pub const GUEST_P3: &str = "guest, WASI 0.3: fast-copy, no-sync";
 pub const GUEST_BLOCKING: &str = "guest, async linker, blocking allowed: fast-copy, no-sync";
 const GUEST_STAT: &str = "guest, async linker: stat-at of wasi:filesystem";
 const HOP: &str = "tokio: spawn_blocking of nothing";
@@ -32,10 +33,11 @@ const NATIVE_HOP: &str = "tokio: spawn_blocking of fast_copy, no-sync";
 const CP: &str = "cp --reflink=always, a process each";
 
 /// In the order of the table.
-pub const CONTENDERS: [&str; 9] = [
+pub const CONTENDERS: [&str; 10] = [
     FAST,
     GUEST_SYNC,
     GUEST_ASYNC,
+    GUEST_P3,
     GUEST_BLOCKING,
     GUEST_STAT,
     HOP,
@@ -118,6 +120,7 @@ fn turn(contender: &str, dir: &Path, into: &Path, runtime: &Runtime) -> Result<V
         }),
         GUEST_SYNC => guest(Form::Sync, FastCopyCtx::new()),
         GUEST_ASYNC => guest(Form::Async, FastCopyCtx::new()),
+        GUEST_P3 => guest(Form::P3, FastCopyCtx::new()),
         GUEST_BLOCKING => {
             let copies = FastCopyCtx::builder().allow_blocking_current_thread(true);
             guest(Form::Async, copies.build())

@@ -91,6 +91,7 @@ pub const XCP: &str = "xcp";
 pub const STD: &str = "std::fs::copy";
 pub const GUEST_STD: &str = "guest: std::fs::copy";
 pub const GUEST_SPLICE: &str = "guest: splice loop";
+pub const GUEST_STREAM: &str = "guest: stream copy of WASI 0.3";
 pub const FICLONE: &str = "bare calls: open, O_TMPFILE, FICLONE, link";
 pub const ONE_PASS: &str = "one pass of copy_file_range";
 pub const ONE_PASS_SYNC: &str = "one pass of copy_file_range, fsync";
@@ -158,6 +159,9 @@ pub const ALL: &[Contender] = &[
     contender(GUEST_STD, false, Kind::Guest, |job| own_copy(job, "std")),
     contender(GUEST_SPLICE, false, Kind::Guest, |job| {
         own_copy(job, "splice")
+    }),
+    contender(GUEST_STREAM, false, Kind::Guest, |job| {
+        own_copy(job, "stream")
     }),
     contender(FICLONE, false, Kind::Floor, |job| {
         let start = Instant::now();

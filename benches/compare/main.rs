@@ -25,6 +25,7 @@ mod contenders;
 mod disks;
 mod group;
 mod guests;
+mod in_flight;
 mod inputs;
 mod machine;
 mod memory;
@@ -54,6 +55,7 @@ fn groups() -> Vec<Group> {
     groups.extend(clones::groups());
     groups.extend(small_files::groups());
     groups.extend(scaling::groups());
+    groups.extend(in_flight::groups());
     groups.extend(memory::groups());
     groups
 }

@@ -5,12 +5,14 @@ use std::fmt::Write;
 use std::fs;
 
 use anyhow::{Context, Result};
+use fast_copy_test_support::files::MIB;
 
 use crate::contenders::{self, Kind};
+use crate::in_flight::Figure;
 use crate::results::{Results, Row, dir};
-use crate::units::millis;
+use crate::units::{millis, with_unit};
 use crate::whole_files::{CLONE_EXTENTS, COLD, DENSE, EXTENTS, IMAGE, TERABYTE, WARM};
-use crate::{bars, charts, clones, memory, scaling, small_files, summary};
+use crate::{bars, charts, clones, in_flight, memory, scaling, small_files, summary};
 
 /// Writes the report and draws the charts.
 pub fn write(results: &Results) -> Result<()> {
@@ -103,6 +105,7 @@ fn markdown(results: &Results) -> Result<String> {
         )?;
         points(&mut text, results, work, axis)?;
     }
+    in_flight(&mut text, results)?;
     writeln!(
         text,
         "## memory\n\nThe peak of the process during the copy, above what it took just before.\n"
@@ -117,6 +120,51 @@ fn markdown(results: &Results) -> Result<String> {
         )?;
     }
     Ok(text)
+}
+
+/// Writes the throughput and the latency of copies in flight.
+fn in_flight(text: &mut String, results: &Results) -> Result<()> {
+    let size = in_flight::SIZE / MIB;
+    writeln!(
+        text,
+        "## {}\n\n\
+         Copies of a dense file of {size} MiB by one guest, some at the same time, without waiting for the disk. The \
+         host runs 8 at once. The throughput is that of all copies; the latency is from a call to its end: the \
+         median, and what 99 % of the calls need at most. Medians of the rounds.\n",
+        in_flight::WORK
+    )?;
+    for on in places(results, in_flight::WORK) {
+        writeln!(
+            text,
+            "**{on}**\n\n\
+             | contender | in flight | copies per second | MiB/s | latency | 99 % |\n\
+             | --- | ---: | ---: | ---: | ---: | ---: |"
+        )?;
+        for contender in in_flight::CONTENDERS {
+            for number in in_flight::IN_FLIGHT {
+                let median = |figure| {
+                    in_flight::row(results, on, contender, number, figure).map(Row::median)
+                };
+                let (Some(per_copy), Some(latency), Some(slow)) = (
+                    median(Figure::PerCopy),
+                    median(Figure::Latency),
+                    median(Figure::SlowLatency),
+                ) else {
+                    continue;
+                };
+                writeln!(
+                    text,
+                    "| {contender} | {number} | {:.0} | {:.0} | {} | {} |",
+                    1.0 / per_copy,
+                    size as f64 / per_copy,
+                    with_unit(latency),
+                    with_unit(slow),
+                )?;
+            }
+        }
+        text.push('\n');
+    }
+    Ok(())
 }
 
 /// Writes the days and commits of the samples: one line for each run.

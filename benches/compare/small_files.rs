@@ -11,7 +11,8 @@ use fast_copy_test_support::filesystems::{FileSystem, has_disk};
 use wasmtime_fast_copy::{CopyOptions, FastCopyCtx};
 
 use crate::contenders::{
-    FAST, FAST_DURABLE, GUEST_SPLICE, GUEST_STD, SPARSE, STD, fast_copy_no_sync, offload, staged,
+    FAST, FAST_DURABLE, GUEST_SPLICE, GUEST_STD, GUEST_STREAM, SPARSE, STD, fast_copy_no_sync,
+    offload, staged,
 };
 use crate::disks::Disks;
 use crate::group::Group;
@@ -26,15 +27,17 @@ const BARE_COPY: &str = "bare calls: open, O_TMPFILE, copy_file_range, link";
 const BARE_CREATE: &str = "bare calls: open, creat, copy_file_range";
 
 /// In the order of the table.
-pub const CONTENDERS: [&str; 10] = [
+pub const CONTENDERS: [&str; 12] = [
     FAST_DURABLE,
     FAST,
     SPARSE,
     clones::GUEST_SYNC,
     clones::GUEST_ASYNC,
+    clones::GUEST_P3,
     STD,
     GUEST_STD,
     GUEST_SPLICE,
+    GUEST_STREAM,
     BARE_COPY,
     BARE_CREATE,
 ];
@@ -111,12 +114,14 @@ fn turn(contender: &str, root: &Path, from: &Path, into: &Path) -> Result<Vec<Du
         }),
         clones::GUEST_SYNC => guest(Form::Sync),
         clones::GUEST_ASYNC => guest(Form::Async),
+        clones::GUEST_P3 => guest(Form::P3),
         STD => each(FILES, |src, dst| {
             fs::copy(src, dst)?;
             Ok(())
         }),
         GUEST_STD => without_us("std"),
         GUEST_SPLICE => without_us("splice"),
+        GUEST_STREAM => without_us("stream"),
         BARE_COPY => each(FILES, |src, dst| {
             staged(src, dst, |src, copy| offload(src, copy, 0..4096))
         }),

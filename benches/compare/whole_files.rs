@@ -89,9 +89,9 @@ fn build(work: &str, src: &Path, packed: &Path) -> Result<()> {
 /// - of the two calls for one pass, the one that is slower on the file system.
 fn takes_part(contender: &Contender, work: &str, on: &str) -> bool {
     use contenders::{
-        CP_NEVER_SYNC, FICLONE, GUEST_FAST_DURABLE, GUEST_SPLICE, GUEST_STD, ONE_PASS,
-        ONE_PASS_SYNC, PACKED, PACKED_DURABLE, READ_WRITE, READ_WRITE_BY_TWO, READ_WRITE_SYNC,
-        RSYNC, SPARSE, SPARSE_DURABLE, STD, WRITING, WRITING_BY_TWO,
+        CP_NEVER_SYNC, FICLONE, GUEST_FAST_DURABLE, GUEST_SPLICE, GUEST_STD, GUEST_STREAM,
+        ONE_PASS, ONE_PASS_SYNC, PACKED, PACKED_DURABLE, READ_WRITE, READ_WRITE_BY_TWO,
+        READ_WRITE_SYNC, RSYNC, SPARSE, SPARSE_DURABLE, STD, WRITING, WRITING_BY_TWO,
     };
     if contender.durable && !has_disk(on) {
         return false;
@@ -113,7 +113,7 @@ fn takes_part(contender: &Contender, work: &str, on: &str) -> bool {
         WRITING | WRITING_BY_TWO | READ_WRITE_BY_TWO => {
             matches!(on, "ext4" | "tmpfs") && matches!(work, DENSE | IMAGE | EXTENTS)
         }
-        GUEST_STD | GUEST_SPLICE => on == "ext4" && matches!(work, DENSE | IMAGE),
+        GUEST_STD | GUEST_SPLICE | GUEST_STREAM => on == "ext4" && matches!(work, DENSE | IMAGE),
         STD => can_clone || work != TERABYTE && (work != IMAGE || on == "ext4"),
         RSYNC => match work {
             DENSE => on != ACROSS,
