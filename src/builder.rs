@@ -168,7 +168,7 @@ impl FastCopyCtxBuilder {
 
     /// Sets how many jobs this store may have. Default: [`DEFAULT_MAX_JOBS`](crate::DEFAULT_MAX_JOBS). For
     /// one more job the guest gets `busy`. A job counts until the guest has dropped it and its work has
-    /// ended.
+    /// ended. In WASI 0.3, a copy with progress and a stream of `inspect.data-ranges` are jobs.
     pub fn max_jobs(mut self, jobs: usize) -> Self {
         self.max_jobs = jobs;
         self

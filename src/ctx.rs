@@ -42,7 +42,7 @@ impl FastCopyCtx {
     }
 
     /// Returns how many jobs the guest has. A job counts until the guest has dropped it and its work has
-    /// ended.
+    /// ended. In WASI 0.3, a copy with progress and a stream of `inspect.data-ranges` are jobs.
     pub fn jobs(&self) -> usize {
         self.jobs.taken()
     }
@@ -60,8 +60,8 @@ pub struct FastCopyCtxView<'a> {
 }
 
 /// Gives the bindings access to the context and the resource table in a store's data, for
-/// [`p2::add_to_linker_async`](crate::p2::add_to_linker_async) and
-/// [`p2::add_to_linker_sync`](crate::p2::add_to_linker_sync).
+/// [`p2::add_to_linker_async`](crate::p2::add_to_linker_async),
+/// [`p2::add_to_linker_sync`](crate::p2::add_to_linker_sync) and `p3::add_to_linker`.
 pub trait FastCopyView: Send {
     /// Returns the context and the table.
     fn fast_copy(&mut self) -> FastCopyCtxView<'_>;

@@ -48,7 +48,8 @@
 //! # linker(&Engine::default()).unwrap();
 //! ```
 //!
-//! Synchronous hosts call [`p2::add_to_linker_sync`]. Frameworks that own the store's data type use
+//! Synchronous hosts call [`p2::add_to_linker_sync`]. With the feature `p3`, `p3::add_to_linker` adds the same for
+//! guests of WASI 0.3; it is as unstable as `wasmtime_wasi::p3`. Frameworks that own the store's data type use
 //! [`FastCopy`] instead of implementing [`FastCopyView`].
 //!
 //! # Limits, policy and hooks
