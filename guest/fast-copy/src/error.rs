@@ -196,6 +196,22 @@ impl Failure {
         }
     }
 
+    /// Adds a text that is more exact than the code, if there is none.
+    pub(crate) fn or_text(self, text: impl FnOnce(ErrorCode) -> Option<Cow<'static, str>>) -> Self {
+        Self {
+            text: self.text.or_else(|| text(self.code)),
+            ..self
+        }
+    }
+
+    /// Sets the text of a failure whose code is [`ErrorCode::Unsupported`].
+    pub(crate) fn if_unsupported(self, text: &'static str) -> Self {
+        match self.code {
+            ErrorCode::Unsupported => Self::with_text(self.code, text),
+            _ => self,
+        }
+    }
+
     /// Creates the error about one path, with the text of the code if there is no better one.
     pub(crate) fn about(self, path: &Path, operand: Option<Operand>) -> Error {
         let cause = self

@@ -6,7 +6,7 @@ use std::vec;
 use crate::cause::Role;
 use crate::error::Failure;
 use crate::location::{Located, Location};
-use crate::request::cause_in_path;
+use crate::request::explain;
 use crate::{Descriptor, Error, ErrorCode, Operand, system};
 
 /// How much space a file uses, in bytes.
@@ -69,10 +69,7 @@ pub enum ReflinkSupport {
 /// [`ErrorCode`] lists the causes. The error has no [operand](Error::operand).
 pub fn disk_usage<'a>(file: impl Location<'a>) -> Result<FileUsage, Error> {
     let file = file.located();
-    system::disk_usage(&file).map_err(|failure| {
-        let unsupported = "the host can't tell the space that a file uses";
-        inspection_error(failure, &file, unsupported)
-    })
+    system::disk_usage(&file).map_err(|failure| inspection_error(failure, &file, NO_USAGE))
 }
 
 /// Returns the number of a file's extents, and how many bytes are in blocks shared with other files.
@@ -87,8 +84,7 @@ pub fn disk_usage<'a>(file: impl Location<'a>) -> Result<FileUsage, Error> {
 /// [`ErrorCode::Unsupported`]. The error has no [operand](Error::operand).
 pub fn summarize_extents<'a>(file: impl Location<'a>) -> Result<ExtentSummary, Error> {
     let file = file.located();
-    system::summarize_extents(&file)
-        .map_err(|failure| inspection_error(failure, &file, "its file system has no extent map"))
+    system::summarize_extents(&file).map_err(|failure| inspection_error(failure, &file, NO_EXTENTS))
 }
 
 /// Returns whether [`CopyOptions::fast_copy`](crate::CopyOptions::fast_copy) can share blocks between files
@@ -113,17 +109,30 @@ pub fn can_reflink<'a>(
     let src = open(&src_dir, Operand::Source)?;
     let dst = open(&dst_dir, Operand::Destination)?;
     system::can_reflink(&src, &dst).map_err(|failure| {
-        // The host creates a file without a name in the directory of the copies.
-        let cause = match failure.code {
-            ErrorCode::NotPermitted => cause_in_path(failure.code, &dst_dir, Role::Destination),
-            _ => None,
+        let failure = match failure.code {
+            ErrorCode::NotPermitted => explain(failure, &dst_dir, Role::Destination),
+            _ => failure,
         };
-        match cause {
-            Some(text) => Failure::with_text(failure.code, text)
-                .about(&dst_dir.path, Some(Operand::Destination)),
-            None => failure.about_both(&src_dir.path, &dst_dir.path),
-        }
+        reflink_error(failure, &src_dir, &dst_dir)
     })
+}
+
+/// Adds the paths to a failure of `can_reflink`.
+///
+/// The host creates a file without a name in the directory of the copies. So this directory is the subject if
+/// there is a cause for [`ErrorCode::NotPermitted`].
+pub(crate) fn reflink_error<D>(
+    failure: Failure,
+    src: &Located<'_, D>,
+    dst: &Located<'_, D>,
+) -> Error {
+    match failure {
+        Failure {
+            code: ErrorCode::NotPermitted,
+            text: Some(_),
+        } => failure.about(&dst.path, Some(Operand::Destination)),
+        _ => failure.about_both(&src.path, &dst.path),
+    }
 }
 
 /// Opens a directory, for [`At`](crate::At).
@@ -191,10 +200,8 @@ pub struct DataRanges<'a> {
 impl DataRanges<'_> {
     fn read_page(&mut self, start: u64) -> Result<(), Error> {
         self.next = None;
-        let page = system::data_ranges(&self.file, start).map_err(|failure| {
-            let unsupported = "the host can't tell where the file has data";
-            inspection_error(failure, &self.file, unsupported)
-        })?;
+        let page = system::data_ranges(&self.file, start)
+            .map_err(|failure| inspection_error(failure, &self.file, NO_RANGES))?;
         if page.len() >= PAGE {
             self.next = page.last().map(|range| range.end());
         }
@@ -219,14 +226,13 @@ impl Iterator for DataRanges<'_> {
 
 impl FusedIterator for DataRanges<'_> {}
 
+/// The causes for [`ErrorCode::Unsupported`] of the functions that inspect a file.
+pub(crate) const NO_USAGE: &str = "the host can't tell the space that a file uses";
+pub(crate) const NO_EXTENTS: &str = "its file system has no extent map";
+pub(crate) const NO_RANGES: &str = "the host can't tell where the file has data";
+
 /// Adds the path and the cause to a failure. `unsupported` is the cause for [`ErrorCode::Unsupported`].
 fn inspection_error(failure: Failure, file: &Located<'_>, unsupported: &'static str) -> Error {
-    let code = failure.code;
-    let text = match code {
-        ErrorCode::Unsupported => Some(unsupported.into()),
-        _ => failure
-            .text
-            .or_else(|| Some(cause_in_path(code, file, Role::Inspected)?.into())),
-    };
-    Failure { code, text }.about(&file.path, None)
+    let failure = failure.if_unsupported(unsupported);
+    explain(failure, file, Role::Inspected).about(&file.path, None)
 }

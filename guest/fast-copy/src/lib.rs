@@ -32,6 +32,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # WASI 0.3
+//!
+//! With the feature `p3`, guests for WASI 0.3 have the module `p3`, which has the same functions as `async fn`s.
+//! It is experimental.
+//!
 //! # Native targets
 //!
 //! What differs there: paths are relative to the working directory and not confined; no limit, policy or

@@ -12,8 +12,10 @@ use crate::Descriptor;
 /// the later one is used. On all targets a relative path is relative to the working directory, which is `/` for
 /// a guest that has not set another.
 ///
+/// `D` is the type of a directory's descriptor. The functions for WASI 0.3 have their own.
+///
 /// This trait is sealed: other crates can't implement it.
-pub trait Location<'a>: sealed::Sealed<'a> {}
+pub trait Location<'a, D = Descriptor>: sealed::Sealed<'a, D> {}
 
 /// A path relative to an open directory.
 ///
@@ -27,43 +29,51 @@ pub trait Location<'a>: sealed::Sealed<'a> {}
 /// fast_copy(At::new(&images, "base.img"), At::new(&images, "vm1.img"))?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug)]
-pub struct At<'a> {
-    directory: &'a Descriptor,
+#[derive(Debug)]
+pub struct At<'a, D = Descriptor> {
+    directory: &'a D,
     path: &'a Path,
 }
 
-impl<'a> At<'a> {
+impl<'a, D> At<'a, D> {
     /// Names the file at `path`, relative to `directory`.
-    pub fn new(directory: &'a Descriptor, path: &'a (impl AsRef<Path> + ?Sized)) -> Self {
+    pub fn new(directory: &'a D, path: &'a (impl AsRef<Path> + ?Sized)) -> Self {
         let path = path.as_ref();
         Self { directory, path }
     }
 }
 
-impl<'a, P: AsRef<Path>> Location<'a> for P {}
-impl<'a> Location<'a> for At<'a> {}
+impl<D> Clone for At<'_, D> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<D> Copy for At<'_, D> {}
+
+impl<'a, D, P: AsRef<Path>> Location<'a, D> for P {}
+impl<'a, D> Location<'a, D> for At<'a, D> {}
 
 /// A file as a caller has named it.
-#[derive(Clone, Debug)]
-pub struct Located<'a> {
-    pub base: Base<'a>,
+#[derive(Debug)]
+pub struct Located<'a, D = Descriptor> {
+    pub base: Base<'a, D>,
     pub path: PathBuf,
 }
 
 /// What a path is relative to.
-#[derive(Clone, Copy, Debug)]
-pub enum Base<'a> {
+#[derive(Debug)]
+pub enum Base<'a, D = Descriptor> {
     /// The preopened directories of a guest, or the working directory of another program.
     Process,
-    Directory(&'a Descriptor),
+    Directory(&'a D),
     /// A directory whose descriptor may be closed by now.
     Forgotten,
 }
 
-impl Located<'_> {
+impl<D> Located<'_, D> {
     /// Returns the same name without its descriptor, for errors that occur later.
-    pub(crate) fn forget_directory(&self) -> Located<'static> {
+    pub(crate) fn forget_directory(&self) -> Located<'static, D> {
         let base = match self.base {
             Base::Process => Base::Process,
             Base::Directory(_) | Base::Forgotten => Base::Forgotten,
@@ -80,12 +90,12 @@ mod sealed {
 
     use super::{At, Base, Located};
 
-    pub trait Sealed<'a> {
-        fn located(self) -> Located<'a>;
+    pub trait Sealed<'a, D> {
+        fn located(self) -> Located<'a, D>;
     }
 
-    impl<'a, P: AsRef<Path>> Sealed<'a> for P {
-        fn located(self) -> Located<'a> {
+    impl<'a, D, P: AsRef<Path>> Sealed<'a, D> for P {
+        fn located(self) -> Located<'a, D> {
             Located {
                 base: Base::Process,
                 path: self.as_ref().into(),
@@ -93,8 +103,8 @@ mod sealed {
         }
     }
 
-    impl<'a> Sealed<'a> for At<'a> {
-        fn located(self) -> Located<'a> {
+    impl<'a, D> Sealed<'a, D> for At<'a, D> {
+        fn located(self) -> Located<'a, D> {
             Located {
                 base: Base::Directory(self.directory),
                 path: self.path.into(),

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::cause::{self, Role};
 use crate::error::Failure;
 use crate::location::{Located, Location};
-use crate::{CopyOptions, Error, ErrorCode, Operand, system};
+use crate::{CopyOptions, Descriptor, Error, ErrorCode, Operand, system};
 
 /// The function that makes a copy.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,20 +15,20 @@ pub(crate) enum Function {
 }
 
 /// A copy that a caller asks for.
-#[derive(Clone, Debug)]
-pub(crate) struct Request<'a> {
+#[derive(Debug)]
+pub(crate) struct Request<'a, D = Descriptor> {
     pub(crate) function: Function,
     pub(crate) options: CopyOptions,
-    pub(crate) src: Located<'a>,
-    pub(crate) dst: Located<'a>,
+    pub(crate) src: Located<'a, D>,
+    pub(crate) dst: Located<'a, D>,
 }
 
-impl<'a> Request<'a> {
+impl<'a, D> Request<'a, D> {
     pub(crate) fn new(
         function: Function,
         options: &CopyOptions,
-        src: impl Location<'a>,
-        dst: impl Location<'a>,
+        src: impl Location<'a, D>,
+        dst: impl Location<'a, D>,
     ) -> Self {
         Self {
             function,
@@ -39,7 +39,7 @@ impl<'a> Request<'a> {
     }
 
     /// Returns the same request without the descriptors of directories, for errors that occur later.
-    pub(crate) fn forget_directories(&self) -> Request<'static> {
+    pub(crate) fn forget_directories(&self) -> Request<'static, D> {
         Request {
             function: self.function,
             options: self.options.clone(),
@@ -48,25 +48,22 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Adds the path and the cause to a failure.
-    pub(crate) fn error(&self, failure: Failure, operand: Option<Operand>) -> Error {
-        let Failure { code, text } = failure;
+    /// Returns one of the files, and how the copy uses it.
+    pub(crate) fn file(&self, operand: Operand) -> (&Located<'a, D>, Role) {
         let follow = self.options.symlink_follow;
-        let about = match operand {
-            Some(Operand::Source) => Some((&self.src, Role::Source { follow })),
-            Some(Operand::Destination) => Some((&self.dst, Role::Destination)),
-            None => None,
-        };
-        let text = text
-            .or_else(|| Some(cause_in_path(code, about?.0, about?.1)?.into()))
-            .or_else(|| match operand {
-                Some(_) => None,
-                None => self.cause_in_options(code),
-            });
-        let failure = Failure { code, text };
-        match about {
-            Some((file, _)) => failure.about(&file.path, operand),
-            None => failure.about_both(&self.src.path, &self.dst.path),
+        match operand {
+            Operand::Source => (&self.src, Role::Source { follow }),
+            Operand::Destination => (&self.dst, Role::Destination),
+        }
+    }
+
+    /// Adds the paths to a failure, and the cause if the options show it.
+    pub(crate) fn explained_error(&self, failure: Failure, operand: Option<Operand>) -> Error {
+        match operand {
+            Some(which) => failure.about(&self.file(which).0.path, operand),
+            None => failure
+                .or_text(|code| self.cause_in_options(code))
+                .about_both(&self.src.path, &self.dst.path),
         }
     }
 
@@ -95,11 +92,25 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Returns the cause of a failure that is about one path, if it is more exact than the code.
-pub(crate) fn cause_in_path(
-    code: ErrorCode,
-    file: &Located<'_>,
-    role: Role,
-) -> Option<&'static str> {
-    system::cause_in_path(code, file, role).or_else(|| cause::of_role(code, &file.path, role))
+impl Request<'_> {
+    /// Adds the path and the cause to a failure.
+    pub(crate) fn error(&self, failure: Failure, operand: Option<Operand>) -> Error {
+        let failure = match operand.map(|operand| self.file(operand)) {
+            Some((file, role)) => explain(failure, file, role),
+            None => failure,
+        };
+        self.explained_error(failure, operand)
+    }
+}
+
+/// Adds the cause to a failure that is about one path, if it is more exact than the code.
+pub(crate) fn explain(failure: Failure, file: &Located<'_>, role: Role) -> Failure {
+    failure.or_text(|code| {
+        let cause = system::cause_in_path(code, file, role);
+        Some(
+            cause
+                .or_else(|| cause::of_role(code, &file.path, role))?
+                .into(),
+        )
+    })
 }

@@ -1,22 +1,68 @@
-//! Makes the calls on WASI 0.3. Needs the feature `p3`.
+//! Makes the calls asynchronously, on WASI 0.3. Needs the feature `p3`.
 //!
-//! A guest for WASI 0.3 is a component that exports an asynchronous function, such as `run` of
-//! `wasi:cli/run@0.3.0`. The host must link `sandbox:fast-copy@0.3.0`.
+//! The functions have the names of those that wait, and take and return the same types. While one of them
+//! waits, the guest can do other work: for example, make more copies. Dropping the future of a copy cancels
+//! the copy.
+//!
+//! A guest for WASI 0.3 exports an asynchronous function. For a command this is `run` of `wasi:cli`, which the
+//! crate `wasip3` declares. Build the guest as a library of type `cdylib`, for the target `wasm32-wasip2`:
+//!
+//! ```no_run
+//! use fast_copy::{Error, p3};
+//!
+//! struct Command;
+//!
+//! wasip3::cli::command::export!(Command);
+//!
+//! impl wasip3::exports::cli::run::Guest for Command {
+//!     async fn run() -> Result<(), ()> {
+//!         copy().await.map_err(|error| eprintln!("{error}"))
+//!     }
+//! }
+//!
+//! async fn copy() -> Result<(), Error> {
+//!     let report = p3::fast_copy("base.img", "vm1.img").await?;
+//!     println!("{}: {} of {} bytes moved", report.method, report.copied, report.size);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! The host must link `sandbox:fast-copy@0.3.0`. It must also link WASI 0.2, which the standard library uses.
+//!
+//! Call these functions only from an asynchronous export. A guest for WASI 0.2 may not wait for them: the host
+//! ends it with a trap.
 //!
 //! # Stability
 //!
-//! This module can change in any release, as the module `p3` of wasmtime's crates can.
+//! This module is experimental, as the support for WASI 0.3 in wasmtime is. It can change in any release.
 
 #[path = "bindings.rs"]
 #[rustfmt::skip]
 mod generated;
 
+mod copy;
+mod diagnosis;
+mod inspect;
+mod job;
+mod ranges;
+
+use std::sync::OnceLock;
+
+use wasip3::filesystem::preopens::get_directories;
+
+use crate::system::preopens::Preopens;
+use crate::system::resource::impl_options_resource;
+
+pub use copy::{fast_copy, fast_copy_with, sparse_copy, sparse_copy_with};
+pub use inspect::{can_reflink, disk_usage, open_directory, summarize_extents};
+pub use job::{Job, start_fast_copy, start_sparse_copy};
+pub use ranges::{DataRanges, data_ranges};
 pub use wasip3::filesystem::types::Descriptor;
 
 /// The interfaces of `sandbox:fast-copy@0.3.0` themselves, as generated from the WIT.
 ///
 /// Their functions take a directory's [`Descriptor`] and a path relative to it. The WIT documents them. All
-/// types but the resource `copy-options` are those of the interfaces for WASI 0.2.
+/// types but the resource `copy-options` are those of [`bindings::types`](crate::bindings::types).
 pub mod bindings {
     pub use super::generated::sandbox::fast_copy::{copy, inspect};
 
@@ -28,4 +74,17 @@ pub mod bindings {
             ExtentSummary, FileUsage, Operand, ReflinkSupport,
         };
     }
+}
+
+impl_options_resource!(bindings::types::CopyOptions);
+
+/// A file as a caller has named it.
+type Located<'a> = crate::location::Located<'a, Descriptor>;
+
+/// A copy that a caller asks for.
+type Request<'a> = crate::request::Request<'a, Descriptor>;
+
+fn preopens() -> &'static Preopens<Descriptor> {
+    static PREOPENS: OnceLock<Preopens<Descriptor>> = OnceLock::new();
+    PREOPENS.get_or_init(|| Preopens::new(get_directories()))
 }

@@ -3,7 +3,9 @@
 use wasip2::filesystem::types::ErrorCode as WasiErrorCode;
 
 use super::bindings::sandbox::fast_copy::types as wit;
+use super::diagnosis::leads_out;
 use crate::error::Failure;
+use crate::location::Located;
 use crate::{
     CopyMethod, CopyNotes, CopyProgress, CopyReport, DataRange, ErrorCode, ExtentSummary,
     FileUsage, Operand, ReflinkSupport,
@@ -124,22 +126,42 @@ impl From<wit::ErrorCode> for Failure {
     }
 }
 
-/// Converts the error of opening a directory.
-pub(super) fn of_wasi(code: WasiErrorCode) -> Failure {
-    let code = match code {
-        WasiErrorCode::Access => ErrorCode::Access,
-        WasiErrorCode::Busy | WasiErrorCode::WouldBlock => ErrorCode::Busy,
-        WasiErrorCode::IllegalByteSequence => ErrorCode::IllegalByteSequence,
-        WasiErrorCode::InsufficientMemory => ErrorCode::InsufficientMemory,
-        WasiErrorCode::Invalid => ErrorCode::Invalid,
-        WasiErrorCode::Io => ErrorCode::Io,
-        WasiErrorCode::Loop => ErrorCode::Loop,
-        WasiErrorCode::NameTooLong => ErrorCode::NameTooLong,
-        WasiErrorCode::NoEntry => ErrorCode::NoEntry,
-        WasiErrorCode::NotDirectory => ErrorCode::NotDirectory,
-        WasiErrorCode::NotPermitted => ErrorCode::NotPermitted,
-        WasiErrorCode::Unsupported => ErrorCode::Unsupported,
-        other => return Failure::with_text(ErrorCode::Other, other.message().to_owned()),
+/// Converts the code of an error of opening a directory. Each version of `wasi:filesystem` has its own type.
+macro_rules! of_wasi {
+    ($Wasi:ident, $code:expr) => {
+        match $code {
+            $Wasi::Access => Some(ErrorCode::Access),
+            $Wasi::Busy => Some(ErrorCode::Busy),
+            $Wasi::IllegalByteSequence => Some(ErrorCode::IllegalByteSequence),
+            $Wasi::InsufficientMemory => Some(ErrorCode::InsufficientMemory),
+            $Wasi::Invalid => Some(ErrorCode::Invalid),
+            $Wasi::Io => Some(ErrorCode::Io),
+            $Wasi::Loop => Some(ErrorCode::Loop),
+            $Wasi::NameTooLong => Some(ErrorCode::NameTooLong),
+            $Wasi::NoEntry => Some(ErrorCode::NoEntry),
+            $Wasi::NotDirectory => Some(ErrorCode::NotDirectory),
+            $Wasi::NotPermitted => Some(ErrorCode::NotPermitted),
+            $Wasi::Unsupported => Some(ErrorCode::Unsupported),
+            _ => None,
+        }
     };
-    code.into()
+}
+#[cfg(feature = "p3")]
+pub(crate) use of_wasi;
+
+/// Converts the error of opening the directory `dir`.
+pub(super) fn of_opening(code: WasiErrorCode, dir: &Located<'_>) -> Failure {
+    match of_wasi!(WasiErrorCode, code) {
+        Some(code) => opening_failed(code, dir),
+        None => Failure::with_text(ErrorCode::Other, code.message().to_owned()),
+    }
+}
+
+/// Adds the cause to the code of an error of opening the directory `dir`.
+pub(crate) fn opening_failed<D>(code: ErrorCode, dir: &Located<'_, D>) -> Failure {
+    match code {
+        // A directory that may be used at all may be opened for reading.
+        ErrorCode::NotPermitted => Failure::with_text(code, leads_out(dir)),
+        _ => code.into(),
+    }
 }

@@ -4,7 +4,7 @@ use wasip2::filesystem::types::{
     DescriptorFlags, DescriptorType, ErrorCode as WasiErrorCode, PathFlags,
 };
 
-use super::preopens::resolve;
+use super::{Descriptor, preopens};
 use crate::ErrorCode;
 use crate::cause::Role;
 use crate::location::{Base, Located};
@@ -17,65 +17,101 @@ pub(crate) fn cause_in_path(
     file: &Located<'_>,
     role: Role,
 ) -> Option<&'static str> {
-    match (code, role) {
-        (ErrorCode::Invalid, Role::Destination) if is_a_preopened_directory(file) => {
-            Some("does not name a file")
+    let (dir, path) = preopens().resolve(file).ok()?;
+    let mut causes = possible_causes(code, file, role, &path).into_iter();
+    Some(causes.find(|(sign, _)| is_present(*sign, dir, &path))?.1)
+}
+
+fn is_present(sign: Sign<'_>, dir: &Descriptor, path: &str) -> bool {
+    match sign {
+        Sign::Certain => true,
+        Sign::SymbolicLink => {
+            let stat = dir.stat_at(PathFlags::empty(), path);
+            stat.is_ok_and(|stat| stat.type_ == DescriptorType::SymbolicLink)
         }
-        (ErrorCode::Loop, Role::Source { follow: false }) if is_symbolic_link(file) => {
-            Some("is a symbolic link (use symlink-follow to follow it)")
+        Sign::NotPermitted { path, follow } => {
+            let flags = match follow {
+                true => PathFlags::SYMLINK_FOLLOW,
+                false => PathFlags::empty(),
+            };
+            matches!(dir.stat_at(flags, path), Err(WasiErrorCode::NotPermitted))
         }
-        (ErrorCode::Loop, Role::Inspected) if is_symbolic_link(file) => Some("is a symbolic link"),
-        (ErrorCode::NotPermitted, _) if leads_out(file, role) => Some(leads_out_text(file)),
-        (ErrorCode::NotPermitted, Role::Destination) if is_read_only(file) => {
-            Some(match file.base {
-                Base::Process => "its preopened directory is read-only",
-                _ => "its directory is read-only",
-            })
+        Sign::ReadOnly => {
+            let flags = dir.get_flags();
+            flags.is_ok_and(|flags| !flags.contains(DescriptorFlags::MUTATE_DIRECTORY))
         }
-        _ => None,
     }
 }
 
-pub(super) fn leads_out_text(file: &Located<'_>) -> &'static str {
+/// What tells that an error has a cause.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sign<'a> {
+    /// The path alone tells it.
+    Certain,
+    /// The last component of the path is a symbolic link.
+    SymbolicLink,
+    /// `wasi:filesystem` refuses to look at a path.
+    NotPermitted { path: &'a str, follow: bool },
+    /// The directory is read-only.
+    ReadOnly,
+}
+
+/// Returns the causes that an error about one file can have, and the sign of each. The first whose sign is
+/// present is the cause.
+///
+/// `path` is the file's path relative to its directory.
+pub(crate) fn possible_causes<'a, D>(
+    code: ErrorCode,
+    file: &Located<'_, D>,
+    role: Role,
+    path: &'a str,
+) -> Vec<(Sign<'a>, &'static str)> {
+    match (code, role) {
+        (ErrorCode::Invalid, Role::Destination) if path == "." => {
+            vec![(Sign::Certain, "does not name a file")]
+        }
+        (ErrorCode::Loop, Role::Source { follow: false }) => vec![(
+            Sign::SymbolicLink,
+            "is a symbolic link (use symlink-follow to follow it)",
+        )],
+        (ErrorCode::Loop, Role::Inspected) => vec![(Sign::SymbolicLink, "is a symbolic link")],
+        (ErrorCode::NotPermitted, _) => {
+            let mut causes = vec![(sign_of_leading_out(path, role), leads_out(file))];
+            if let Role::Destination = role {
+                let read_only = match file.base {
+                    Base::Process => "its preopened directory is read-only",
+                    _ => "its directory is read-only",
+                };
+                causes.push((Sign::ReadOnly, read_only));
+            }
+            causes
+        }
+        _ => vec![],
+    }
+}
+
+/// Returns the cause that a path leads out of its directory, by `..` or by a symbolic link.
+pub(crate) fn leads_out<D>(file: &Located<'_, D>) -> &'static str {
     match file.base {
         Base::Process => "leads out of its preopened directory",
         _ => "leads out of its directory",
     }
 }
 
-fn is_a_preopened_directory(file: &Located<'_>) -> bool {
-    resolve(file).is_ok_and(|(_, rest)| rest == ".")
-}
-
-fn is_symbolic_link(file: &Located<'_>) -> bool {
-    resolve(file).is_ok_and(|(dir, rest)| {
-        let stat = dir.stat_at(PathFlags::empty(), &rest);
-        stat.is_ok_and(|stat| stat.type_ == DescriptorType::SymbolicLink)
-    })
-}
-
-/// Returns whether the path leads out of its preopened directory, by `..` or by a symbolic link.
-fn leads_out(file: &Located<'_>, role: Role) -> bool {
-    resolve(file).is_ok_and(|(dir, rest)| {
-        if rest.starts_with('/') {
-            return true;
-        }
-        let (flags, path) = match role {
-            Role::Source { follow: true } => (PathFlags::SYMLINK_FOLLOW, rest.as_str()),
-            Role::Source { follow: false } | Role::Inspected => (PathFlags::empty(), rest.as_str()),
-            // The file need not exist. Its directory must.
-            Role::Destination => {
-                let parent = rest.rsplit_once('/').map_or(".", |(parent, _)| parent);
-                (PathFlags::SYMLINK_FOLLOW, parent)
-            }
-        };
-        matches!(dir.stat_at(flags, path), Err(WasiErrorCode::NotPermitted))
-    })
-}
-
-fn is_read_only(file: &Located<'_>) -> bool {
-    resolve(file).is_ok_and(|(dir, _)| {
-        let flags = dir.get_flags();
-        flags.is_ok_and(|flags| !flags.contains(DescriptorFlags::MUTATE_DIRECTORY))
-    })
+fn sign_of_leading_out(path: &str, role: Role) -> Sign<'_> {
+    if path.starts_with('/') {
+        return Sign::Certain;
+    }
+    match role {
+        Role::Source { follow } => Sign::NotPermitted { path, follow },
+        Role::Inspected => Sign::NotPermitted {
+            path,
+            follow: false,
+        },
+        // The file need not exist. Its directory must.
+        Role::Destination => Sign::NotPermitted {
+            path: path.rsplit_once('/').map_or(".", |(parent, _)| parent),
+            follow: true,
+        },
+    }
 }

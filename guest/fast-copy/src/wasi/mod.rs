@@ -2,30 +2,39 @@
 
 #[rustfmt::skip]
 pub(crate) mod bindings;
-mod convert;
-mod diagnosis;
+pub(crate) mod convert;
+pub(crate) mod diagnosis;
 mod job;
-mod preopens;
-mod resource;
+pub(crate) mod preopens;
+pub(crate) mod resource;
 
+use std::sync::OnceLock;
+
+use wasip2::filesystem::preopens::get_directories;
 use wasip2::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
 
 use crate::error::Failure;
 use crate::location::Located;
 use crate::request::{Function, Request};
-use crate::{
-    CopyReport, DataRange, Error, ErrorCode, ExtentSummary, FileUsage, Operand, ReflinkSupport,
-};
+use crate::{CopyReport, DataRange, Error, ExtentSummary, FileUsage, Operand, ReflinkSupport};
 
 use bindings::sandbox::fast_copy::types::{CopyError, CopyOptions as Resource};
 use bindings::sandbox::fast_copy::{copy as copies, inspect};
-use convert::of_wasi;
-use preopens::resolve;
+use convert::of_opening;
+use preopens::Preopens;
+use resource::impl_options_resource;
 
 pub use wasip2::filesystem::types::Descriptor;
 
 pub(crate) use diagnosis::cause_in_path;
 pub(crate) use job::{RunningCopy, start};
+
+impl_options_resource!(Resource);
+
+fn preopens() -> &'static Preopens<Descriptor> {
+    static PREOPENS: OnceLock<Preopens<Descriptor>> = OnceLock::new();
+    PREOPENS.get_or_init(|| Preopens::new(get_directories()))
+}
 
 pub(crate) fn copy(request: &Request<'_>) -> Result<CopyReport, Error> {
     let function = match request.function {
@@ -40,32 +49,26 @@ type CopyFunction<T> =
     fn(&Descriptor, &str, &Descriptor, &str, Option<&Resource>) -> Result<T, CopyError>;
 
 fn call<T>(request: &Request<'_>, function: CopyFunction<T>) -> Result<T, Error> {
-    let Request {
-        options, src, dst, ..
-    } = request;
-    let (src_dir, src_path) =
-        resolve(src).map_err(|failure| failure.about(&src.path, Some(Operand::Source)))?;
-    let (dst_dir, dst_path) =
-        resolve(dst).map_err(|failure| failure.about(&dst.path, Some(Operand::Destination)))?;
-    options
-        .with_resource(|options| function(src_dir, &src_path, dst_dir, &dst_path, options))
-        .map_err(|CopyError { code, operand }| {
-            request.error(code.into(), operand.map(Operand::from))
-        })
+    let [(src_dir, src_path), (dst_dir, dst_path)] = preopens().resolve_both(request)?;
+    let options = request.options.resource();
+    let called = function(src_dir, &src_path, dst_dir, &dst_path, options.get());
+    called.map_err(|CopyError { code, operand }| {
+        request.error(code.into(), operand.map(Operand::from))
+    })
 }
 
 pub(crate) fn disk_usage(file: &Located<'_>) -> Result<FileUsage, Failure> {
-    let (dir, path) = resolve(file)?;
+    let (dir, path) = preopens().resolve(file)?;
     Ok(inspect::disk_usage(dir, &path)?.into())
 }
 
 pub(crate) fn summarize_extents(file: &Located<'_>) -> Result<ExtentSummary, Failure> {
-    let (dir, path) = resolve(file)?;
+    let (dir, path) = preopens().resolve(file)?;
     Ok(inspect::summarize_extents(dir, &path)?.into())
 }
 
 pub(crate) fn data_ranges(file: &Located<'_>, start: u64) -> Result<Vec<DataRange>, Failure> {
-    let (dir, path) = resolve(file)?;
+    let (dir, path) = preopens().resolve(file)?;
     let ranges = inspect::data_ranges(dir, &path, start)?;
     Ok(ranges.into_iter().map(DataRange::from).collect())
 }
@@ -75,21 +78,14 @@ pub(crate) fn can_reflink(src: &Descriptor, dst: &Descriptor) -> Result<ReflinkS
 }
 
 pub(crate) fn open_directory(dir: &Located<'_>) -> Result<Descriptor, Failure> {
-    let (parent, path) = resolve(dir)?;
+    let (parent, path) = preopens().resolve(dir)?;
     let opened = parent.open_at(
         PathFlags::SYMLINK_FOLLOW,
         &path,
         OpenFlags::DIRECTORY,
         open_flags(parent),
     );
-    opened.map_err(|code| match of_wasi(code) {
-        // A directory that may be used at all may be opened for reading.
-        Failure {
-            code: ErrorCode::NotPermitted,
-            ..
-        } => Failure::with_text(ErrorCode::NotPermitted, diagnosis::leads_out_text(dir)),
-        failure => failure,
-    })
+    opened.map_err(|code| of_opening(code, dir))
 }
 
 /// Returns the flags for a directory below `parent`: copies may be made in it if they may be made there.

@@ -1,53 +1,72 @@
 //! Resolves a path to a preopened directory and a path relative to it.
 
 use std::borrow::Cow;
-use std::sync::OnceLock;
 
-use super::Descriptor;
-use crate::ErrorCode;
 use crate::error::Failure;
 use crate::location::{Base, Located};
 use crate::prefix::longest_prefix;
+use crate::request::Request;
+use crate::{Error, ErrorCode, Operand};
 
-struct Preopen {
-    descriptor: Descriptor,
-    /// The name that the host has given it.
-    name: String,
-}
-
-/// Returns the preopened directories.
+/// The preopened directories of a guest, with the names that the host has given them.
 ///
-/// `get_directories` creates new handles on every call, and the preopens never change: call it once.
-fn preopens() -> &'static [Preopen] {
-    static PREOPENS: OnceLock<Vec<Preopen>> = OnceLock::new();
-    PREOPENS.get_or_init(|| {
-        wasip2::filesystem::preopens::get_directories()
-            .into_iter()
-            .map(|(descriptor, name)| Preopen { descriptor, name })
-            .collect()
-    })
-}
+/// The host creates new handles on each call that lists them, and they never change: list them once.
+pub(crate) struct Preopens<D>(Vec<(D, String)>);
 
-/// Returns the directory of a file, and the path relative to it.
-///
-/// Fails with `NoEntry` if the path is empty or outside all preopened directories, and with
-/// `IllegalByteSequence` if it is not UTF-8.
-pub(super) fn resolve<'a>(file: &Located<'a>) -> Result<(&'a Descriptor, String), Failure> {
-    let path = file.path.to_str().ok_or_else(|| {
-        Failure::with_text(ErrorCode::IllegalByteSequence, "the path is not UTF-8")
-    })?;
-    if path.is_empty() {
-        return Err(Failure::with_text(ErrorCode::NoEntry, "the path is empty"));
+impl<D> Preopens<D> {
+    pub(crate) fn new(directories: Vec<(D, String)>) -> Self {
+        Self(directories)
     }
-    match file.base {
-        Base::Directory(dir) => Ok((dir, path.to_owned())),
-        Base::Process => {
-            let path = in_working_directory(path);
-            let names = preopens().iter().map(|dir| dir.name.as_str());
-            let (index, rest) = longest_prefix(names, &path).ok_or_else(outside)?;
-            Ok((&preopens()[index].descriptor, rest.to_owned()))
+
+    /// Returns the directory of a file, and the path relative to it.
+    ///
+    /// Fails with `NoEntry` if the path is empty or outside all preopened directories, and with
+    /// `IllegalByteSequence` if it is not UTF-8.
+    pub(crate) fn resolve<'a>(&'a self, file: &Located<'a, D>) -> Result<(&'a D, String), Failure> {
+        let path = file.path.to_str().ok_or_else(|| {
+            Failure::with_text(ErrorCode::IllegalByteSequence, "the path is not UTF-8")
+        })?;
+        if path.is_empty() {
+            return Err(Failure::with_text(ErrorCode::NoEntry, "the path is empty"));
         }
-        Base::Forgotten => Err(ErrorCode::BadDescriptor.into()),
+        match file.base {
+            Base::Directory(dir) => Ok((dir, path.to_owned())),
+            Base::Process => {
+                let path = in_working_directory(path);
+                let (index, rest) =
+                    longest_prefix(self.names(), &path).ok_or_else(|| self.outside())?;
+                Ok((&self.0[index].0, rest.to_owned()))
+            }
+            Base::Forgotten => Err(ErrorCode::BadDescriptor.into()),
+        }
+    }
+
+    /// Returns the same as [`resolve`](Self::resolve) for the source and the destination of a copy.
+    pub(crate) fn resolve_both<'a>(
+        &'a self,
+        request: &Request<'a, D>,
+    ) -> Result<[(&'a D, String); 2], Error> {
+        let resolve = |operand| {
+            let (file, _) = request.file(operand);
+            self.resolve(file)
+                .map_err(|failure| failure.about(&file.path, Some(operand)))
+        };
+        Ok([resolve(Operand::Source)?, resolve(Operand::Destination)?])
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(_, name)| name.as_str())
+    }
+
+    /// Creates the failure of a path outside all preopened directories, and lists these.
+    fn outside(&self) -> Failure {
+        let names: Vec<_> = self.names().collect();
+        let list = match names.as_slice() {
+            [] => "none".to_owned(),
+            names => names.join(", "),
+        };
+        let text = format!("outside all preopened directories ({list})");
+        Failure::with_text(ErrorCode::NoEntry, text)
     }
 }
 
@@ -58,15 +77,4 @@ fn in_working_directory(path: &str) -> Cow<'_, str> {
         Some(dir) if dir != "/" && !path.starts_with('/') => format!("{dir}/{path}").into(),
         _ => path.into(),
     }
-}
-
-/// Creates the failure of a path outside all preopened directories, and lists these.
-fn outside() -> Failure {
-    let names: Vec<_> = preopens().iter().map(|dir| dir.name.as_str()).collect();
-    let list = match names.as_slice() {
-        [] => "none".to_owned(),
-        names => names.join(", "),
-    };
-    let text = format!("outside all preopened directories ({list})");
-    Failure::with_text(ErrorCode::NoEntry, text)
 }
