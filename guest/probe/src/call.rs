@@ -1,88 +1,73 @@
-//! Parses a call, and makes it.
+//! A call that can be repeated.
 
-use fast_copy::Descriptor;
-use fast_copy::bindings::{copy, inspect};
-use wasip2::filesystem::types::PathFlags;
+use front::Descriptor;
 
+use crate::copy::Copy;
 use crate::operands::{descriptor, unescape};
-use crate::options::Options;
 use crate::outcome::Outcome;
 
 const USAGE: &str = "usage: \
-    probe (fast-copy|sparse-copy|stat) SRC_DIR SRC_PATH DST_DIR DST_PATH OPTIONS [REPEAT] | \
-    probe data-ranges DIR PATH START [REPEAT] | \
-    probe can-reflink SRC_DIR DST_DIR [REPEAT]";
+    (fast-copy|sparse-copy|stat) SRC_DIR SRC_PATH DST_DIR DST_PATH OPTIONS [REPEAT] | \
+    data-ranges DIR PATH START [REPEAT] | \
+    can-reflink SRC_DIR DST_DIR [REPEAT] | \
+    many (fast-copy|sparse-copy) SRC_DIR SRC_PATH DST_DIR DST_PATH OPTIONS COPIES IN_FLIGHT | \
+    sdk (fast-copy|sparse-copy|start-fast-copy) SRC DST OPTIONS";
 
-/// A call that can be repeated.
-pub struct Call<'a> {
-    function: Function,
-    src: Descriptor,
-    /// The paths as the arguments spell them.
-    paths: [&'a str; 2],
-}
-
-enum Function {
-    FastCopy(Descriptor, Options),
-    SparseCopy(Descriptor, Options),
-    Stat,
-    DataRanges(u64),
-    CanReflink(Descriptor),
+pub enum Call<'a> {
+    Copy(Copy<'a>),
+    Stat(Descriptor, &'a str),
+    DataRanges(Descriptor, &'a str, u64),
+    CanReflink(Descriptor, Descriptor),
 }
 
 impl<'a> Call<'a> {
     /// Parses the arguments. Returns the call, and REPEAT.
-    pub fn parse(args: &[&'a str]) -> (Self, Option<&'a str>) {
-        let (function, src, paths, repeat) = match args {
+    pub async fn parse(args: &[&'a str]) -> (Self, Option<&'a str>) {
+        let (call, repeat) = match args {
+            ["stat", src, path, _, _, _, repeat @ ..] => {
+                (Call::Stat(descriptor(src).await, path), repeat)
+            }
             ["data-ranges", dir, path, start, repeat @ ..] => {
                 let start = start.parse().expect("START must be a number");
-                (Function::DataRanges(start), dir, [*path, ""], repeat)
+                (Call::DataRanges(descriptor(dir).await, path, start), repeat)
             }
             ["can-reflink", src, dst, repeat @ ..] => {
-                (Function::CanReflink(descriptor(dst)), src, ["", ""], repeat)
+                let call = Call::CanReflink(descriptor(src).await, descriptor(dst).await);
+                (call, repeat)
             }
-            [name, src, src_path, dst, dst_path, options, repeat @ ..] => {
-                let (dst, options) = (descriptor(dst), Options::parse(options));
-                let function = match *name {
-                    "fast-copy" => Function::FastCopy(dst, options),
-                    "sparse-copy" => Function::SparseCopy(dst, options),
-                    "stat" => Function::Stat,
-                    other => panic!("unknown function {other}; {USAGE}"),
-                };
-                (function, src, [*src_path, *dst_path], repeat)
+            _ => {
+                let (copy, repeat) = args
+                    .split_at_checked(6)
+                    .unwrap_or_else(|| panic!("{USAGE}"));
+                (Call::Copy(Copy::parse(copy).await), repeat)
             }
-            _ => panic!("{USAGE}"),
-        };
-        let call = Self {
-            function,
-            src: descriptor(src),
-            paths,
         };
         (call, repeat.first().copied())
     }
 
     /// Returns the paths for the call with this number.
     pub fn paths(&self, number: usize) -> [String; 2] {
-        self.paths.map(|path| unescape(path, number))
+        match self {
+            Call::Copy(copy) => copy.paths(number),
+            Call::Stat(_, path) | Call::DataRanges(_, path, _) => {
+                [unescape(path, number), String::new()]
+            }
+            Call::CanReflink(..) => Default::default(),
+        }
     }
 
-    pub fn make(&self, [src_path, dst_path]: &[String; 2]) -> Outcome {
-        let src = &self.src;
-        match &self.function {
-            Function::FastCopy(dst, options) => {
-                let options = options.create();
-                let options = options.as_ref();
-                Outcome::Copy(copy::fast_copy(src, src_path, dst, dst_path, options))
+    pub async fn make(&self, paths: [String; 2]) -> Outcome {
+        match self {
+            Call::Copy(copy) => Outcome::Copy(copy.make(paths).await),
+            Call::Stat(dir, _) => {
+                let [path, _] = paths;
+                Outcome::Stat(front::stat(dir, path).await)
             }
-            Function::SparseCopy(dst, options) => {
-                let options = options.create();
-                let options = options.as_ref();
-                Outcome::Copy(copy::sparse_copy(src, src_path, dst, dst_path, options))
+            Call::DataRanges(dir, _, start) => {
+                let [path, _] = paths;
+                Outcome::DataRanges(front::data_ranges(dir, path, *start).await)
             }
-            Function::Stat => Outcome::Stat(src.stat_at(PathFlags::empty(), src_path).map(drop)),
-            Function::DataRanges(start) => {
-                Outcome::DataRanges(inspect::data_ranges(src, src_path, *start))
-            }
-            Function::CanReflink(dst) => Outcome::CanReflink(inspect::can_reflink(src, dst)),
+            Call::CanReflink(src, dst) => Outcome::CanReflink(front::can_reflink(src, dst).await),
         }
     }
 }

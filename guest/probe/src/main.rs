@@ -6,6 +6,8 @@
 //!   the source, to compare the time of a call.
 //! - `probe data-ranges DIR PATH START [REPEAT]`
 //! - `probe can-reflink SRC_DIR DST_DIR [REPEAT]`
+//! - `probe many FUNCTION SRC_DIR SRC_PATH DST_DIR DST_PATH OPTIONS COPIES IN_FLIGHT` makes COPIES copies, at
+//!   most IN_FLIGHT at once.
 //! - `probe sdk FUNCTION SRC DST OPTIONS` makes a call of the SDK, with paths of the guest. Prints `ok METHOD`,
 //!   or `err CODE OPERAND KIND TEXT`, where KIND is an `io::ErrorKind`.
 //!
@@ -19,6 +21,8 @@
 //!   options. Otherwise each call gets a new one, and its time includes creating and dropping it.
 //! - START: an offset in bytes.
 //! - REPEAT: the number of calls; default: 1.
+//! - FUNCTION: `fast-copy` or `sparse-copy`; for `sdk` also `start-fast-copy`, which starts a job and waits for
+//!   it.
 //!
 //! Prints one line for the first call:
 //! - of a copy `ok METHOD SIZE COPIED ALLOCATED DURABLE`, and the names of its notes, if any, separated by
@@ -29,43 +33,22 @@
 //!
 //! Stops at the first call that fails, and prints `err CODE OPERAND` for a copy, otherwise `err CODE`. If
 //! REPEAT is given and no call has failed, prints the nanoseconds of each call on a second line.
+//!
+//! `many` prints three lines: the number of copies for each result, such as `40 ok, 24 err CODE OPERAND`; the
+//! nanoseconds of each copy, in the order in which they ended; and the nanoseconds of all copies together.
 
 mod call;
+mod command;
+mod copy;
+mod counts;
+mod many;
 mod operands;
 mod options;
 mod outcome;
 mod sdk;
 
-use std::time::Instant;
-
-use call::Call;
-
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    if let ["sdk", function, src, dst, options] = args.as_slice() {
-        println!("{}", sdk::line(function, src, dst, options));
-        return;
-    }
-    let (call, repeat) = Call::parse(&args);
-    let calls: usize = repeat.map_or(1, |n| n.parse().expect("REPEAT must be a number"));
-
-    let mut times = Vec::with_capacity(calls);
-    for i in 0..calls {
-        let paths = call.paths(i);
-        let start = Instant::now();
-        let outcome = call.make(&paths);
-        times.push(start.elapsed().as_nanos().to_string());
-        match outcome.line() {
-            Ok(line) if i == 0 => println!("{line}"),
-            Ok(_) => {}
-            Err(line) => {
-                println!("{line}");
-                return;
-            }
-        }
-    }
-    if repeat.is_some() {
-        println!("{}", times.join(" "));
-    }
+    front::block_on(command::run(&args));
 }

@@ -1,11 +1,9 @@
 //! Opens directories and spells paths.
 
-use fast_copy::Descriptor;
-use wasip2::filesystem::preopens::get_directories;
-use wasip2::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
+use front::{Descriptor, OpenFlags, get_directories};
 
 /// Returns the descriptor that SRC_DIR, DST_DIR or DIR names.
-pub fn descriptor(spelling: &str) -> Descriptor {
+pub async fn descriptor(spelling: &str) -> Descriptor {
     let preopens = get_directories();
     let opened = match spelling.split_once(':') {
         Some(("file", path)) => Some((path, OpenFlags::empty())),
@@ -13,9 +11,8 @@ pub fn descriptor(spelling: &str) -> Descriptor {
         _ => None,
     };
     match opened {
-        Some((path, flags)) => preopens[0]
-            .0
-            .open_at(PathFlags::empty(), path, flags, DescriptorFlags::READ)
+        Some((path, flags)) => front::open(&preopens[0].0, path, flags)
+            .await
             .expect("PATH must exist in the first preopened directory"),
         None => {
             preopens

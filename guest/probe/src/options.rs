@@ -1,6 +1,6 @@
 //! Parses OPTIONS.
 
-use fast_copy::bindings::types::CopyOptions;
+use front::CopyOptions;
 
 /// A function that sets one option.
 type Setter = Box<dyn Fn(&CopyOptions)>;

@@ -1,9 +1,8 @@
 //! Formats the result of a call.
 
-use fast_copy::bindings::types::{
-    CopyError, CopyNotes, CopyReport, DataRange, ErrorCode, ReflinkSupport,
+use front::{
+    CopyError, CopyNotes, CopyReport, DataRange, ErrorCode, ReflinkSupport, WasiErrorCode,
 };
-use wasip2::filesystem::types::ErrorCode as WasiErrorCode;
 
 /// The result of a call.
 pub enum Outcome {

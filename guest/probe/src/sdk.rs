@@ -2,18 +2,19 @@
 
 use std::io;
 
-use fast_copy::{CopyOptions, CopyReport, Error};
+use fast_copy::CopyOptions;
+use front::sdk;
 
 use crate::operands::unescape;
 
 /// Makes a copy. Returns the line to print. The option `cd=DIR` sets the working directory before.
-pub fn line(function: &str, src: &str, dst: &str, options: &str) -> String {
+pub async fn line(function: &str, src: &str, dst: &str, options: &str) -> String {
     let options = parse(options);
     let (src, dst) = (unescape(src, 0), unescape(dst, 0));
-    let result: Result<CopyReport, Error> = match function {
-        "fast-copy" => options.fast_copy(src, dst),
-        "sparse-copy" => options.sparse_copy(src, dst),
-        "start-fast-copy" => options.start_fast_copy(src, dst).and_then(|job| job.wait()),
+    let result = match function {
+        "fast-copy" => sdk::fast_copy(&src, &dst, &options).await,
+        "sparse-copy" => sdk::sparse_copy(&src, &dst, &options).await,
+        "start-fast-copy" => sdk::start_fast_copy(&src, &dst, &options).await,
         other => panic!("unknown function {other}"),
     };
     match result {
