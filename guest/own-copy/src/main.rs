@@ -12,11 +12,14 @@
 //!
 //! Prints the nanoseconds of each copy on one line.
 
+mod command;
+
 use std::error::Error;
 use std::fs::{self, File};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use command::{Command, failure};
 use wasip2::filesystem::preopens::get_directories;
 use wasip2::filesystem::types::{Descriptor, DescriptorFlags, OpenFlags, PathFlags};
 use wasip2::io::streams::StreamError;
@@ -42,14 +45,10 @@ fn main() -> ExitCode {
 fn run() -> Result<Vec<String>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let (way, sync, paths) = match args.as_slice() {
-        [way, "--sync", paths @ ..] => (*way, true, paths),
-        [way, paths @ ..] => (*way, false, paths),
-        [] => return Err(USAGE.into()),
-    };
-    let (src, dst, calls) = match paths {
-        [src, dst] => (src, dst, 1),
-        [src, dst, calls] => (src, dst, calls.parse::<u32>().map_err(|_| USAGE)?),
+    let command = Command::parse(&args).ok_or(USAGE)?;
+    let copy = match (command.way, command.rest) {
+        ("std", []) => std_copy,
+        ("splice", []) => splice,
         _ => return Err(USAGE.into()),
     };
     let preopens = get_directories();
@@ -58,23 +57,19 @@ fn run() -> Result<Vec<String>> {
         .ok_or("the host has preopened no directory")?;
 
     let mut times = Vec::new();
-    for i in 0..calls {
-        let src = src.replace("{i}", &i.to_string());
-        let dst = dst.replace("{i}", &i.to_string());
+    for i in 0..command.copies {
+        let paths = command.paths(i);
+        let [src, dst] = &paths;
         let start = Instant::now();
-        let result = match way {
-            "std" => copy(&src, &dst, sync),
-            "splice" => splice(dir, &src, &dst, sync),
-            _ => return Err(USAGE.into()),
-        };
+        let result = copy(dir, src, dst, command.sync);
         times.push(start.elapsed().as_nanos().to_string());
-        result.map_err(|error| format!("{src} -> {dst}: {error}"))?;
+        result.map_err(|error| failure(&paths, error))?;
     }
     Ok(times)
 }
 
 /// Copies with `std::fs::copy`, which reads and writes through the guest's memory.
-fn copy(src: &str, dst: &str, sync: bool) -> Result<()> {
+fn std_copy(_: &Descriptor, src: &str, dst: &str, sync: bool) -> Result<()> {
     fs::copy(src, dst)?;
     if sync {
         File::options().write(true).open(dst)?.sync_all()?;
