@@ -21,7 +21,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 root=$(dirname "$here")
 target=wasm32-wasip2
-components=(clone-disk first-boot hostile hostile-p3 own-copy own-copy-p3 probe probe-p3)
+components=(clone-disk clone-disk-p3 first-boot hostile hostile-p3 own-copy own-copy-p3 probe probe-p3)
 
 fail() { # STATUS MESSAGE
   echo "guest/build.sh: $2" >&2
@@ -103,11 +103,14 @@ made=$(grep -o '"filenames":\[[^]]*\]' <<<"$messages" | grep -o '[^"]*\.wasm' | 
   fail 1 "${manifest:-guest/Cargo.toml} has no program and no library of type cdylib"
 
 while IFS= read -r file; do
-  cp "$file" "$out/"
+  name=${file##*/}
+  # cargo writes the name of a library with "_". The packages of this repository are named with "-".
+  [ -n "$manifest" ] || name=${name//_/-}
+  cp "$file" "$out/$name"
   if [ -n "$bundle" ]; then
-    cp "$file" "$root/prebuilt/"
+    cp "$file" "$root/prebuilt/$name"
   elif [ -n "$manifest" ]; then
-    echo "$out/${file##*/}"
+    echo "$out/$name"
   fi
 done <<<"$made"
 if [ -n "$bundle" ]; then

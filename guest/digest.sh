@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 sources() {
-  find guest/*/src wit/p2 -type f
+  find guest/*/src wit -type f
   find guest -maxdepth 2 -name Cargo.toml
   printf '%s\n' guest/Cargo.lock guest/build.sh guest/toolchain/crt1-command.c
 }

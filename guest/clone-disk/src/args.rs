@@ -1,11 +1,14 @@
 //! Parses the command line.
 
-use fast_copy::{CopyOptions, Error, Job};
+use fast_copy::CopyOptions;
 use lexopt::prelude::*;
 
 use crate::size::parse_size;
 
-pub const HELP: &str = "\
+/// Returns the help. `order` says in which order the copies are made, and what an error means for the others.
+pub fn help(order: &str) -> String {
+    format!(
+        "\
 Clone disk images as fast as the host's file system allows.
 
 Usage:
@@ -31,9 +34,13 @@ Options of clone:
 
 SIZE is a number of bytes, or a number with K, M, G or T: 40G is 40 GiB.
 
-Exit status: 0 if everything succeeded, otherwise 1. Built natively, 2 if the arguments are wrong; WASI 0.2
-has no other status than 0 and 1.
-";
+{order}
+
+Exit status: 0 if everything succeeded, otherwise 1. Built natively, 2 if the arguments are wrong; WASI has no
+other status than 0 and 1.
+"
+    )
+}
 
 pub enum Command {
     Help,
@@ -63,18 +70,13 @@ pub struct How {
     pub options: CopyOptions,
 }
 
-impl How {
-    /// Starts the copy of a file.
-    pub fn start(&self, src: &str, dst: &str) -> Result<Job, Error> {
-        if self.independent {
-            self.options.start_sparse_copy(src, dst)
-        } else {
-            self.options.start_fast_copy(src, dst)
-        }
-    }
+/// Parses the arguments of this process. An error is a message for the user.
+pub fn parse() -> Result<Command, String> {
+    parse_arguments()
+        .map_err(|error| format!("{error} (clone-disk --help lists all commands and options)"))
 }
 
-pub fn parse() -> Result<Command, lexopt::Error> {
+fn parse_arguments() -> Result<Command, lexopt::Error> {
     let mut parser = lexopt::Parser::from_env();
     let name = match parser.next()? {
         Some(Value(name)) => name.string()?,

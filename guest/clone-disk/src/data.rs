@@ -3,7 +3,7 @@
 use std::iter::{self, Peekable};
 use std::ops::Range;
 
-use fast_copy::{Error, ErrorCode, data_ranges};
+use fast_copy::{DataRange, Error, ErrorCode};
 
 /// The ranges below a size in which at least one of two files has data, in order and without overlap.
 pub struct DataOfEither {
@@ -13,15 +13,16 @@ pub struct DataOfEither {
     end: u64,
 }
 
-type Ranges = Box<dyn Iterator<Item = Result<Range<u64>, Error>>>;
+/// The ranges in which a file has data.
+pub type Ranges = Box<dyn Iterator<Item = Result<Range<u64>, Error>>>;
 
 impl DataOfEither {
-    pub fn new(a: &str, b: &str, size: u64) -> Result<Self, Error> {
-        Ok(Self {
-            files: [data(a, size)?.peekable(), data(b, size)?.peekable()],
+    pub fn new(files: [Ranges; 2], size: u64) -> Self {
+        Self {
+            files: files.map(Iterator::peekable),
             size,
             end: 0,
-        })
+        }
     }
 
     /// Returns the range of either file that begins first. An error counts as a range that begins at 0.
@@ -59,9 +60,12 @@ impl Iterator for DataOfEither {
     }
 }
 
-/// Returns the ranges in which a file has data, or all of it if the host can't tell them.
-fn data(path: &str, size: u64) -> Result<Ranges, Error> {
-    match data_ranges(path) {
+/// Returns the ranges in which a file of this size has data, or all of it if the host can't tell them.
+pub fn ranges_or_all(
+    ranges: Result<impl Iterator<Item = Result<DataRange, Error>> + 'static, Error>,
+    size: u64,
+) -> Result<Ranges, Error> {
+    match ranges {
         Ok(ranges) => Ok(Box::new(ranges.map(|range| {
             range.map(|range| range.offset..range.offset + range.length)
         }))),

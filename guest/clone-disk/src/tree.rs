@@ -1,68 +1,67 @@
-//! Runs `clone-disk tree`: copies each file below a directory, with one progress bar for all.
+//! Finds what is below a directory, and creates the directories of its copy.
 
 use std::fs::{self, DirEntry};
 use std::io::ErrorKind;
 use std::path::{Component, Path};
-use std::time::Instant;
 
-use fast_copy::disk_usage;
+use fast_copy::{CopyReport, FileUsage};
 
-use crate::args::How;
-use crate::failure::failure;
-use crate::progress::{Progress, TICK};
 use crate::size::human_size;
-use crate::table::Table;
 
-/// Copies each file below `dir` to the same path below `new`, in the order of their paths, and creates the
-/// directories. Stops at the first error, and keeps the copies made before.
-///
-/// Refuses a directory that contains anything else than regular files and directories, or NEW itself, before it
-/// copies.
-pub fn run(how: &How, dir: &str, new: &str) -> Result<(), String> {
-    if is_inside(new, dir) {
-        return Err(format!("{new}: is inside {dir}; nothing was copied"));
-    }
-    let mut tree = Tree::default();
-    tree.add(dir, "")?;
-    let sizes = tree.sizes(dir)?;
-    let total = sizes.iter().sum();
-    create_dir(new, Links::Followed)?;
-    for directory in &tree.directories {
-        create_dir(&join(new, directory), Links::Refused)?;
-    }
-    let (mut done, mut size_of_all) = (0, 0);
-    let mut progress = Progress::start(new);
-    let table = Table::start("FILE", &tree.files);
-    for (i, (file, size)) in tree.files.iter().zip(&sizes).enumerate() {
-        let start = Instant::now();
-        let copied = how
-            .start(&join(dir, file), &join(new, file))
-            .and_then(|job| {
-                job.wait_with(TICK, |copy| {
-                    progress.show(done + copy.copied.min(*size), total)
-                })
-            });
-        progress.hide();
-        let report = copied.map_err(|error| failure(error, &tree.files[i + 1..]))?;
-        table.row(file, &report, start.elapsed());
-        done += size;
-        size_of_all += report.size;
-    }
-    println!("{} files, {}", tree.files.len(), human_size(size_of_all));
-    Ok(())
-}
-
-/// What is below a directory: paths relative to it, sorted. A directory comes before what is in it.
-#[derive(Default)]
-struct Tree {
+/// What is below a directory, and where it is copied: paths relative to both directories, sorted. A directory
+/// comes before what is in it.
+pub struct Tree<'a> {
+    dir: &'a str,
+    new: &'a str,
     directories: Vec<String>,
     files: Vec<String>,
 }
 
-impl Tree {
-    /// Adds what is in the directory `below`, a path relative to `dir`.
-    fn add(&mut self, dir: &str, below: &str) -> Result<(), String> {
-        let path = join(dir, below);
+impl<'a> Tree<'a> {
+    /// Finds the files below `dir`, to copy them to the same paths below `new`.
+    ///
+    /// Fails if it contains anything else than regular files and directories, or `new` itself.
+    pub fn find(dir: &'a str, new: &'a str) -> Result<Self, String> {
+        if is_inside(new, dir) {
+            return Err(format!("{new}: is inside {dir}; nothing was copied"));
+        }
+        let mut tree = Self {
+            dir,
+            new,
+            directories: Vec::new(),
+            files: Vec::new(),
+        };
+        tree.add("")?;
+        Ok(tree)
+    }
+
+    /// Returns the files, by their paths relative to the directory.
+    pub fn files(&self) -> &[String] {
+        &self.files
+    }
+
+    /// Returns the path of a file.
+    pub fn source(&self, file: &str) -> String {
+        join(self.dir, file)
+    }
+
+    /// Returns the path of the copy of a file.
+    pub fn destination(&self, file: &str) -> String {
+        join(self.new, file)
+    }
+
+    /// Creates the directories of the copy, unless they exist.
+    pub fn create_directories(&self) -> Result<(), String> {
+        create_dir(self.new, Links::Followed)?;
+        for directory in &self.directories {
+            create_dir(&join(self.new, directory), Links::Refused)?;
+        }
+        Ok(())
+    }
+
+    /// Adds what is in the directory `below`, a relative path.
+    fn add(&mut self, below: &str) -> Result<(), String> {
+        let path = self.source(below);
         let entries = fs::read_dir(&path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         let mut entries = entries.map_err(|error| format!("{path}: {error}"))?;
         entries.sort_by_key(DirEntry::file_name);
@@ -73,14 +72,14 @@ impl Tree {
                 .ok_or_else(|| format!("{path}: the name {name:?} is not UTF-8"))?;
             let name = join(below, name);
             let kind = entry.file_type();
-            let kind = kind.map_err(|error| format!("{}: {error}", join(dir, &name)))?;
+            let kind = kind.map_err(|error| format!("{}: {error}", self.source(&name)))?;
             if kind.is_dir() {
                 self.directories.push(name.clone());
-                self.add(dir, &name)?;
+                self.add(&name)?;
             } else if kind.is_file() {
                 self.files.push(name);
             } else {
-                let path = join(dir, &name);
+                let path = self.source(&name);
                 return Err(format!(
                     "{path}: is neither a regular file nor a directory; nothing was copied"
                 ));
@@ -88,15 +87,21 @@ impl Tree {
         }
         Ok(())
     }
+}
 
-    /// Returns how many bytes each file has allocated, as an estimate of its data.
-    fn sizes(&self, dir: &str) -> Result<Vec<u64>, String> {
-        let size = |file: &String| {
-            let usage = disk_usage(join(dir, file)).map_err(|error| error.to_string())?;
-            Ok(usage.size.min(usage.allocated))
-        };
-        self.files.iter().map(size).collect()
+/// Returns how many bytes of data a file has, by an estimate.
+pub fn data_of(usage: FileUsage) -> u64 {
+    usage.size.min(usage.allocated)
+}
+
+/// Prints how many files were copied.
+pub fn print_sum<'a>(reports: impl Iterator<Item = &'a CopyReport>) {
+    let (mut files, mut size) = (0, 0);
+    for report in reports {
+        files += 1;
+        size += report.size;
     }
+    println!("{files} files, {}", human_size(size));
 }
 
 /// Whether a symbolic link may stand for a directory that exists.
