@@ -11,7 +11,9 @@ use fast_copy_test_support::files::{
     text_file,
 };
 use fast_copy_test_support::filesystems::FileSystem;
-use fast_copy_test_support::guest_host::{FORMS, Guest, Preopen, run, run_on_terminal, run_with};
+use fast_copy_test_support::guest_host::{
+    FORMS, Guest, P2_FORMS, Preopen, run, run_on_terminal, run_with,
+};
 use wasmtime_fast_copy::{CopyRate, FastCopyCtx};
 
 fast_copy_test_support::tests![
@@ -22,6 +24,8 @@ fast_copy_test_support::tests![
     a_path_outside_all_preopened_directories_lists_them,
     errors_name_the_path_and_the_cause where SymbolicLinks,
     a_failure_lists_what_was_not_attempted,
+    copies_in_progress_are_completed_after_a_failure,
+    clone_makes_more_copies_than_the_host_accepts_at_once,
     tree_copies_each_file_to_the_same_path where Holes,
     tree_refuses_other_files_before_it_copies where SymbolicLinks,
     tree_writes_below_the_new_directory_only where SymbolicLinks,
@@ -175,7 +179,7 @@ fn a_failure_lists_what_was_not_attempted(fs: &FileSystem) {
     let dir = fs.dir();
     text_file(dir.path(), "base", "text");
     text_file(dir.path(), "b", "old");
-    for form in FORMS {
+    for form in P2_FORMS {
         let dirs = [Preopen::writable(dir.path(), ".")];
         let args = ["clone", "base", "a", "b", "c", "d"];
         let output = run(Guest::CloneDisk, form, &dirs, &args);
@@ -187,6 +191,60 @@ fn a_failure_lists_what_was_not_attempted(fs: &FileSystem) {
         assert_eq!(names(dir.path()), ["a", "b", "base"]);
         assert_text(&dir.path().join("b"), "old");
         fs::remove_file(dir.path().join("a")).unwrap();
+    }
+}
+
+/// In WASI 0.3, 16 copies are in progress at once.
+fn copies_in_progress_are_completed_after_a_failure(fs: &FileSystem) {
+    let dir = fs.dir();
+    text_file(dir.path(), "base", "text");
+    text_file(dir.path(), "b00", "old");
+    text_file(dir.path(), "b05", "old");
+    let dirs = [Preopen::writable(dir.path(), ".")];
+    let copies: Vec<_> = (0..40).map(|number| format!("b{number:02}")).collect();
+    let mut args = vec!["clone", "base"];
+    args.extend(copies.iter().map(String::as_str));
+    let output = run(Guest::CloneDisk, Form::P3, &dirs, &args);
+    assert_eq!(output.status, 1);
+    let errors: Vec<_> = output
+        .stderr
+        .lines()
+        .filter(|line| line.contains("already exists"))
+        .collect();
+    assert_eq!(errors.len(), 2, "{output:?}");
+    assert!(errors[0].starts_with("clone-disk: b0"), "{output:?}");
+    let last = output.stderr.lines().last().unwrap();
+    assert!(last.starts_with("not attempted: b"), "{output:?}");
+    assert!(last.ends_with(" more"), "{output:?}");
+    // The table has the copies that were made, in the order of their names.
+    let made: Vec<_> = output
+        .stdout
+        .lines()
+        .skip(1)
+        .map(|line| line.split_whitespace().next().unwrap())
+        .collect();
+    assert!(made.len() >= 14, "{output:?}");
+    let mut found = names(dir.path());
+    found.retain(|name| !["base", "b00", "b05"].contains(&name.as_str()));
+    assert_eq!(made, found);
+    for name in made {
+        assert_text(&dir.path().join(name), "text");
+    }
+}
+
+fn clone_makes_more_copies_than_the_host_accepts_at_once(fs: &FileSystem) {
+    let dir = fs.dir();
+    text_file(dir.path(), "base", "text");
+    let dirs = [Preopen::writable(dir.path(), ".")];
+    for form in FORMS {
+        let copies = FastCopyCtx::builder().max_jobs(2).max_waiting(1).build();
+        let args = ["clone", "base", "a", "b", "c", "d", "e", "f"];
+        let output = run_with(Guest::CloneDisk, form, &dirs, &args, copies);
+        assert_eq!((output.status, output.stderr.as_str()), (0, ""));
+        assert_eq!(names(dir.path()), ["a", "b", "base", "c", "d", "e", "f"]);
+        for name in &args[2..] {
+            fs::remove_file(dir.path().join(name)).unwrap();
+        }
     }
 }
 
@@ -218,7 +276,11 @@ fn tree_copies_each_file_to_the_same_path(fs: &FileSystem) {
         let output = run(Guest::CloneDisk, form, &dirs, &args);
         assert_eq!(output.status, 1, "{output:?}");
         assert!(output.stderr.contains("new/a: already exists"));
-        assert!(output.stderr.contains("not attempted: linux/base.img"));
+        let other = match form {
+            Form::Async | Form::Sync => "not attempted: linux/base.img",
+            Form::P3 => "new/linux/base.img: already exists",
+        };
+        assert!(output.stderr.contains(other), "{output:?}");
         let args = ["tree", "--replace", "--no-sync", "images", "new"];
         let output = run(Guest::CloneDisk, form, &dirs, &args);
         assert_eq!(output.status, 0, "{output:?}");
@@ -320,29 +382,41 @@ fn progress_is_a_bar_on_a_terminal_and_lines_elsewhere(fs: &FileSystem) {
         FastCopyCtx::builder().rate(CopyRate::new(rate)).build()
     };
 
-    let args_of = |name| [args.as_slice(), &[name]].concat();
-    let ctx = copies(120);
-    let output = run_on_terminal(Guest::CloneDisk, Form::Async, &dirs, &args_of("a.img"), ctx);
-    assert_eq!(output.status, 0, "{output:?}");
-    let frames: Vec<_> = output.stderr.split('\r').collect();
-    assert!(frames.len() > 5, "{output:?}");
-    let partial = frames.iter().filter(|frame| {
-        frame.starts_with("a.img [#") && frame.contains("#-") && frame.contains(" %  ")
-    });
-    assert!(partial.count() > 2, "{output:?}");
-    assert_eq!(
-        frames.last(),
-        Some(&"\u{1b}[K"),
-        "the bar is not erased at the end"
-    );
+    let args_of = |copies: &[&'static str]| [&args, copies].concat();
+    for (form, names, title) in [
+        (Form::Async, &["a.img"] as &[_], "a.img [#"),
+        (Form::P3, &["c.img"], "c.img [#"),
+        (Form::P3, &["d.img", "e.img"], "2 copies [#"),
+    ] {
+        let ctx = copies(120);
+        let output = run_on_terminal(Guest::CloneDisk, form, &dirs, &args_of(names), ctx);
+        assert_eq!(output.status, 0, "{output:?}");
+        let frames: Vec<_> = output.stderr.split('\r').collect();
+        assert!(frames.len() > 5, "{output:?}");
+        let partial = frames.iter().filter(|frame| {
+            frame.starts_with(title) && frame.contains("#-") && frame.contains(" %  ")
+        });
+        assert!(partial.count() > 2, "{output:?}");
+        assert_eq!(
+            frames.last(),
+            Some(&"\u{1b}[K"),
+            "the bar is not erased at the end"
+        );
+    }
 
     let ctx = copies(26);
-    let output = run_with(Guest::CloneDisk, Form::Sync, &dirs, &args_of("b.img"), ctx);
+    let output = run_with(
+        Guest::CloneDisk,
+        Form::Sync,
+        &dirs,
+        &args_of(&["b.img"]),
+        ctx,
+    );
     assert_eq!(output.status, 0, "{output:?}");
     let lines: Vec<_> = output.stderr.lines().collect();
     assert!(lines[0].starts_with("b.img: ") && lines[0].ends_with(" after 5 s"));
     assert!(!output.stderr.contains(['\r', '\u{1b}']), "{output:?}");
-    for name in ["a.img", "b.img"] {
+    for name in ["a.img", "b.img", "c.img", "d.img", "e.img"] {
         assert_same(&dir.path().join("base.img"), &dir.path().join(name));
     }
 }
