@@ -490,10 +490,11 @@ pub mod sandbox {
         /// A copy is cancelled when the guest cancels the call (the subtask of
         /// `fast-copy` or `sparse-copy`), when it drops the future that a function with
         /// progress has returned, and when the host drops the store that the guest runs
-        /// in, for example because the guest has ended. A copy that waits for its slot
-        /// ends at once. A copy that runs stops after at most 16 MiB more, or at the
-        /// end of the current system call, and nothing is published. Its slot is
-        /// released when the work has stopped. That can be later than the cancel.
+        /// in, for example because the guest has ended. The host may notice it only
+        /// when the guest waits for something. A copy that waits for its slot ends
+        /// then. A copy that runs stops after at most 16 MiB more, or at the end of the
+        /// current system call, and nothing is published. Its slot is released when the
+        /// work has stopped.
         ///
         /// When the file is filled, synchronised and checked, the host begins to
         /// publish it. From then on a cancel has no effect on the copy, and the guest
@@ -1210,11 +1211,11 @@ pub mod sandbox {
             /// does not wait until the guest reads.
             ///
             /// The stream yields the latest progress each time it has changed since the
-            /// guest has read it last, at most once for each 16 MiB. Values in between
-            /// are not kept: a guest that reads seldom, or not at all, does not delay the
-            /// copy. A clone moves no bytes. The stream ends when the copy has ended,
-            /// whether it has succeeded or not. Dropping the stream has no effect on the
-            /// copy.
+            /// guest has read it last. It changes whenever at most 16 MiB more have
+            /// moved. Values in between are not kept: a guest that reads seldom, or not
+            /// at all, does not delay the copy. A clone moves no bytes. The stream ends
+            /// when the copy has ended, whether it has succeeded or not. Dropping the
+            /// stream has no effect on the copy.
             ///
             /// The future has the result that `fast-copy` would have returned. It also
             /// has the error of a copy that could not begin, such as `busy`. Dropping it

@@ -41,8 +41,9 @@ pub async fn sparse_copy<'a>(
 
 /// Copies `src` to `dst` as [`CopyOptions::fast_copy`] does, with these options.
 ///
-/// Dropping the future cancels the copy. It stops after at most 16 MiB more, or at the end of the current
-/// system call. A complete copy can already be in place.
+/// Dropping the future cancels the copy. The host may notice it only when the guest waits for something. Then the
+/// copy stops after at most 16 MiB more, or at the end of the current system call. A complete copy can already
+/// be in place.
 ///
 /// # Errors
 ///

@@ -11,7 +11,8 @@ use crate::{CopyOptions, CopyProgress, CopyReport, Error, Location, Operand};
 
 /// A copy in the background, with progress.
 ///
-/// [`start_fast_copy`] and [`start_sparse_copy`] start one. Dropping a job cancels the copy.
+/// [`start_fast_copy`] and [`start_sparse_copy`] start one. Dropping a job cancels the copy, as dropping the
+/// future of [`fast_copy_with`](super::fast_copy_with) does.
 ///
 /// The host limits the number of jobs. A job counts until it is dropped, or its result is returned, and its
 /// copy has stopped.
