@@ -299,6 +299,38 @@ fn a_trap_and_a_failure_of_the_guest_have_different_statuses() {
     }
 }
 
+#[test]
+fn a_component_of_wasi_0_3_runs() {
+    let images = Images::new();
+    let dir = images.option("");
+    let cloned = run(&[&*dir, "clone-disk-p3.wasm", "clone", "base", "a", "b"]);
+    assert_eq!(cloned.status, 0, "{cloned:#?}");
+    let same = run(&[&*dir, "clone-disk-p3.wasm", "verify", "base", "b"]);
+    assert_eq!(same.status, 0, "{same:#?}");
+    let failed = run(&[&*dir, "clone-disk-p3.wasm", "clone", "none", "c"]);
+    assert_eq!(failed.status, 1, "{failed:#?}");
+    let reports = run(&[
+        "--json",
+        &*dir,
+        "clone-disk-p3.wasm",
+        "clone",
+        "base",
+        "d",
+        "e",
+    ]);
+    let lines = reports.stdout.lines();
+    let copies: Vec<Value> = lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(copies.len(), 2, "{reports:#?}");
+    let trap = run(&[&*dir, "hostile-p3.wasm", "handle", "12345"]);
+    assert_eq!(trap.status, 134, "{trap:#?}");
+    assert_refused(
+        &["--sync-linker", "clone-disk-p3.wasm", "--help"],
+        "is a component of WASI 0.3, which runs asynchronously: leave out --sync-linker",
+    );
+}
+
 /// A guest that panics reads RUST_BACKTRACE. Without it, it prints a hint to set it.
 #[test]
 fn env_sets_the_variables_of_the_guest() {
