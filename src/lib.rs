@@ -122,6 +122,7 @@ mod error;
 mod front;
 mod hooks;
 mod job;
+mod named;
 mod options;
 pub mod p2;
 #[cfg(feature = "p3")]
@@ -146,8 +147,11 @@ pub use fast_copy_engine::{
     sparse_copy, summarize_extents,
 };
 pub use hooks::{CopyHooks, CopyRequest, CopyTimes, Decision};
+pub use named::{FastCopyNamed, FastCopyNamedData, FastCopyNamedView, NamedId};
 pub use settings::{
     DEFAULT_MAX_CLONE_EXTENTS, DEFAULT_MAX_COPIES, DEFAULT_MAX_JOBS, DEFAULT_MAX_OPTIONS,
     DEFAULT_MAX_PATH, DEFAULT_MAX_SIZE, DEFAULT_MAX_WAITING, DEFAULT_TIMEOUT, DEFAULT_WAIT_TIMEOUT,
     Durability,
 };
+// So that a host can use the versions that this crate is built for, without naming them itself.
+pub use {wasmtime, wasmtime_wasi};

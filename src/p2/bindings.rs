@@ -66,11 +66,19 @@ mod generated {
             "sandbox:fast-copy/types.copy-options": crate::options::GuestOptions,
             "sandbox:fast-copy/jobs.copy-job": crate::job::CopyJob,
         },
+        named_imports: {
+            "sandbox:fast-copy/types": crate::named::NamedId,
+            "sandbox:fast-copy/copy": crate::named::NamedId,
+            "sandbox:fast-copy/jobs": crate::named::NamedId,
+            "sandbox:fast-copy/inspect": crate::named::NamedId,
+        },
         additional_derives: [PartialEq],
         require_store_data_send: true,
     });
 }
 
+/// The interfaces for named imports: each function also takes the [`NamedId`](crate::NamedId) of its import.
+pub use generated::named_imports::sandbox::fast_copy as named;
 pub use generated::sandbox::fast_copy::*;
 
 /// The synchronous form of the interfaces whose functions block.

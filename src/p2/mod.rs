@@ -5,12 +5,14 @@
 pub mod bindings;
 mod convert;
 mod host;
+mod named;
 mod options;
 
-use wasmtime::component::Linker;
+use wasmtime::component::{Component, Linker};
 
 use crate::ctx::{FastCopy, FastCopyCtxView, FastCopyView};
 pub use crate::job::CopyJob;
+use crate::named::{FastCopyNamed, FastCopyNamedData, FastCopyNamedView, NamedId};
 pub use crate::options::GuestOptions;
 
 /// Adds `sandbox:fast-copy` to a linker for components that run asynchronously.
@@ -113,4 +115,62 @@ where
     bindings::sync::copy::add_to_linker::<T, FastCopy>(linker, view)?;
     bindings::jobs::add_to_linker::<T, FastCopy>(linker, view)?;
     bindings::sync::inspect::add_to_linker::<T, FastCopy>(linker, view)
+}
+
+/// Adds `sandbox:fast-copy` to a linker under the names by which `component` imports it, so that each name has a
+/// context of its own.
+///
+/// A component can import an interface several times, each time under another name, for example once for each of
+/// its dependencies. `lookup` gets such a name, and returns the [`NamedId`] that the calls of this import pass to
+/// [`FastCopyNamedView`]. It is called once for each import of an interface of this package under a name, and not
+/// for imports without one: for those, also call [`add_to_linker_async`].
+///
+/// The engine needs [`Config::wasm_component_model_implements`](wasmtime::Config::wasm_component_model_implements).
+/// `wasmtime-wasi` has such functions since version 50.
+///
+/// ```
+/// use wasmtime::component::{Component, Linker, ResourceTable};
+/// use wasmtime_fast_copy::{FastCopyCtx, FastCopyCtxView, FastCopyNamedView, NamedId, p2};
+///
+/// struct State {
+///     copies: [FastCopyCtx; 2],
+///     table: ResourceTable,
+/// }
+///
+/// impl FastCopyNamedView for State {
+///     fn named_fast_copy(&mut self, id: NamedId) -> FastCopyCtxView<'_> {
+///         FastCopyCtxView { ctx: &mut self.copies[id.0], table: &mut self.table }
+///     }
+/// }
+///
+/// fn linker(component: &Component) -> wasmtime::Result<Linker<State>> {
+///     let mut linker = Linker::new(component.engine());
+///     p2::add_named_to_linker_async(&mut linker, component, |name| match name {
+///         "images" => Ok(NamedId(0)),
+///         "backups" => Ok(NamedId(1)),
+///         _ => wasmtime::bail!("no limits are set for {name}"),
+///     })?;
+///     Ok(linker)
+/// }
+/// ```
+///
+/// # Errors
+///
+/// Fails with the error of `lookup`, or if the linker already has an interface under one of the names.
+pub fn add_named_to_linker_async<T>(
+    linker: &mut Linker<T>,
+    component: &Component,
+    mut lookup: impl FnMut(&str) -> wasmtime::Result<NamedId>,
+) -> wasmtime::Result<()>
+where
+    T: FastCopyNamedView,
+{
+    use bindings::named;
+
+    let view: fn(&mut T) -> FastCopyNamedData<'_, T> = |data| FastCopyNamedData(data);
+    let (l, c, f) = (linker, component, &mut lookup);
+    named::types::add_to_linker::<T, FastCopyNamed<T>>(l, c, &mut *f, view)?;
+    named::copy::add_to_linker::<T, FastCopyNamed<T>>(l, c, &mut *f, view)?;
+    named::jobs::add_to_linker::<T, FastCopyNamed<T>>(l, c, &mut *f, view)?;
+    named::inspect::add_to_linker::<T, FastCopyNamed<T>>(l, c, &mut *f, view)
 }

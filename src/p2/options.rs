@@ -2,8 +2,9 @@
 
 use wasmtime::component::Resource;
 
-use super::bindings::types;
+use super::bindings::{named, types};
 use crate::ctx::FastCopyCtxView;
+use crate::named::{FastCopyNamedData, FastCopyNamedView, forward};
 use crate::options::GuestOptions;
 
 impl types::Host for FastCopyCtxView<'_> {}
@@ -62,3 +63,17 @@ impl types::HostCopyOptions for FastCopyCtxView<'_> {
         Ok(())
     }
 }
+
+impl<T: FastCopyNamedView> named::types::Host for FastCopyNamedData<'_, T> {}
+
+forward!(types::HostCopyOptions {
+    fn new() -> Resource<GuestOptions>;
+    fn set_replace(this: Resource<GuestOptions>, replace: bool) -> ();
+    fn set_symlink_follow(this: Resource<GuestOptions>, follow: bool) -> ();
+    fn set_require_reflink(this: Resource<GuestOptions>, require: bool) -> ();
+    fn set_dig_holes(this: Resource<GuestOptions>, dig: bool) -> ();
+    fn set_durable(this: Resource<GuestOptions>, durable: bool) -> ();
+    fn set_size(this: Resource<GuestOptions>, size: Option<u64>) -> ();
+    fn set_preserve_times(this: Resource<GuestOptions>, preserve: bool) -> ();
+    fn drop(this: Resource<GuestOptions>) -> ();
+});

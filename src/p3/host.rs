@@ -6,7 +6,7 @@ use std::iter;
 use fast_copy_engine::Sharing;
 use tokio::sync::oneshot;
 use wasmtime::component::{
-    Access, Accessor, FutureReader, Lift, Lower, Resource, StreamProducer, StreamReader,
+    Access, Accessor, FutureReader, HasData, Lift, Lower, Resource, StreamProducer, StreamReader,
 };
 use wasmtime_wasi::filesystem::Descriptor;
 
@@ -18,35 +18,89 @@ use crate::call::Call;
 use crate::ctx::{FastCopy, FastCopyCtxView};
 use crate::front::{At, Options, get};
 use crate::job::CopyJob;
+use crate::named::{FastCopyNamed, FastCopyNamedData, FastCopyNamedView, NamedId};
 use crate::ranges::RangeReader;
 
-type Copied = Result<types::CopyReport, types::CopyError>;
+pub(super) type Copied = Result<types::CopyReport, types::CopyError>;
 
 /// A copy with progress.
-type Watched = (StreamReader<CopyProgress>, FutureReader<Copied>);
+pub(super) type Watched = (StreamReader<CopyProgress>, FutureReader<Copied>);
 
 /// What an asynchronous function of `inspect` returns.
-type Answer<T> = wasmtime::Result<Result<T, ErrorCode>>;
+pub(super) type Answer<T> = wasmtime::Result<Result<T, ErrorCode>>;
 
 /// What `data-ranges` returns.
-type Ranges = (StreamReader<DataRange>, FutureReader<Result<(), ErrorCode>>);
+pub(super) type Ranges = (StreamReader<DataRange>, FutureReader<Result<(), ErrorCode>>);
+
+/// Finds the context of a call.
+pub(super) trait Find: HasData {
+    /// Which context, if there are several.
+    type Id: Send;
+
+    fn view<'a>(data: &'a mut Self::Data<'_>, id: Self::Id) -> FastCopyCtxView<'a>;
+}
+
+impl Find for FastCopy {
+    type Id = ();
+
+    fn view<'a>(data: &'a mut FastCopyCtxView<'_>, (): ()) -> FastCopyCtxView<'a> {
+        FastCopyCtxView {
+            ctx: data.ctx,
+            table: data.table,
+        }
+    }
+}
+
+impl<T: FastCopyNamedView> Find for FastCopyNamed<T> {
+    type Id = NamedId;
+
+    fn view<'a>(data: &'a mut FastCopyNamedData<'_, T>, id: NamedId) -> FastCopyCtxView<'a> {
+        data.0.named_fast_copy(id)
+    }
+}
 
 /// Decodes a call with the store's view. The call does not need the store while it runs.
-fn decode<T, C>(
-    accessor: &Accessor<T, FastCopy>,
+fn decode<T, D: Find, C>(
+    accessor: &Accessor<T, D>,
+    id: D::Id,
     decode: impl FnOnce(&FastCopyCtxView<'_>) -> wasmtime::Result<Call<C>>,
 ) -> wasmtime::Result<Call<C>> {
-    accessor.with(|mut access| decode(&access.get()))
+    accessor.with(|mut access| decode(&D::view(&mut access.get(), id)))
+}
+
+/// Runs a copy.
+pub(super) async fn run<T, D: Find>(
+    accessor: &Accessor<T, D>,
+    id: D::Id,
+    sharing: Sharing,
+    src: At,
+    dst: At,
+    options: Options,
+) -> wasmtime::Result<Copied> {
+    let call = decode(accessor, id, |view| {
+        view.decode_copy(sharing, src, dst, options)
+    })?;
+    Ok(copied(&call.run().await))
+}
+
+/// Runs a function of `inspect`.
+pub(super) async fn ask<T, D: Find, C: Send + 'static, A: From<C>>(
+    accessor: &Accessor<T, D>,
+    id: D::Id,
+    decode_call: impl FnOnce(&FastCopyCtxView<'_>) -> wasmtime::Result<Call<C>>,
+) -> Answer<A> {
+    answer(decode(accessor, id, decode_call)?.run().await)
 }
 
 /// Makes a stream and a future, or neither.
-fn pair<T, S, F>(
-    mut access: Access<'_, T, FastCopy>,
+fn pair<T, D, S, F>(
+    mut access: Access<'_, T, D>,
     items: S,
     value: F,
 ) -> wasmtime::Result<(StreamReader<S::Item>, FutureReader<F::Output>)>
 where
     T: 'static,
+    D: HasData + ?Sized,
     S: StreamProducer<T, Item: Lower + Lift + Send + Sync + 'static>,
     F: Future<Output: Lower + Lift + Send + Sync + 'static> + Send + 'static,
 {
@@ -63,16 +117,20 @@ where
 
 /// Starts a copy with progress. Its place, its stream and its future are there before anything begins, so a call
 /// that traps has done nothing.
-fn watch<T: 'static>(
-    mut access: Access<'_, T, FastCopy>,
+pub(super) fn watch<T: 'static, D: Find>(
+    mut access: Access<'_, T, D>,
+    id: D::Id,
     sharing: Sharing,
     src: At,
     dst: At,
     options: Options,
 ) -> wasmtime::Result<Watched> {
-    let view = access.get();
+    let mut data = access.get();
+    let view = D::view(&mut data, id);
     let call = view.decode_copy(sharing, src, dst, options)?;
-    match CopyJob::prepare(view.ctx, call) {
+    let prepared = CopyJob::prepare(view.ctx, call);
+    drop(data);
+    match prepared {
         Ok((job, begin)) => {
             let changes = job.changes();
             let watched = pair(access, ProgressStream::new(changes), async {
@@ -83,6 +141,31 @@ fn watch<T: 'static>(
         }
         Err(busy) => {
             let refused = copied(&Err(busy));
+            pair(access, iter::empty(), ready(refused))
+        }
+    }
+}
+
+/// Starts to read the ranges of a file.
+pub(super) fn ranges<T: 'static, D: Find>(
+    mut access: Access<'_, T, D>,
+    id: D::Id,
+    (dir, path): At,
+    start: u64,
+) -> wasmtime::Result<Ranges> {
+    let mut data = access.get();
+    let view = D::view(&mut data, id);
+    let reader = RangeReader::new(view.ctx, get(view.table, &dir)?, path, start);
+    drop(data);
+    match reader {
+        Ok(reader) => {
+            let (sender, result) = oneshot::channel();
+            let ranges = RangeStream::new(reader, sender);
+            // The sender is dropped if the guest drops the stream before its end.
+            pair(access, ranges, async { result.await.unwrap_or(Ok(())) })
+        }
+        Err(error) => {
+            let refused = Err(failed(&error));
             pair(access, iter::empty(), ready(refused))
         }
     }
@@ -100,10 +183,7 @@ impl<T: 'static> copy::HostWithStore<T> for FastCopy {
         options: Options,
     ) -> wasmtime::Result<Copied> {
         let (src, dst) = ((src, src_path), (dst, dst_path));
-        let call = decode(accessor, |view| {
-            view.decode_copy(Sharing::Allowed, src, dst, options)
-        })?;
-        Ok(copied(&call.run().await))
+        run(accessor, (), Sharing::Allowed, src, dst, options).await
     }
 
     async fn sparse_copy(
@@ -115,10 +195,7 @@ impl<T: 'static> copy::HostWithStore<T> for FastCopy {
         options: Options,
     ) -> wasmtime::Result<Copied> {
         let (src, dst) = ((src, src_path), (dst, dst_path));
-        let call = decode(accessor, |view| {
-            view.decode_copy(Sharing::Forbidden, src, dst, options)
-        })?;
-        Ok(copied(&call.run().await))
+        run(accessor, (), Sharing::Forbidden, src, dst, options).await
     }
 
     fn fast_copy_with_progress(
@@ -130,7 +207,7 @@ impl<T: 'static> copy::HostWithStore<T> for FastCopy {
         options: Options,
     ) -> wasmtime::Result<Watched> {
         let (src, dst) = ((src, src_path), (dst, dst_path));
-        watch(access, Sharing::Allowed, src, dst, options)
+        watch(access, (), Sharing::Allowed, src, dst, options)
     }
 
     fn sparse_copy_with_progress(
@@ -142,7 +219,7 @@ impl<T: 'static> copy::HostWithStore<T> for FastCopy {
         options: Options,
     ) -> wasmtime::Result<Watched> {
         let (src, dst) = ((src, src_path), (dst, dst_path));
-        watch(access, Sharing::Forbidden, src, dst, options)
+        watch(access, (), Sharing::Forbidden, src, dst, options)
     }
 }
 
@@ -154,8 +231,7 @@ impl<T: 'static> inspect::HostWithStore<T> for FastCopy {
         dir: Resource<Descriptor>,
         path: String,
     ) -> Answer<types::FileUsage> {
-        let call = decode(accessor, |view| view.decode_disk_usage((dir, path)))?;
-        answer(call.run().await)
+        ask(accessor, (), |view| view.decode_disk_usage((dir, path))).await
     }
 
     async fn summarize_extents(
@@ -163,29 +239,19 @@ impl<T: 'static> inspect::HostWithStore<T> for FastCopy {
         dir: Resource<Descriptor>,
         path: String,
     ) -> Answer<types::ExtentSummary> {
-        let call = decode(accessor, |view| view.decode_summarize_extents((dir, path)))?;
-        answer(call.run().await)
+        ask(accessor, (), |view| {
+            view.decode_summarize_extents((dir, path))
+        })
+        .await
     }
 
     fn data_ranges(
-        mut access: Access<'_, T, Self>,
+        access: Access<'_, T, Self>,
         dir: Resource<Descriptor>,
         path: String,
         start: u64,
     ) -> wasmtime::Result<Ranges> {
-        let view = access.get();
-        match RangeReader::new(view.ctx, get(view.table, &dir)?, path, start) {
-            Ok(reader) => {
-                let (sender, result) = oneshot::channel();
-                let ranges = RangeStream::new(reader, sender);
-                // The sender is dropped if the guest drops the stream before its end.
-                pair(access, ranges, async { result.await.unwrap_or(Ok(())) })
-            }
-            Err(error) => {
-                let refused = Err(failed(&error));
-                pair(access, iter::empty(), ready(refused))
-            }
-        }
+        ranges(access, (), (dir, path), start)
     }
 
     async fn can_reflink(
@@ -193,7 +259,9 @@ impl<T: 'static> inspect::HostWithStore<T> for FastCopy {
         src_dir: Resource<Descriptor>,
         dst_dir: Resource<Descriptor>,
     ) -> Answer<types::ReflinkSupport> {
-        let call = decode(accessor, |view| view.decode_can_reflink(&src_dir, &dst_dir))?;
-        answer(call.run().await)
+        ask(accessor, (), |view| {
+            view.decode_can_reflink(&src_dir, &dst_dir)
+        })
+        .await
     }
 }

@@ -13,14 +13,16 @@ pub mod bindings;
 #[allow(clippy::duplicate_mod, reason = "the types of the two bindings differ")]
 mod convert;
 mod host;
+mod named;
 #[path = "../p2/options.rs"]
 #[allow(clippy::duplicate_mod, reason = "the types of the two bindings differ")]
 mod options;
 mod streams;
 
-use wasmtime::component::Linker;
+use wasmtime::component::{Component, Linker};
 
 use crate::ctx::{FastCopy, FastCopyCtxView, FastCopyView};
+use crate::named::{FastCopyNamed, FastCopyNamedData, FastCopyNamedView, NamedId};
 
 /// Adds `sandbox:fast-copy` for WASI 0.3 to a linker.
 ///
@@ -92,4 +94,61 @@ where
     bindings::types::add_to_linker::<T, FastCopy>(linker, view)?;
     bindings::copy::add_to_linker::<T, FastCopy>(linker, view)?;
     bindings::inspect::add_to_linker::<T, FastCopy>(linker, view)
+}
+
+/// Adds `sandbox:fast-copy` to a linker under the names by which `component` imports it, so that each name has a
+/// context of its own.
+///
+/// A component can import an interface several times, each time under another name, for example once for each of
+/// its dependencies. `lookup` gets such a name, and returns the [`NamedId`] that the calls of this import pass to
+/// [`FastCopyNamedView`]. It is called once for each import of an interface of this package under a name, and not
+/// for imports without one: for those, also call [`add_to_linker`].
+///
+/// The engine needs [`Config::wasm_component_model_implements`](wasmtime::Config::wasm_component_model_implements).
+/// `wasmtime-wasi` has such functions since version 50.
+///
+/// ```
+/// use wasmtime::component::{Component, Linker, ResourceTable};
+/// use wasmtime_fast_copy::{FastCopyCtx, FastCopyCtxView, FastCopyNamedView, NamedId, p3};
+///
+/// struct State {
+///     copies: [FastCopyCtx; 2],
+///     table: ResourceTable,
+/// }
+///
+/// impl FastCopyNamedView for State {
+///     fn named_fast_copy(&mut self, id: NamedId) -> FastCopyCtxView<'_> {
+///         FastCopyCtxView { ctx: &mut self.copies[id.0], table: &mut self.table }
+///     }
+/// }
+///
+/// fn linker(component: &Component) -> wasmtime::Result<Linker<State>> {
+///     let mut linker = Linker::new(component.engine());
+///     p3::add_named_to_linker(&mut linker, component, |name| match name {
+///         "images" => Ok(NamedId(0)),
+///         "backups" => Ok(NamedId(1)),
+///         _ => wasmtime::bail!("no limits are set for {name}"),
+///     })?;
+///     Ok(linker)
+/// }
+/// ```
+///
+/// # Errors
+///
+/// Fails with the error of `lookup`, or if the linker already has an interface under one of the names.
+pub fn add_named_to_linker<T>(
+    linker: &mut Linker<T>,
+    component: &Component,
+    mut lookup: impl FnMut(&str) -> wasmtime::Result<NamedId>,
+) -> wasmtime::Result<()>
+where
+    T: FastCopyNamedView,
+{
+    use bindings::named;
+
+    let view: fn(&mut T) -> FastCopyNamedData<'_, T> = |data| FastCopyNamedData(data);
+    let (l, c, f) = (linker, component, &mut lookup);
+    named::types::add_to_linker::<T, FastCopyNamed<T>>(l, c, &mut *f, view)?;
+    named::copy::add_to_linker::<T, FastCopyNamed<T>>(l, c, &mut *f, view)?;
+    named::inspect::add_to_linker::<T, FastCopyNamed<T>>(l, c, &mut *f, view)
 }

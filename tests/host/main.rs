@@ -13,6 +13,7 @@ mod jobs;
 mod limits;
 mod log;
 mod mistakes;
+mod named;
 mod operands;
 mod options;
 mod resources;
