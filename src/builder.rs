@@ -257,16 +257,16 @@ impl FastCopyCtxBuilder {
 
 /// Threads.
 impl FastCopyCtxBuilder {
-    /// Sets whether the asynchronous form runs calls on the thread that polls them, instead of a slot's
+    /// Sets whether the asynchronous form and WASI 0.3 run calls on the thread that polls them, instead of a slot's
     /// thread. Default: false. It has no effect on the synchronous form, which never changes threads.
     ///
     /// It saves the switch to the other thread and back, which takes about as long as a clone of one
     /// extent (`benches/README.md` has the figures). But nothing else runs on that thread until the copy ends,
-    /// and dropping the call's future can't stop the copy.
+    /// and dropping the call's future can't stop the copy. So use this only if each guest has its own thread.
     ///
-    /// Do not stop polling a call that waits for a slot: a slot that was granted to it stays taken until
-    /// the call is polled or dropped. So use this only if each guest has its own thread. It is independent of
-    /// [`WasiCtxBuilder::allow_blocking_current_thread`].
+    /// A call for which no slot is free waits, and then runs on a slot's thread. A job always does.
+    ///
+    /// The setting is independent of [`WasiCtxBuilder::allow_blocking_current_thread`].
     ///
     /// [`WasiCtxBuilder::allow_blocking_current_thread`]: wasmtime_wasi::WasiCtxBuilder::allow_blocking_current_thread
     pub fn allow_blocking_current_thread(mut self, allow: bool) -> Self {

@@ -10,7 +10,6 @@ use fast_copy_engine::{
     CopyControl, CopyOptions, CopyReport, DataRange, ExtentSummary, FileUsage, Operand,
     ReflinkSupport, Sharing, Source, can_reflink, data_ranges, disk_usage, summarize_extents,
 };
-use tokio::sync::Notify;
 use tracing::Span;
 use wasmtime_wasi::filesystem::Descriptor;
 
@@ -72,18 +71,23 @@ impl<T: Send + 'static> Call<T> {
         dispatch::run_here(&ticket, |admission| perform(&span, called, work, admission))
     }
 
-    /// Runs the call on one of our threads, or on the thread that polls if the host allows that. Dropping
-    /// the future cancels the call.
+    /// Runs the call on one of our threads. If the host allows to block the thread that polls, and there is a free
+    /// slot, runs it there: a slot for which a call waits may be granted while nobody polls it, and then would be
+    /// lost. Dropping the future cancels the call.
     pub(crate) async fn run(self) -> Outcome<T> {
-        if !self.may_block_executor {
-            let (running, begin) = self.prepare(None);
-            begin();
-            return running.outcome().await;
+        if self.may_block_executor
+            && let Ok((ticket, _)) = &self.decoded
+            && let Some(permit) = ticket.queue.try_permit()
+        {
+            let Self { called, span, .. } = self;
+            let (ticket, work) = self.decoded.map_err(|error| trace::failed(&span, error))?;
+            return dispatch::run_with(&permit, ticket.timeout, |admission| {
+                perform(&span, called, work, admission)
+            });
         }
-        let Self { called, span, .. } = self;
-        let (ticket, work) = self.decoded.map_err(|error| trace::failed(&span, error))?;
-        let work = |admission| perform(&span, called, work, admission);
-        dispatch::run_where_polled(ticket, work).await
+        let (running, begin) = self.prepare(None);
+        begin();
+        running.outcome().await
     }
 
     /// Prepares the call for one of our threads. Nothing begins until the returned function is called.
@@ -147,7 +151,6 @@ impl FastCopyCtx {
                 durable,
                 options: options.control(ticket.control.clone()),
                 control: ticket.control.clone(),
-                moved: ticket.moved.clone(),
                 settings: self.settings.clone(),
                 span,
             };
@@ -190,21 +193,11 @@ impl FastCopyCtx {
         start: u64,
     ) -> Call<Vec<DataRange>> {
         let span = trace::inspect(&path);
-        let file = || self.ranged_file(dir, path);
-        self.ranges_of(span, file, start)
+        let file = self.ranged_file(dir, path);
+        self.data_ranges_of(file, start, span)
     }
 
-    /// Decodes a call for the ranges of a file that is open, or that this call opens. Returns at most
-    /// [`MAX_RANGES`].
-    pub(crate) fn more_data_ranges(
-        &self,
-        file: Arc<RangedFile>,
-        start: u64,
-    ) -> Call<Vec<DataRange>> {
-        self.ranges_of(trace::inspect(file.at.path()), || Ok(file), start)
-    }
-
-    /// Describes a file whose ranges a guest asks for.
+    /// Describes a file whose ranges a guest asks for. Opens nothing yet.
     pub(crate) fn ranged_file(&self, dir: &Descriptor, path: String) -> Outcome<Arc<RangedFile>> {
         Ok(Arc::new(RangedFile {
             at: PathAt::source(dir, path, self.settings.max_path)?,
@@ -212,14 +205,15 @@ impl FastCopyCtx {
         }))
     }
 
-    fn ranges_of(
+    /// Decodes a call for at most [`MAX_RANGES`] ranges of a file. The first such call opens it.
+    pub(crate) fn data_ranges_of(
         &self,
-        span: Span,
-        file: impl FnOnce() -> Outcome<Arc<RangedFile>>,
+        file: Outcome<Arc<RangedFile>>,
         start: u64,
+        span: Span,
     ) -> Call<Vec<DataRange>> {
         self.call(span.clone(), |ticket| {
-            let file = file()?;
+            let file = file?;
             let options = CopyOptions::new().control(ticket.control.clone());
             Ok(Box::new(move |clock| {
                 let source = file.open()?;
@@ -259,7 +253,6 @@ impl FastCopyCtx {
             wait_until: wait_timeout.and_then(|time| called.checked_add(time)),
             timeout: self.settings.timeout,
             control: CopyControl::new(),
-            moved: Arc::default(),
         };
         Call {
             decoded: decode(&ticket).map(|work| (ticket, work)),
@@ -272,7 +265,7 @@ impl FastCopyCtx {
 
 /// A file whose ranges a guest asks for. It stays open once a call has opened it.
 pub(crate) struct RangedFile {
-    at: PathAt,
+    pub(crate) at: PathAt,
     opened: OnceLock<Source>,
 }
 
@@ -295,7 +288,6 @@ struct Copy {
     durable: bool,
     options: CopyOptions,
     control: CopyControl,
-    moved: Arc<Notify>,
     settings: Arc<Settings>,
     span: Span,
 }
@@ -323,7 +315,7 @@ impl Copy {
                 .copy(&opened.source, &opened.destination, sharing, on_progress)
         };
         let Some(hooks) = &self.settings.hooks else {
-            return Ok(copy(self.sharing, &|_| self.moved.notify_waiters())?);
+            return Ok(copy(self.sharing, &|_| ())?);
         };
         let hooks = &*hooks.0;
         let request = self.request(&opened, self.sharing);
@@ -334,10 +326,7 @@ impl Copy {
         };
         let request = self.request(&opened, sharing);
         hooks.started(&request, &self.control);
-        let result = copy(sharing, &|copied| {
-            self.moved.notify_waiters();
-            hooks.progress(&request, copied);
-        });
+        let result = copy(sharing, &|copied| hooks.progress(&request, copied));
         hooks.ended(&request, result.as_ref(), clock.times());
         Ok(result?)
     }

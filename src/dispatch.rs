@@ -1,11 +1,8 @@
 //! Runs work under a permit: on the calling thread, or on one of our threads.
 
 use std::any::Any;
-use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use fast_copy_engine::CopyControl;
@@ -60,8 +57,6 @@ pub(crate) struct Ticket {
     pub(crate) timeout: Option<Duration>,
     /// Cancels the work.
     pub(crate) control: CopyControl,
-    /// Is notified when the work has moved bytes.
-    pub(crate) moved: Arc<Notify>,
 }
 
 /// Waits for a permit and runs `work`, both on the calling thread.
@@ -69,33 +64,24 @@ pub(crate) fn run_here<T>(
     ticket: &Ticket,
     work: impl FnOnce(Admission) -> Outcome<T>,
 ) -> Outcome<T> {
-    let permit = ticket.queue.permit_blocking(ticket.wait_until);
-    run_admitted(permit, ticket.timeout, work)
-}
-
-/// Waits for a permit without blocking, then runs `work` on the thread that polls.
-pub(crate) async fn run_where_polled<T>(
-    ticket: Ticket,
-    work: impl FnOnce(Admission) -> Outcome<T>,
-) -> Outcome<T> {
-    let permit = ticket.queue.permit(ticket.wait_until, pending()).await;
-    run_admitted(permit, ticket.timeout, work)
-}
-
-fn run_admitted<T>(
-    permit: Result<Permit, CallError>,
-    timeout: Option<Duration>,
-    work: impl FnOnce(Admission) -> Outcome<T>,
-) -> Outcome<T> {
-    match permit {
-        Ok(permit) => work(Ok(Start::new(&permit, timeout))),
+    match ticket.queue.permit_blocking(ticket.wait_until) {
+        Ok(permit) => run_with(&permit, ticket.timeout, work),
         Err(refusal) => work(Err(refusal)),
     }
 }
 
+/// Runs `work` under a permit on the calling thread.
+pub(crate) fn run_with<T>(
+    permit: &Permit,
+    timeout: Option<Duration>,
+    work: impl FnOnce(Admission) -> Outcome<T>,
+) -> Outcome<T> {
+    work(Ok(Start::new(permit, timeout)))
+}
+
 /// Prepares `work` for one of our threads. Nothing begins until the returned function is called, which
 /// does not wait for a permit. The work runs once there is one. If it is not admitted, it is called with the
-/// reason instead. When it has ended, `place` is freed.
+/// reason instead. When it has ended, the work's share of `place` is dropped.
 pub(crate) fn prepare<T, W>(
     ticket: Ticket,
     place: Option<Arc<Place>>,
@@ -110,7 +96,6 @@ where
         wait_until,
         timeout,
         control,
-        moved,
     } = ticket;
     let (outcome_sender, outcome) = oneshot::channel();
     let (start, started) = watch::channel(None);
@@ -130,11 +115,7 @@ where
     let stopped = canceller.stop.clone();
     let running = Running {
         outcome,
-        end: End {
-            started,
-            moved,
-            canceller,
-        },
+        end: End { started, canceller },
     };
     let begin = move || {
         // Without it, the deadline would not end a call whose thread hangs.
@@ -165,7 +146,7 @@ struct Task<T, W> {
 
 /// What a caller sees of its work.
 struct Callers<T> {
-    /// The place of a job. It is free before the outcome is known.
+    /// The work's share of a job's place. It is dropped before the outcome is known.
     place: Option<Arc<Place>>,
     outcome: oneshot::Sender<Ended<T>>,
     /// When the work began. Dropping it announces the end, after the outcome is there.
@@ -233,7 +214,6 @@ impl<T> Running<T> {
             outcome,
             end: End {
                 started: watch::channel(None).1,
-                moved: Arc::default(),
                 canceller: Canceller {
                     control: CopyControl::new(),
                     stop: Arc::default(),
@@ -276,7 +256,7 @@ impl<T> Running<T> {
         if let Some(outcome) = self.received() {
             return Some(outcome);
         }
-        if !self.end.has_come() {
+        if !self.end.has_ended() {
             return None;
         }
         // The work can have ended since.
@@ -303,7 +283,6 @@ impl<T> Drop for Running<T> {
 pub(crate) struct End {
     /// When the work began, if it has. Closed when it has ended.
     started: watch::Receiver<Option<Start>>,
-    moved: Arc<Notify>,
     canceller: Canceller,
 }
 
@@ -312,22 +291,8 @@ impl End {
         &self.canceller.control
     }
 
-    /// Waits until the work moves bytes after this call, or until the end.
-    pub(crate) fn moves_or_comes(&self) -> impl Future<Output = ()> + Send + use<> {
-        let moved = self.moved.clone().notified_owned();
-        let mut end = self.clone();
-        async move {
-            let (mut moved, mut end) = (pin!(wait::guarded(moved)), pin!(end.wait()));
-            poll_fn(|context| match moved.as_mut().poll(context) {
-                Poll::Ready(()) => Poll::Ready(()),
-                Poll::Pending => end.as_mut().poll(context),
-            })
-            .await;
-        }
-    }
-
     /// Returns whether the end has come. Cancels work whose deadline has passed.
-    pub(crate) fn has_come(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         let patience = self.started.borrow().and_then(Start::patience);
         self.started.has_changed().is_err()
             || patience.is_some_and(|until| Instant::now() >= until) && self.canceller.cancel()

@@ -9,17 +9,17 @@ use crate::admission::Place;
 use crate::call::Call;
 use crate::ctx::FastCopyCtx;
 use crate::dispatch::{End, Outcome, Running};
-use crate::progress::{self, Progress};
+use crate::progress::Progress;
 
 /// A copy in the background: the host's side of the resource `copy-job`.
 ///
 /// Dropping it cancels the copy. The copy's slot is freed once its work has ended.
 pub struct CopyJob {
-    running: Running<CopyReport>,
+    pub(crate) running: Running<CopyReport>,
     /// The outcome, once the guest has got it.
     outcome: Option<Outcome<CopyReport>>,
-    /// Free once the job is dropped and its work has ended.
-    place: Arc<Place>,
+    /// The place is free once the job is dropped and its work has ended.
+    pub(crate) _place: Arc<Place>,
 }
 
 impl fmt::Debug for CopyJob {
@@ -44,18 +44,13 @@ impl CopyJob {
         let job = Self {
             running,
             outcome: None,
-            place: place,
+            _place: place,
         };
         Ok((job, begin))
     }
 
     pub(crate) fn progress(&self) -> Progress {
         Progress::of(self.running.end().control())
-    }
-
-    /// Returns the changes of the progress. They can outlive the job, and keep its place.
-    pub(crate) fn changes(&self) -> progress::Changes {
-        progress::Changes::new(self.end(), self.place.clone())
     }
 
     pub(crate) fn cancel(&self) {
@@ -77,22 +72,5 @@ impl CopyJob {
             self.outcome = self.running.try_outcome();
         }
         self.outcome.as_ref()
-    }
-
-    /// Waits for the outcome.
-    ///
-    /// # Panics
-    ///
-    /// Resumes a panic of a hook.
-    pub(crate) async fn into_outcome(self) -> Outcome<CopyReport> {
-        let Self {
-            running,
-            outcome,
-            place: _place,
-        } = self;
-        match outcome {
-            Some(outcome) => outcome,
-            None => running.outcome().await,
-        }
     }
 }

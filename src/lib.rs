@@ -103,10 +103,6 @@
 
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
-#![cfg_attr(
-    not(feature = "p3"),
-    allow(dead_code, reason = "some of what the fronts share is used by p3 only")
-)]
 
 /// Compiles the README's code.
 #[cfg(doctest)]
@@ -135,6 +131,8 @@ mod settings;
 mod threads;
 mod trace;
 mod wait;
+#[cfg(feature = "p3")]
+mod watched;
 
 pub use admission::{CopySlots, DEFAULT_SLOTS};
 pub use builder::FastCopyCtxBuilder;

@@ -1,4 +1,4 @@
-//! The ranges of a file, one batch after the other.
+//! The ranges of a file, in batches.
 
 use std::sync::Arc;
 
@@ -6,25 +6,18 @@ use fast_copy_engine::DataRange;
 use wasmtime_wasi::filesystem::Descriptor;
 
 use crate::admission::Place;
-use crate::call::{MAX_RANGES, RangedFile};
+use crate::call::{Call, MAX_RANGES, RangedFile};
 use crate::ctx::FastCopyCtx;
 use crate::dispatch::Outcome;
 use crate::trace;
 
-/// Asks for the ranges of a file. The first batch opens the file, which stays open.
+/// Asks for the ranges of a file. The first call opens the file, which stays open.
 pub(crate) struct RangeReader {
     ctx: FastCopyCtx,
     file: Arc<RangedFile>,
     start: u64,
-    /// One of the context's places for jobs: a reader keeps a file open.
+    /// One of the context's places for jobs, because a reader keeps a file and ranges.
     _place: Place,
-}
-
-/// Some ranges of a file, in order.
-pub(crate) struct Batch {
-    pub(crate) ranges: Vec<DataRange>,
-    /// Whether there are no more.
-    pub(crate) last: bool,
 }
 
 impl RangeReader {
@@ -52,15 +45,18 @@ impl RangeReader {
         reader.map_err(|error| trace::failed(&span, error))
     }
 
-    /// Returns the ranges that follow. Dropping the future cancels the call, and the next call returns the same
-    /// ranges.
-    pub(crate) async fn next(&mut self) -> Outcome<Batch> {
-        let call = self.ctx.more_data_ranges(self.file.clone(), self.start);
-        let ranges = call.run().await?;
-        if let Some(range) = ranges.last() {
-            self.start = range.offset + range.length;
+    /// Returns a call for the ranges that follow those that [`advance`](Self::advance) has passed.
+    pub(crate) fn next(&self) -> Call<Vec<DataRange>> {
+        let span = trace::inspect(self.file.at.path());
+        self.ctx
+            .data_ranges_of(Ok(self.file.clone()), self.start, span)
+    }
+
+    /// Passes the ranges of a call. Returns whether there can be more.
+    pub(crate) fn advance(&mut self, ranges: &[DataRange]) -> bool {
+        if let Some(last) = ranges.last() {
+            self.start = last.offset + last.length;
         }
-        let last = ranges.len() < MAX_RANGES;
-        Ok(Batch { ranges, last })
+        ranges.len() == MAX_RANGES
     }
 }

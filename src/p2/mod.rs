@@ -3,9 +3,13 @@
 //! It decodes and converts. [`bindings`] are generated from `wit/p2`.
 
 pub mod bindings;
+#[path = "../front/convert.rs"]
+#[allow(clippy::duplicate_mod, reason = "the types of the two bindings differ")]
 mod convert;
 mod host;
 mod named;
+#[path = "../front/options.rs"]
+#[allow(clippy::duplicate_mod, reason = "the types of the two bindings differ")]
 mod options;
 
 use wasmtime::component::{Component, Linker};

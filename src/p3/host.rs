@@ -23,14 +23,17 @@ use crate::ranges::RangeReader;
 
 pub(super) type Copied = Result<types::CopyReport, types::CopyError>;
 
+/// A stream, and a future with its result.
+type StreamAndFuture<T, R> = (StreamReader<T>, FutureReader<R>);
+
 /// A copy with progress.
-pub(super) type Watched = (StreamReader<CopyProgress>, FutureReader<Copied>);
+pub(super) type WithProgress = StreamAndFuture<CopyProgress, Copied>;
 
 /// What an asynchronous function of `inspect` returns.
 pub(super) type Answer<T> = wasmtime::Result<Result<T, ErrorCode>>;
 
 /// What `data-ranges` returns.
-pub(super) type Ranges = (StreamReader<DataRange>, FutureReader<Result<(), ErrorCode>>);
+pub(super) type Ranges = StreamAndFuture<DataRange, Result<(), ErrorCode>>;
 
 /// Finds the context of a call.
 pub(super) trait Find: HasData {
@@ -93,11 +96,11 @@ pub(super) async fn ask<T, D: Find, C: Send + 'static, A: From<C>>(
 }
 
 /// Makes a stream and a future, or neither.
-fn pair<T, D, S, F>(
+fn stream_and_future<T, D, S, F>(
     mut access: Access<'_, T, D>,
     items: S,
     value: F,
-) -> wasmtime::Result<(StreamReader<S::Item>, FutureReader<F::Output>)>
+) -> wasmtime::Result<StreamAndFuture<S::Item, F::Output>>
 where
     T: 'static,
     D: HasData + ?Sized,
@@ -115,16 +118,15 @@ where
     }
 }
 
-/// Starts a copy with progress. Its place, its stream and its future are there before anything begins, so a call
-/// that traps has done nothing.
-pub(super) fn watch<T: 'static, D: Find>(
+/// Starts a copy with progress. Its place, its stream and its future are there before anything begins.
+pub(super) fn start_with_progress<T: 'static, D: Find>(
     mut access: Access<'_, T, D>,
     id: D::Id,
     sharing: Sharing,
     src: At,
     dst: At,
     options: Options,
-) -> wasmtime::Result<Watched> {
+) -> wasmtime::Result<WithProgress> {
     let mut data = access.get();
     let view = D::view(&mut data, id);
     let call = view.decode_copy(sharing, src, dst, options)?;
@@ -132,16 +134,15 @@ pub(super) fn watch<T: 'static, D: Find>(
     drop(data);
     match prepared {
         Ok((job, begin)) => {
-            let changes = job.changes();
-            let watched = pair(access, ProgressStream::new(changes), async {
-                copied(&job.into_outcome().await)
-            })?;
+            let (changes, outcome) = job.split();
+            let progress = ProgressStream::new(changes);
+            let watched = stream_and_future(access, progress, async { copied(&outcome.await) })?;
             begin();
             Ok(watched)
         }
         Err(busy) => {
             let refused = copied(&Err(busy));
-            pair(access, iter::empty(), ready(refused))
+            stream_and_future(access, iter::empty(), ready(refused))
         }
     }
 }
@@ -162,11 +163,11 @@ pub(super) fn ranges<T: 'static, D: Find>(
             let (sender, result) = oneshot::channel();
             let ranges = RangeStream::new(reader, sender);
             // The sender is dropped if the guest drops the stream before its end.
-            pair(access, ranges, async { result.await.unwrap_or(Ok(())) })
+            stream_and_future(access, ranges, async { result.await.unwrap_or(Ok(())) })
         }
         Err(error) => {
             let refused = Err(failed(&error));
-            pair(access, iter::empty(), ready(refused))
+            stream_and_future(access, iter::empty(), ready(refused))
         }
     }
 }
@@ -205,9 +206,9 @@ impl<T: 'static> copy::HostWithStore<T> for FastCopy {
         dst: Resource<Descriptor>,
         dst_path: String,
         options: Options,
-    ) -> wasmtime::Result<Watched> {
+    ) -> wasmtime::Result<WithProgress> {
         let (src, dst) = ((src, src_path), (dst, dst_path));
-        watch(access, (), Sharing::Allowed, src, dst, options)
+        start_with_progress(access, (), Sharing::Allowed, src, dst, options)
     }
 
     fn sparse_copy_with_progress(
@@ -217,9 +218,9 @@ impl<T: 'static> copy::HostWithStore<T> for FastCopy {
         dst: Resource<Descriptor>,
         dst_path: String,
         options: Options,
-    ) -> wasmtime::Result<Watched> {
+    ) -> wasmtime::Result<WithProgress> {
         let (src, dst) = ((src, src_path), (dst, dst_path));
-        watch(access, (), Sharing::Forbidden, src, dst, options)
+        start_with_progress(access, (), Sharing::Forbidden, src, dst, options)
     }
 }
 

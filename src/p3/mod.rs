@@ -9,12 +9,12 @@
 //! builds: experimental, and not subject to semantic versioning. A patch release can change it.
 
 pub mod bindings;
-#[path = "../p2/convert.rs"]
+#[path = "../front/convert.rs"]
 #[allow(clippy::duplicate_mod, reason = "the types of the two bindings differ")]
 mod convert;
 mod host;
 mod named;
-#[path = "../p2/options.rs"]
+#[path = "../front/options.rs"]
 #[allow(clippy::duplicate_mod, reason = "the types of the two bindings differ")]
 mod options;
 mod streams;
@@ -30,7 +30,7 @@ use crate::named::{FastCopyNamed, FastCopyNamedData, FastCopyNamedView, NamedId}
 /// guest runs within [`Store::run_concurrent`](wasmtime::Store::run_concurrent).
 ///
 /// Calls run on the threads of the store's slots ([`CopySlots`](crate::CopySlots)). They use neither the
-/// host's runtime nor that of `wasmtime-wasi`, and run without any. They do not block the executor, unless
+/// host's tokio runtime nor that of `wasmtime-wasi`, and need none. They do not block the executor, unless
 /// [`allow_blocking_current_thread`](crate::FastCopyCtxBuilder::allow_blocking_current_thread) is set.
 ///
 /// A guest can have any number of calls in progress. The limits on running and waiting calls apply to all of them
@@ -40,9 +40,10 @@ use crate::named::{FastCopyNamed, FastCopyNamedData, FastCopyNamedView, NamedId}
 /// file open.
 ///
 /// A copy is cancelled when the guest cancels its call, when it drops the future of a copy with progress, and when
-/// the store is dropped. It stops at its next chunk or system call, and nothing is published.
+/// the store is dropped. It stops at its next chunk or system call, and is not published, unless publishing has
+/// begun.
 ///
-/// It adds no interface of `wasi:*`. Call [`wasmtime_wasi::p3::add_to_linker`] too. Guests in Rust also import
+/// This function adds no interface of `wasi:*`. Call [`wasmtime_wasi::p3::add_to_linker`] too. Guests in Rust also import
 /// WASI 0.2, for the standard library: call [`wasmtime_wasi::p2::add_to_linker_async`] for them.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use wasmtime::component::{Access, Accessor, Resource};
 use wasmtime_wasi::filesystem::Descriptor;
 
 use super::bindings::{named, types};
-use super::host::{Answer, Copied, Ranges, Watched, ask, ranges, run, watch};
+use super::host::{Answer, Copied, Ranges, WithProgress, ask, ranges, run, start_with_progress};
 use crate::front::Options;
 use crate::named::{FastCopyNamed, FastCopyNamedData, FastCopyNamedView, NamedId};
 
@@ -46,9 +46,9 @@ impl<T: 'static, U: FastCopyNamedView> named::copy::HostWithStore<T> for FastCop
         dst: Resource<Descriptor>,
         dst_path: String,
         options: Options,
-    ) -> wasmtime::Result<Watched> {
+    ) -> wasmtime::Result<WithProgress> {
         let (src, dst) = ((src, src_path), (dst, dst_path));
-        watch(access, id, Sharing::Allowed, src, dst, options)
+        start_with_progress(access, id, Sharing::Allowed, src, dst, options)
     }
 
     fn sparse_copy_with_progress(
@@ -59,9 +59,9 @@ impl<T: 'static, U: FastCopyNamedView> named::copy::HostWithStore<T> for FastCop
         dst: Resource<Descriptor>,
         dst_path: String,
         options: Options,
-    ) -> wasmtime::Result<Watched> {
+    ) -> wasmtime::Result<WithProgress> {
         let (src, dst) = ((src, src_path), (dst, dst_path));
-        watch(access, id, Sharing::Forbidden, src, dst, options)
+        start_with_progress(access, id, Sharing::Forbidden, src, dst, options)
     }
 }
 

@@ -11,8 +11,8 @@ use fast_copy_test_support::files::dense_file;
 use fast_copy_test_support::options::Options;
 use fast_copy_test_support::state::State;
 use wasmtime::component::Resource;
-use wasmtime_fast_copy::FastCopyCtx;
 use wasmtime_fast_copy::p2::bindings::copy::Host;
+use wasmtime_fast_copy::{CopySlots, FastCopyCtx};
 
 /// Returns the allocated bytes of the unnamed file of this size that this process has open.
 fn staged(size: u64) -> Option<u64> {
@@ -74,7 +74,9 @@ async fn a_copy_does_not_block_the_executor() {
 #[test]
 fn allow_blocking_current_thread_copies_on_the_polling_thread() {
     let mut state = State::new();
+    // With a slot of its own, which is free.
     state.ctx = FastCopyCtx::builder()
+        .slots(CopySlots::new(1))
         .allow_blocking_current_thread(true)
         .build();
     dense_file(&state.path("src"), 1 << 20);

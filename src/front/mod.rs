@@ -1,9 +1,11 @@
 //! From a guest's handles to a call. Both fronts use it.
+//!
+//! `convert.rs` and `options.rs` are compiled once for each front, because the types of their bindings differ.
 
 use std::any::Any;
 
 use fast_copy_engine::{CopyReport, DataRange, ExtentSummary, FileUsage, ReflinkSupport, Sharing};
-use wasmtime::component::{Resource, ResourceTable};
+use wasmtime::component::{Resource, ResourceTable, ResourceTableError};
 use wasmtime_wasi::filesystem::Descriptor;
 
 use crate::call::Call;
@@ -21,12 +23,14 @@ pub(crate) fn get<'a, T: Any>(
     table: &'a ResourceTable,
     handle: &Resource<T>,
 ) -> wasmtime::Result<&'a T> {
-    table.get(handle).map_err(|error| {
-        wasmtime::Error::from(error).context(
-            "the handle is not in the table of this FastCopyCtxView: FastCopyView::fast_copy must return the \
-             ResourceTable that WasiView::ctx returns",
-        )
-    })
+    table.get(handle).map_err(not_in_the_table)
+}
+
+fn not_in_the_table(error: ResourceTableError) -> wasmtime::Error {
+    wasmtime::Error::from(error).context(
+        "the handle is not in the table of this FastCopyCtxView: FastCopyView::fast_copy must return the \
+         ResourceTable that WasiView::ctx returns",
+    )
 }
 
 impl FastCopyCtxView<'_> {
@@ -87,7 +91,8 @@ impl FastCopyCtxView<'_> {
         options: &Resource<GuestOptions>,
         change: impl FnOnce(&mut Wanted),
     ) -> wasmtime::Result<()> {
-        change(&mut self.table.get_mut(options)?.wanted);
+        let options = self.table.get_mut(options).map_err(not_in_the_table)?;
+        change(&mut options.wanted);
         Ok(())
     }
 }
