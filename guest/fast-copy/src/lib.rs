@@ -50,20 +50,25 @@ mod error;
 mod inspect;
 mod job;
 mod location;
+#[cfg(not(target_os = "wasi"))]
+mod native;
 mod options;
+#[cfg(target_os = "wasi")]
+mod p2;
 #[cfg(all(target_os = "wasi", feature = "p3"))]
 pub mod p3;
 #[cfg(any(target_os = "wasi", test))]
 mod prefix;
 mod report;
 mod request;
-
-#[cfg(not(target_os = "wasi"))]
-#[path = "native/mod.rs"]
-mod system;
 #[cfg(target_os = "wasi")]
-#[path = "wasi/mod.rs"]
-mod system;
+mod wasi;
+
+// What makes the calls on this target.
+#[cfg(not(target_os = "wasi"))]
+use native as system;
+#[cfg(target_os = "wasi")]
+use p2 as system;
 
 pub use error::{Error, ErrorCode, Operand};
 pub use inspect::{
@@ -81,5 +86,5 @@ pub use system::Descriptor;
 /// Their functions take a directory's [`Descriptor`] and a path relative to it. The WIT documents them.
 #[cfg(target_os = "wasi")]
 pub mod bindings {
-    pub use crate::system::bindings::sandbox::fast_copy::{copy, inspect, jobs, types};
+    pub use crate::p2::bindings::sandbox::fast_copy::{copy, inspect, jobs, types};
 }

@@ -7,7 +7,7 @@ use wasip3::filesystem::types::{
 use super::{Descriptor, Located, Request, preopens};
 use crate::cause::{self, Role};
 use crate::error::Failure;
-use crate::system::diagnosis::{Sign, possible_causes};
+use crate::wasi::signs::{Sign, possible_causes};
 use crate::{Error, ErrorCode, Operand};
 
 /// Adds the paths and the cause to a failure of a copy.

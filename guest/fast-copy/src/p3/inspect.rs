@@ -10,7 +10,7 @@ use super::{Descriptor, Located, preopens};
 use crate::cause::Role;
 use crate::error::Failure;
 use crate::inspect::{NO_EXTENTS, NO_USAGE, reflink_error};
-use crate::system::convert::{of_wasi, opening_failed};
+use crate::wasi::convert::{of_wasi, opening_failed};
 use crate::{Error, ErrorCode, ExtentSummary, FileUsage, Location, Operand, ReflinkSupport};
 
 /// Returns the apparent size of a file and the space allocated for it, in bytes.
@@ -80,8 +80,8 @@ pub async fn can_reflink<'a>(
 
 /// Opens a directory, for [`At`](crate::At).
 ///
-/// [`Descriptor`] is the type of the crate `wasip3`, and [`At`](crate::At) also takes descriptors that other code
-/// has opened. Follows symbolic links within the preopened directories.
+/// [`Descriptor`] is the type of the crate `wasip3`, and [`At`](crate::At) also takes descriptors that other
+/// code has opened. Follows symbolic links within the preopened directories.
 ///
 /// # Errors
 ///

@@ -50,8 +50,8 @@ use std::sync::OnceLock;
 
 use wasip3::filesystem::preopens::get_directories;
 
-use crate::system::preopens::Preopens;
-use crate::system::resource::impl_options_resource;
+use crate::wasi::preopens::Preopens;
+use crate::wasi::resource::impl_options_resource;
 
 pub use copy::{fast_copy, fast_copy_with, sparse_copy, sparse_copy_with};
 pub use inspect::{can_reflink, disk_usage, open_directory, summarize_extents};
@@ -68,11 +68,11 @@ pub mod bindings {
 
     /// The types of the interfaces.
     pub mod types {
-        pub use crate::p3::generated::sandbox::fast_copy::types::{CopyOptions, Filesize};
-        pub use crate::system::bindings::sandbox::fast_copy::types::{
+        pub use crate::p2::bindings::sandbox::fast_copy::types::{
             CopyError, CopyMethod, CopyNotes, CopyProgress, CopyReport, DataRange, ErrorCode,
             ExtentSummary, FileUsage, Operand, ReflinkSupport,
         };
+        pub use crate::p3::generated::sandbox::fast_copy::types::{CopyOptions, Filesize};
     }
 }
 

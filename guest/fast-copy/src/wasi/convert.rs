@@ -1,11 +1,11 @@
 //! Converts the types of the bindings to those of this crate.
+//!
+//! The types are those of the bindings for WASI 0.2. The bindings for WASI 0.3 use the same.
 
-use wasip2::filesystem::types::ErrorCode as WasiErrorCode;
-
-use super::bindings::sandbox::fast_copy::types as wit;
-use super::diagnosis::leads_out;
+use super::signs::leads_out;
 use crate::error::Failure;
 use crate::location::Located;
+use crate::p2::bindings::sandbox::fast_copy::types as wit;
 use crate::{
     CopyMethod, CopyNotes, CopyProgress, CopyReport, DataRange, ErrorCode, ExtentSummary,
     FileUsage, Operand, ReflinkSupport,
@@ -146,16 +146,7 @@ macro_rules! of_wasi {
         }
     };
 }
-#[cfg(feature = "p3")]
 pub(crate) use of_wasi;
-
-/// Converts the error of opening the directory `dir`.
-pub(super) fn of_opening(code: WasiErrorCode, dir: &Located<'_>) -> Failure {
-    match of_wasi!(WasiErrorCode, code) {
-        Some(code) => opening_failed(code, dir),
-        None => Failure::with_text(ErrorCode::Other, code.message().to_owned()),
-    }
-}
 
 /// Adds the cause to the code of an error of opening the directory `dir`.
 pub(crate) fn opening_failed<D>(code: ErrorCode, dir: &Located<'_, D>) -> Failure {

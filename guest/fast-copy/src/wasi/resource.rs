@@ -18,8 +18,8 @@ pub(crate) trait OptionsResource: Sized + 'static {
     /// Creates a resource with these options.
     fn create(options: &CopyOptions) -> Self;
 
-    /// Returns the resource with the defaults of [`CopyOptions`], which differ from those of the WIT. Creates one
-    /// for all calls.
+    /// Returns the resource with the defaults of [`CopyOptions`], which differ from those of the WIT. Creates
+    /// one for all calls.
     fn with_defaults() -> &'static Self;
 }
 
@@ -55,9 +55,9 @@ impl CopyOptions {
 
 macro_rules! impl_options_resource {
     ($Resource:ty) => {
-        impl $crate::system::resource::OptionsResource for $Resource {
+        impl $crate::wasi::resource::OptionsResource for $Resource {
             fn create(options: &$crate::CopyOptions) -> Self {
-                use $crate::system::resource::WIT_DEFAULTS;
+                use $crate::wasi::resource::WIT_DEFAULTS;
 
                 let resource = Self::new();
                 if options.replace != WIT_DEFAULTS.replace {
