@@ -65,9 +65,9 @@ impl Job {
 
     /// Asks the copy to stop. Does not wait.
     ///
-    /// The copy ends with [`ErrorCode::Cancelled`](crate::ErrorCode::Cancelled) after at most 16 MiB more, or at
-    /// the end of the current system call. A clone and an `fsync` are one system call each. If the complete copy
-    /// is already in place, the cancel has no effect.
+    /// The copy ends with [`ErrorCode::Cancelled`](crate::ErrorCode::Cancelled) after at most 16 MiB more, or
+    /// at the end of the current system call. A clone and an `fsync` are one system call each. If the complete
+    /// copy is already in place, the cancel has no effect.
     pub fn cancel(&self) {
         self.copy.cancel();
     }

@@ -34,8 +34,8 @@
 //!
 //! # WASI 0.3
 //!
-//! With the feature `p3`, guests for WASI 0.3 have the module `p3`, which has the same functions as `async fn`s.
-//! It is experimental.
+//! With the feature `p3`, the module `p3` has asynchronous functions for guests of WASI 0.3. They correspond to
+//! those above. `Job`, `DataRanges` and `Descriptor` are types of that module. It is experimental.
 //!
 //! # Native targets
 //!

@@ -67,8 +67,8 @@ pub(super) fn operand(error: &engine::CopyError) -> Option<Operand> {
     }
 }
 
-/// Returns the code that a guest of `wasmtime-fast-copy` gets for the same error. Rare errors of the system, which
-/// the host tells apart, are [`ErrorCode::Other`] here.
+/// Returns the code that a guest of `wasmtime-fast-copy` gets for the same error. Rare errors of the system,
+/// which the host tells apart, are [`ErrorCode::Other`] here.
 impl From<&engine::CopyError> for Failure {
     fn from(error: &engine::CopyError) -> Self {
         use engine::CopyErrorKind as Kind;

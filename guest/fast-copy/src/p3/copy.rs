@@ -41,23 +41,16 @@ pub async fn sparse_copy<'a>(
 
 /// Copies `src` to `dst` as [`CopyOptions::fast_copy`] does, with these options.
 ///
-/// Dropping the future cancels the copy. The host may notice it only when the guest waits for something. Then the
-/// copy stops after at most 16 MiB more, or at the end of the current system call. A complete copy can already
-/// be in place.
+/// Dropping the future cancels the copy. The host may notice it only when the guest waits for something. Then
+/// the copy stops after at most 16 MiB more, or at the end of the current system call. A complete copy can
+/// already be in place.
 ///
 /// # Errors
 ///
 /// Fails as [`CopyOptions::fast_copy`] does.
 ///
 /// ```no_run
-/// use fast_copy::{CopyOptions, Error, p3};
-///
-/// # async fn clone() -> Result<(), Error> {
-/// let options = CopyOptions::new().size(40 << 30);
-/// let report = p3::fast_copy_with("base.img", "vm1.img", &options).await?;
-/// println!("{}, {} bytes allocated", report.method, report.allocated);
-/// # Ok(())
-/// # }
+#[doc = include_str!("examples/options.rs")]
 /// ```
 pub async fn fast_copy_with<'a>(
     src: impl Location<'a, Descriptor>,

@@ -14,20 +14,11 @@ use crate::{CopyOptions, CopyProgress, CopyReport, Error, Location, Operand};
 /// [`start_fast_copy`] and [`start_sparse_copy`] start one. Dropping a job cancels the copy, as dropping the
 /// future of [`fast_copy_with`](super::fast_copy_with) does.
 ///
-/// The host limits the number of jobs. A job counts until it is dropped, or its result is returned, and its
-/// copy has stopped.
+/// The host limits the number of jobs. A job counts until its copy has stopped, and the job is dropped or
+/// [`wait`](Self::wait) has returned.
 ///
 /// ```no_run
-/// use fast_copy::{CopyOptions, Error, p3};
-///
-/// # async fn clone() -> Result<(), Error> {
-/// let mut job = p3::start_fast_copy("base.img", "vm1.img", &CopyOptions::new())?;
-/// while let Some(progress) = job.progress().await {
-///     println!("{} bytes", progress.copied);
-/// }
-/// println!("{}", job.wait().await?.method);
-/// # Ok(())
-/// # }
+#[doc = include_str!("examples/progress.rs")]
 /// ```
 #[derive(Debug)]
 #[must_use = "dropping a job cancels it"]
@@ -57,8 +48,9 @@ impl Job {
     /// Waits until the progress has changed since the last call, and returns it. Returns `None` once the copy
     /// has ended.
     ///
-    /// The copy does not wait for this call. Values that were not asked for in time are lost. A clone moves no
-    /// bytes and has no progress.
+    /// While this call waits, the host looks at the progress about ten times a second, and at the end of the
+    /// copy. Only the latest value is kept: the copy does not wait for this call. A clone moves no bytes. It can
+    /// have one value, in which `copied` is 0.
     pub async fn progress(&mut self) -> Option<CopyProgress> {
         Some(self.progress.next().await?.into())
     }
@@ -67,8 +59,8 @@ impl Job {
     ///
     /// # Errors
     ///
-    /// Fails with the errors of [`CopyOptions::fast_copy`] or [`CopyOptions::sparse_copy`]. If this guest has as
-    /// many jobs as the host allows, it fails with [`ErrorCode::Busy`](crate::ErrorCode::Busy).
+    /// Fails with the errors of [`CopyOptions::fast_copy`] or [`CopyOptions::sparse_copy`]. If this guest has
+    /// as many jobs as the host allows, it fails with [`ErrorCode::Busy`](crate::ErrorCode::Busy).
     pub async fn wait(self) -> Result<CopyReport, Error> {
         match self.result.await {
             Ok(report) => Ok(report.into()),

@@ -1,36 +1,22 @@
 //! Makes the calls asynchronously, on WASI 0.3. Needs the feature `p3`.
 //!
-//! The functions have the names of those that wait, and take and return the same types. While one of them
-//! waits, the guest can do other work: for example, make more copies. Dropping the future of a copy cancels
-//! the copy.
+//! The functions correspond to those that wait. Each method of [`CopyOptions`](crate::CopyOptions) that makes
+//! or starts a copy is a function here. [`Job`], [`DataRanges`] and [`Descriptor`] are types of this module.
+//!
+//! While the guest waits for one call, it can do other work: for example, make more copies. Dropping the future
+//! of a copy cancels the copy.
 //!
 //! A guest for WASI 0.3 exports an asynchronous function. For a command this is `run` of `wasi:cli`, which the
 //! crate `wasip3` declares. Build the guest as a library of type `cdylib`, for the target `wasm32-wasip2`:
 //!
 //! ```no_run
-//! use fast_copy::{Error, p3};
-//!
-//! struct Command;
-//!
-//! wasip3::cli::command::export!(Command);
-//!
-//! impl wasip3::exports::cli::run::Guest for Command {
-//!     async fn run() -> Result<(), ()> {
-//!         copy().await.map_err(|error| eprintln!("{error}"))
-//!     }
-//! }
-//!
-//! async fn copy() -> Result<(), Error> {
-//!     let report = p3::fast_copy("base.img", "vm1.img").await?;
-//!     println!("{}: {} of {} bytes moved", report.method, report.copied, report.size);
-//!     Ok(())
-//! }
+#![doc = include_str!("examples/command.rs")]
 //! ```
 //!
-//! The host must link `sandbox:fast-copy@0.3.0`. It must also link WASI 0.2, which the standard library uses.
+//! The host must link `sandbox:fast-copy@0.3.0` and WASI 0.3. It must also link WASI 0.2, which the standard
+//! library uses.
 //!
-//! Call these functions only from an asynchronous export. A guest for WASI 0.2 may not wait for them: the host
-//! ends it with a trap.
+//! Call these functions only from an asynchronous export. In a guest for WASI 0.2 these calls trap.
 //!
 //! # Stability
 //!
