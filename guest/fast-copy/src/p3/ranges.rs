@@ -1,5 +1,7 @@
 //! Lists where a file has data.
 
+use std::fmt;
+use std::pin::Pin;
 use std::vec;
 
 use wit_bindgen::rt::async_support::{FutureReader, StreamReader, StreamResult};
@@ -25,49 +27,42 @@ use crate::{DataRange, Error, Location};
 /// UTF-8. [`DataRanges::next`] returns every other error. The error has no [operand](Error::operand).
 ///
 /// ```no_run
-/// use fast_copy::{Error, p3};
-///
-/// # async fn sum() -> Result<(), Error> {
-/// let mut bytes = 0;
-/// let mut ranges = p3::data_ranges("base.img")?;
-/// while let Some(range) = ranges.next().await {
-///     bytes += range?.length;
-/// }
-/// println!("{bytes} bytes of data");
-/// # Ok(())
-/// # }
+#[doc = include_str!("examples/ranges.rs")]
 /// ```
 pub fn data_ranges<'a>(file: impl Location<'a, Descriptor>) -> Result<DataRanges<'a>, Error> {
     let file = file.located();
-    let source = match preopens().resolve(&file) {
+    let (ranges, result) = match preopens().resolve(&file) {
         Ok((dir, path)) => inspect::data_ranges(dir, &path, 0),
         Err(failure) => return Err(failure.about(&file.path, None)),
     };
-    Ok(DataRanges {
+    let rest = Rest {
         file,
+        ranges,
+        result,
+    };
+    Ok(DataRanges {
         page: Vec::new().into_iter(),
-        source: Some(source),
+        next_page: Some(Box::pin(rest.read())),
     })
 }
 
 /// The ranges in which a file has data, in order. Created by [`data_ranges`].
-#[derive(Debug)]
+#[must_use = "the host looks for ranges only when `next` is called"]
 pub struct DataRanges<'a> {
-    file: Located<'a>,
     page: vec::IntoIter<wit::DataRange>,
-    /// The ranges that follow, and the result. `None` once the result is known.
-    source: Option<Source>,
+    /// Reads the next page. `None` after the last one.
+    ///
+    /// It is kept here, and not in the future of `next`, so that dropping that future loses nothing.
+    next_page: Option<Pin<Box<dyn Future<Output = Page<'a>> + 'a>>>,
 }
 
-type Source = (
-    StreamReader<wit::DataRange>,
-    FutureReader<Result<(), wit::ErrorCode>>,
-);
+/// Up to [`PAGE`] ranges and those that follow, `None` after the last page, or an error.
+type Page<'a> = Result<Option<(Vec<wit::DataRange>, Rest<'a>)>, Error>;
 
 impl DataRanges<'_> {
     /// Returns the next range, or `None` after the last one. An error is the last item.
     ///
-    /// Do not drop the future before it is ready, if the ranges are used afterwards: ranges can be lost.
+    /// If the future is dropped before it is ready, the next call returns what this one would have returned.
     ///
     /// # Errors
     ///
@@ -78,16 +73,44 @@ impl DataRanges<'_> {
             if let Some(range) = self.page.next() {
                 return Some(Ok(range.into()));
             }
-            let (stream, _) = self.source.as_mut()?;
-            let (status, page) = stream.read(Vec::with_capacity(PAGE)).await;
-            self.page = page.into_iter();
-            if status == StreamResult::Dropped {
-                let (_, result) = self.source.take()?;
-                let code = result.await.err()?;
-                return Some(Err(
-                    inspection_error(code.into(), &self.file, NO_RANGES).await
-                ));
+            let page = self.next_page.as_mut()?.await;
+            self.next_page = None;
+            match page {
+                Ok(Some((page, rest))) => {
+                    self.page = page.into_iter();
+                    self.next_page = Some(Box::pin(rest.read()));
+                }
+                Ok(None) => return None,
+                Err(error) => return Some(Err(error)),
             }
+        }
+    }
+}
+
+impl fmt::Debug for DataRanges<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DataRanges")
+            .field("page", &self.page)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The ranges that the host has not sent yet.
+struct Rest<'a> {
+    file: Located<'a>,
+    ranges: StreamReader<wit::DataRange>,
+    result: FutureReader<Result<(), wit::ErrorCode>>,
+}
+
+impl<'a> Rest<'a> {
+    async fn read(mut self) -> Page<'a> {
+        let (status, page) = self.ranges.read(Vec::with_capacity(PAGE)).await;
+        if status != StreamResult::Dropped {
+            return Ok(Some((page, self)));
+        }
+        match self.result.await {
+            Ok(()) => Ok(None),
+            Err(code) => Err(inspection_error(code.into(), &self.file, NO_RANGES).await),
         }
     }
 }
