@@ -1,4 +1,5 @@
-//! Clones disk images from inside a WebAssembly sandbox, several at a time: `clone-disk` as a command of WASI 0.3.
+//! Clones disk images from inside a WebAssembly sandbox, several at a time: `clone-disk` as a command of
+//! WASI 0.3.
 //!
 //! `clone-disk --help` lists the commands and options.
 
@@ -12,6 +13,7 @@ use clone_disk::tree::{Tree, data_of, print_sum};
 use clone_disk::usage::UsageTable;
 use clone_disk::verify::{self, Image};
 use fast_copy::{DataRange, Error, p3};
+use futures::stream::{self, Stream, StreamExt as _};
 
 use copies::{Copies, IN_FLIGHT};
 
@@ -35,7 +37,7 @@ async fn run(command: Command) -> Result<(), String> {
         Command::Version => println!("clone-disk {} (WASI 0.3)", env!("CARGO_PKG_VERSION")),
         Command::Clone { how, base, names } => clone(&how, &base, &names).await?,
         Command::Tree { how, dir, new } => tree(&how, &Tree::find(&dir, &new)?, &new).await?,
-        Command::Verify { a, b } => verify::compare(image(&a).await?, image(&b).await?)?,
+        Command::Verify { a, b } => verify::compare(image(&a).await?, image(&b).await?).await?,
         Command::Usage { files } => usage(&files).await?,
     }
     Ok(())
@@ -85,18 +87,17 @@ async fn tree(how: &How, tree: &Tree<'_>, new: &str) -> Result<(), String> {
 
 /// Opens a file to compare it.
 async fn image(path: &str) -> Result<Image<'_>, String> {
-    let ranges = ranges(path).await;
-    let ranges = ranges.map(|ranges| ranges.into_iter().map(Ok));
-    Image::open(path, p3::disk_usage(path).await, ranges)
+    Image::open(path, p3::disk_usage(path).await, ranges(path).await)
 }
 
-/// Returns all ranges in which a file has data.
-async fn ranges(path: &str) -> Result<Vec<DataRange>, Error> {
-    let (mut ranges, mut found) = (p3::data_ranges(path)?, Vec::new());
-    while let Some(range) = ranges.next().await {
-        found.push(range?);
-    }
-    Ok(found)
+/// Returns the ranges in which a file has data. Fails if the host can't find the first one.
+async fn ranges(path: &str) -> Result<impl Stream<Item = Result<DataRange, Error>>, Error> {
+    let mut ranges = p3::data_ranges(path)?;
+    let first = ranges.next().await.transpose()?;
+    let others = stream::unfold(ranges, async |mut ranges| {
+        Some((ranges.next().await?, ranges))
+    });
+    Ok(stream::iter(first.map(Ok)).chain(others))
 }
 
 /// Prints a line for each file. Stops at the first error, which lists the files that follow.

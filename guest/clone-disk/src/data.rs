@@ -1,50 +1,46 @@
 //! Lists where at least one of two files has data.
 
-use std::iter::{self, Peekable};
 use std::ops::Range;
+use std::pin::Pin;
 
 use fast_copy::{DataRange, Error, ErrorCode};
+use futures::stream::{self, LocalBoxStream, Peekable, Stream, StreamExt as _};
 
 /// The ranges below a size in which at least one of two files has data, in order and without overlap.
-pub struct DataOfEither {
-    files: [Peekable<Ranges>; 2],
+pub struct DataOfEither<'a> {
+    files: [Peekable<Ranges<'a>>; 2],
     size: u64,
     /// The end of the last range.
     end: u64,
 }
 
 /// The ranges in which a file has data.
-pub type Ranges = Box<dyn Iterator<Item = Result<Range<u64>, Error>>>;
+pub type Ranges<'a> = LocalBoxStream<'a, Result<Range<u64>, Error>>;
 
-impl DataOfEither {
-    pub fn new(files: [Ranges; 2], size: u64) -> Self {
+impl<'a> DataOfEither<'a> {
+    pub fn new(files: [Ranges<'a>; 2], size: u64) -> Self {
         Self {
-            files: files.map(Iterator::peekable),
+            files: files.map(|ranges| ranges.peekable()),
             size,
             end: 0,
         }
     }
 
     /// Returns the range of either file that begins first. An error counts as a range that begins at 0.
-    fn first(&mut self) -> Option<Result<Range<u64>, Error>> {
-        let [a, b] = self.files.each_mut().map(|file| {
-            let start = match file.peek()? {
-                Ok(range) => range.start,
-                Err(_) => 0,
-            };
-            Some((start, file))
-        });
-        let (_, file) = a.into_iter().chain(b).min_by_key(|(start, _)| *start)?;
-        file.next()
+    async fn first(&mut self) -> Option<Result<Range<u64>, Error>> {
+        let [a, b] = &mut self.files;
+        let file = match (start(a).await, start(b).await) {
+            (Some(start_a), Some(start_b)) if start_b < start_a => b,
+            (Some(_), _) => a,
+            (None, _) => b,
+        };
+        file.next().await
     }
-}
 
-impl Iterator for DataOfEither {
-    type Item = Result<Range<u64>, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+    /// Returns the next range. An error is the last item.
+    pub async fn next(&mut self) -> Option<Result<Range<u64>, Error>> {
         loop {
-            let range = match self.first()? {
+            let range = match self.first().await? {
                 Ok(range) => range,
                 Err(error) => return Some(Err(error)),
             };
@@ -60,18 +56,26 @@ impl Iterator for DataOfEither {
     }
 }
 
+/// Returns where the next range of a file begins. An error counts as 0.
+async fn start(file: &mut Peekable<Ranges<'_>>) -> Option<u64> {
+    Some(match Pin::new(file).peek().await? {
+        Ok(range) => range.start,
+        Err(_) => 0,
+    })
+}
+
 /// Returns the ranges in which a file of this size has data, or all of it if the host can't tell them.
-pub fn ranges_or_all(
-    ranges: Result<impl Iterator<Item = Result<DataRange, Error>> + 'static, Error>,
+pub fn ranges_or_all<'a>(
+    ranges: Result<impl Stream<Item = Result<DataRange, Error>> + 'a, Error>,
     size: u64,
-) -> Result<Ranges, Error> {
+) -> Result<Ranges<'a>, Error> {
     match ranges {
-        Ok(ranges) => Ok(Box::new(ranges.map(|range| {
-            range.map(|range| range.offset..range.offset + range.length)
-        }))),
+        Ok(ranges) => Ok(ranges
+            .map(|range| range.map(|range| range.offset..range.end()))
+            .boxed_local()),
         // `Loop`: the host does not inspect the target of a symbolic link.
         Err(error) if matches!(error.code(), ErrorCode::Unsupported | ErrorCode::Loop) => {
-            Ok(Box::new(iter::once(Ok(0..size))))
+            Ok(stream::iter([Ok(0..size)]).boxed_local())
         }
         Err(error) => Err(error),
     }

@@ -13,6 +13,8 @@ use clone_disk::tree::{Tree, data_of, print_sum};
 use clone_disk::usage::UsageTable;
 use clone_disk::verify::{self, Image};
 use fast_copy::{CopyProgress, CopyReport, Error, data_ranges, disk_usage, summarize_extents};
+use futures::FutureExt as _;
+use futures::stream;
 
 /// What the help says about several copies.
 const ORDER: &str = "\
@@ -41,7 +43,7 @@ fn run(command: Command) -> Result<(), String> {
         Command::Version => println!("clone-disk {}", env!("CARGO_PKG_VERSION")),
         Command::Clone { how, base, names } => clone(&how, &base, &names)?,
         Command::Tree { how, dir, new } => tree(&how, &Tree::find(&dir, &new)?, &new)?,
-        Command::Verify { a, b } => verify::compare(image(&a)?, image(&b)?)?,
+        Command::Verify { a, b } => verify(&a, &b)?,
         Command::Usage { files } => usage(&files)?,
     }
     Ok(())
@@ -108,9 +110,15 @@ fn tree(how: &How, tree: &Tree<'_>, new: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Compares two files.
+fn verify(a: &str, b: &str) -> Result<(), String> {
+    let compared = verify::compare(image(a)?, image(b)?).now_or_never();
+    compared.expect("the ranges of both files are ready when they are asked for")
+}
+
 /// Opens a file to compare it.
 fn image(path: &str) -> Result<Image<'_>, String> {
-    Image::open(path, disk_usage(path), data_ranges(path.to_owned()))
+    Image::open(path, disk_usage(path), data_ranges(path).map(stream::iter))
 }
 
 /// Prints a line for each file. Stops at the first error, which lists the files that follow.

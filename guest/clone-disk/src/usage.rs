@@ -22,8 +22,8 @@ impl UsageTable {
         Self { width }
     }
 
-    /// Prints the line of a file. Returns the error of `extents`, except that of a file system that has no extent
-    /// map; tmpfs is one.
+    /// Prints the line of a file. Returns the error of `extents`, except that of a file system that has no
+    /// extent map; tmpfs is one.
     pub fn row(
         &self,
         file: &str,

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 
 use fast_copy::{DataRange, Error, FileUsage};
+use futures::Stream;
 
 use crate::data::{DataOfEither, Ranges, ranges_or_all};
 use crate::progress::Progress;
@@ -15,10 +16,12 @@ const CHUNK: u64 = 64 << 10;
 ///
 /// Where one file is a prefix of the other, that is the shorter one's size. Reads only where one of the files
 /// has data: elsewhere both read as zeros.
-pub fn compare(a: Image<'_>, b: Image<'_>) -> Result<(), String> {
+///
+/// Waits for nothing but the ranges of the two.
+pub async fn compare(a: Image<'_>, b: Image<'_>) -> Result<(), String> {
     let (path_a, path_b, size_a, size_b) = (a.reader.path, b.reader.path, a.size, b.size);
     let common = size_a.min(size_b);
-    if let Some(offset) = first_difference(a, b, common)? {
+    if let Some(offset) = first_difference(a, b, common).await? {
         return Err(format!("{path_a} and {path_b} differ at byte {offset}"));
     }
     if size_a != size_b {
@@ -29,10 +32,15 @@ pub fn compare(a: Image<'_>, b: Image<'_>) -> Result<(), String> {
 }
 
 /// Returns the offset of the first byte below `size` that differs. Shows how far it is.
-fn first_difference(mut a: Image<'_>, mut b: Image<'_>, size: u64) -> Result<Option<u64>, String> {
+async fn first_difference(
+    mut a: Image<'_>,
+    mut b: Image<'_>,
+    size: u64,
+) -> Result<Option<u64>, String> {
     let mut progress = Progress::start(b.reader.path);
     let (total, mut compared) = ((a.data + b.data).min(size), 0);
-    for range in DataOfEither::new([a.ranges, b.ranges], size) {
+    let mut ranges = DataOfEither::new([a.ranges, b.ranges], size);
+    while let Some(range) = ranges.next().await {
         let range = range.map_err(|error| error.to_string())?;
         let mut offset = range.start;
         while offset < range.end {
@@ -58,7 +66,7 @@ pub struct Image<'a> {
     size: u64,
     /// How many bytes of data it has, at most.
     data: u64,
-    ranges: Ranges,
+    ranges: Ranges<'a>,
 }
 
 impl<'a> Image<'a> {
@@ -66,7 +74,7 @@ impl<'a> Image<'a> {
     pub fn open(
         path: &'a str,
         usage: Result<FileUsage, Error>,
-        ranges: Result<impl Iterator<Item = Result<DataRange, Error>> + 'static, Error>,
+        ranges: Result<impl Stream<Item = Result<DataRange, Error>> + 'a, Error>,
     ) -> Result<Self, String> {
         let file = File::open(path).map_err(|error| format!("{path}: {error}"))?;
         let metadata = file.metadata();
