@@ -10,11 +10,16 @@ use clone_disk::failure::failure;
 use clone_disk::progress::{Progress, TICK};
 use clone_disk::table::Table;
 use fast_copy::{CopyReport, Error, ErrorCode, p3};
-use futures::future::{join_all, select};
+use futures::future::select;
+use futures::stream::{FuturesUnordered, StreamExt as _};
 use wasip3::clocks::monotonic_clock::wait_for;
 
 /// The most copies that are started before one of them has ended. The host decides how many of them run.
 pub const IN_FLIGHT: usize = 16;
+
+/// How often a copy is started again that the host did not accept, although no other copy was in progress. With
+/// one [`TICK`] between two attempts, this takes 10 seconds.
+const ATTEMPTS: u32 = 200;
 
 /// Copies to be made.
 pub struct Copies<'a> {
@@ -57,7 +62,8 @@ impl<'a> Copies<'a> {
         });
     }
 
-    /// Makes the copies, and prints a line for each, in the order in which they were added. Returns their reports.
+    /// Makes the copies, and prints a line for each, in the order in which they were added. Returns their
+    /// reports.
     ///
     /// `names` are the names of the copies in the table, and `title` stands before the progress bar. After an
     /// error no copy is started, and those in progress are completed.
@@ -72,32 +78,33 @@ impl<'a> Copies<'a> {
             how: self.how,
             copies: self.copies,
             left,
-            in_flight: 0,
             errors: Vec::new(),
             names,
             table: Table::start(column, names),
             printed: 0,
             progress: Progress::start(title),
         });
-        let lanes = (0..IN_FLIGHT).map(|_| lane(&run));
         let ticks = async {
             loop {
-                wait_for(TICK.as_nanos() as u64).await;
+                tick().await;
                 run.borrow_mut().show();
             }
         };
-        select(pin!(join_all(lanes)), pin!(ticks)).await;
+        select(pin!(make_all(&run)), pin!(ticks)).await;
         run.into_inner().end()
     }
 }
 
-/// Copies in progress. All lanes share it.
+async fn tick() {
+    wait_for(TICK.as_nanos() as u64).await;
+}
+
+/// Copies in progress.
 struct Run<'a> {
     how: &'a How,
     copies: Vec<Copy>,
     /// The copies that are not started, by their index.
     left: BTreeSet<usize>,
-    in_flight: usize,
     errors: Vec<String>,
     names: &'a [String],
     table: Table,
@@ -106,70 +113,88 @@ struct Run<'a> {
     progress: Progress<'a>,
 }
 
-/// Makes one copy after the other, until none is left or one has failed.
+/// Makes copies until none is left or one has failed.
 ///
-/// A host can accept fewer copies at once than there are lanes. Then this lane leaves its copy to the others, and
-/// ends.
-async fn lane(run: &RefCell<Run<'_>>) {
+/// A host can accept fewer copies than [`IN_FLIGHT`] at once, also because of other guests. A copy that it did
+/// not accept is started again when another one has ended, or after a [`TICK`] if there is none.
+async fn make_all(run: &RefCell<Run<'_>>) {
+    let mut in_flight = FuturesUnordered::new();
+    // As many as the host is known to accept, and one more after each copy that was made.
+    let mut most = IN_FLIGHT;
+    let mut attempts = 0;
     loop {
-        let Some((index, job)) = run.borrow_mut().start() else {
+        while in_flight.len() < most
+            && let Some(index) = run.borrow_mut().next()
+        {
+            in_flight.push(copy(run, index));
+        }
+        let Some((index, copied, time)) = in_flight.next().await else {
             return;
         };
-        let start = Instant::now();
-        let copied = match job {
-            Ok(job) => finish(run, index, job).await,
-            Err(error) => Err(error),
-        };
-        let mut run = run.borrow_mut();
-        run.in_flight -= 1;
         match copied {
-            Ok(report) => run.made(index, report, start.elapsed()),
-            Err(error) if run.in_flight > 0 && is_refused(&error) => {
-                run.left.insert(index);
-                return;
+            Ok(report) => {
+                run.borrow_mut().made(index, report, time);
+                most = IN_FLIGHT.min(most + 1);
+                attempts = 0;
             }
-            Err(error) => run.failed(index, error),
+            Err(error) if is_refused(&error) && !in_flight.is_empty() => {
+                run.borrow_mut().left.insert(index);
+                most = in_flight.len();
+            }
+            Err(error) if is_refused(&error) && attempts < ATTEMPTS => {
+                run.borrow_mut().left.insert(index);
+                most = 1;
+                attempts += 1;
+                tick().await;
+            }
+            Err(error) => run.borrow_mut().failed(index, error),
         }
     }
 }
 
-/// Returns whether a host did not accept a copy because the guest has others.
+/// Returns whether a host did not accept a copy because it has others.
 fn is_refused(error: &Error) -> bool {
     error.code() == ErrorCode::Busy && error.operand().is_none()
 }
 
-/// Waits until a copy has ended, and keeps its progress.
-async fn finish(
+/// Makes a copy, and keeps its progress. Returns its index and its time too.
+async fn copy(
     run: &RefCell<Run<'_>>,
     index: usize,
-    mut job: p3::Job,
-) -> Result<CopyReport, Error> {
-    while let Some(progress) = job.progress().await {
-        let copy = &mut run.borrow_mut().copies[index];
-        copy.copied = progress.copied;
-        copy.data = progress.total.unwrap_or(copy.data);
-    }
-    job.wait().await
+) -> (usize, Result<CopyReport, Error>, Duration) {
+    let start = Instant::now();
+    let copied = async {
+        let mut job = run.borrow().start(index)?;
+        while let Some(progress) = job.progress().await {
+            let copy = &mut run.borrow_mut().copies[index];
+            copy.copied = progress.copied;
+            copy.data = progress.total.unwrap_or(copy.data);
+        }
+        job.wait().await
+    };
+    (index, copied.await, start.elapsed())
 }
 
 impl Run<'_> {
-    /// Starts the next copy, if one is left and none has failed.
-    fn start(&mut self) -> Option<(usize, Result<p3::Job, Error>)> {
-        if !self.errors.is_empty() {
-            return None;
+    /// Returns the next copy, if one is left and none has failed.
+    fn next(&mut self) -> Option<usize> {
+        match self.errors.is_empty() {
+            true => self.left.pop_first(),
+            false => None,
         }
-        let index = self.left.pop_first()?;
-        self.in_flight += 1;
+    }
+
+    /// Starts a copy.
+    fn start(&self, index: usize) -> Result<p3::Job, Error> {
         let Copy { src, dst, .. } = &self.copies[index];
         let How {
             independent,
             options,
         } = self.how;
-        let job = match independent {
+        match independent {
             true => p3::start_sparse_copy(src, dst, options),
             false => p3::start_fast_copy(src, dst, options),
-        };
-        Some((index, job))
+        }
     }
 
     fn made(&mut self, index: usize, report: CopyReport, time: Duration) {
