@@ -3,6 +3,7 @@
 use std::fs;
 use std::num::NonZero;
 use std::os::unix::fs::symlink;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use fast_copy_test_support::command::Form;
@@ -12,9 +13,12 @@ use fast_copy_test_support::files::{
 };
 use fast_copy_test_support::filesystems::FileSystem;
 use fast_copy_test_support::guest_host::{
-    FORMS, Guest, P2_FORMS, Preopen, run, run_on_terminal, run_with,
+    FORMS, Guest, Output, P2_FORMS, Preopen, Stderr, run, run_with, run_with_stderr,
 };
-use wasmtime_fast_copy::{CopyRate, FastCopyCtx};
+use fast_copy_test_support::held::HeldCopies;
+use fast_copy_test_support::running_guest::RunningGuest;
+use fast_copy_test_support::waiting::wait_until;
+use wasmtime_fast_copy::{CopyHooks, CopyRequest, CopySlots, FastCopyCtx, FastCopyCtxBuilder};
 
 fast_copy_test_support::tests![
     clone_prints_the_method_and_verify_compares_the_bytes,
@@ -194,7 +198,16 @@ fn a_failure_lists_what_was_not_attempted(fs: &FileSystem) {
     }
 }
 
-/// In WASI 0.3, 16 copies are in progress at once.
+/// A context whose copies are held, and can all run at once.
+fn held_at_once(held: &HeldCopies) -> FastCopyCtxBuilder {
+    const COPIES: usize = 16;
+    FastCopyCtx::builder()
+        .slots(CopySlots::new(COPIES))
+        .max_copies(COPIES)
+        .hooks(held.hooks())
+}
+
+/// In WASI 0.3, 16 copies are in progress at once. Two of them fail while the others are held.
 fn copies_in_progress_are_completed_after_a_failure(fs: &FileSystem) {
     let dir = fs.dir();
     text_file(dir.path(), "base", "text");
@@ -204,18 +217,27 @@ fn copies_in_progress_are_completed_after_a_failure(fs: &FileSystem) {
     let copies: Vec<_> = (0..40).map(|number| format!("b{number:02}")).collect();
     let mut args = vec!["clone", "base"];
     args.extend(copies.iter().map(String::as_str));
-    let output = run(Guest::CloneDisk, Form::P3, &dirs, &args);
+    let held = HeldCopies::default();
+    let ctx = held_at_once(&held).build();
+    let mut guest = RunningGuest::new(Guest::CloneDisk, Form::P3, &dirs, &args, ctx.clone());
+    guest.run_until(|| held.count() == 16);
+    held.release_only(&["b00", "b05"]);
+    guest.run_until(|| ctx.jobs() == 14);
+    held.release();
+    let output = guest.finish();
     assert_eq!(output.status, 1);
-    let errors: Vec<_> = output
-        .stderr
-        .lines()
-        .filter(|line| line.contains("already exists"))
-        .collect();
-    assert_eq!(errors.len(), 2, "{output:?}");
-    assert!(errors[0].starts_with("clone-disk: b0"), "{output:?}");
-    let last = output.stderr.lines().last().unwrap();
-    assert!(last.starts_with("not attempted: b"), "{output:?}");
+    let mut errors: Vec<_> = output.stderr.lines().collect();
+    let last = errors.pop().unwrap();
+    assert!(last.starts_with("not attempted: b16, b17, "), "{output:?}");
     assert!(last.ends_with(" more"), "{output:?}");
+    // The first line names the program.
+    errors[0] = errors[0].strip_prefix("clone-disk: ").unwrap();
+    errors.sort();
+    let failed = ["b00", "b05"].map(|name| format!("{name}: already exists"));
+    for (error, expected) in errors.iter().zip(&failed) {
+        assert!(error.starts_with(expected), "{output:?}");
+    }
+    assert_eq!(errors.len(), failed.len(), "{output:?}");
     // The table has the copies that were made, in the order of their names.
     let made: Vec<_> = output
         .stdout
@@ -223,10 +245,12 @@ fn copies_in_progress_are_completed_after_a_failure(fs: &FileSystem) {
         .skip(1)
         .map(|line| line.split_whitespace().next().unwrap())
         .collect();
-    assert!(made.len() >= 14, "{output:?}");
-    let mut found = names(dir.path());
-    found.retain(|name| !["base", "b00", "b05"].contains(&name.as_str()));
-    assert_eq!(made, found);
+    let started = copies.iter().take(16);
+    let expected: Vec<_> = started
+        .filter(|name| !["b00", "b05"].contains(&name.as_str()))
+        .collect();
+    assert_eq!(made, expected);
+    assert_eq!(names(dir.path()).len(), 1 + 16);
     for name in made {
         assert_text(&dir.path().join(name), "text");
     }
@@ -246,6 +270,16 @@ fn clone_makes_more_copies_than_the_host_accepts_at_once(fs: &FileSystem) {
             fs::remove_file(dir.path().join(name)).unwrap();
         }
     }
+}
+
+/// Runs the guest in WASI 0.3. Its copies begin once all of them are in progress.
+fn run_at_once(dirs: &[Preopen<'_>], args: &[&str], copies: usize) -> Output {
+    let held = HeldCopies::default();
+    let ctx = held_at_once(&held).build();
+    let mut guest = RunningGuest::new(Guest::CloneDisk, Form::P3, dirs, args, ctx);
+    guest.run_until(|| held.count() == copies);
+    held.release();
+    guest.finish()
 }
 
 fn tree_copies_each_file_to_the_same_path(fs: &FileSystem) {
@@ -273,7 +307,10 @@ fn tree_copies_each_file_to_the_same_path(fs: &FileSystem) {
         assert_same(&base, &copy);
         assert_allocated_at_most(&copy, 256 * KIB);
         // What exists is kept, and named.
-        let output = run(Guest::CloneDisk, form, &dirs, &args);
+        let output = match form {
+            Form::Async | Form::Sync => run(Guest::CloneDisk, form, &dirs, &args),
+            Form::P3 => run_at_once(&dirs, &args, 2),
+        };
         assert_eq!(output.status, 1, "{output:?}");
         assert!(output.stderr.contains("new/a: already exists"));
         let other = match form {
@@ -371,52 +408,92 @@ fn a_path_outside_all_preopened_directories_lists_them(fs: &FileSystem) {
     }
 }
 
-/// The host limits the rate, so that the copy takes long enough for several updates.
+/// Hooks that hold each copy after each batch of bytes, until the guest has shown that batch.
+struct UntilShown {
+    stderr: Stderr,
+    /// Whether the guest has shown that this many bytes were copied.
+    is_shown: fn(shown: &str, copied: u64) -> bool,
+    /// The bytes that were copied after each batch.
+    batches: Arc<Mutex<Vec<u64>>>,
+}
+
+impl CopyHooks for UntilShown {
+    fn progress(&self, _: &CopyRequest<'_>, copied: u64) {
+        self.batches.lock().unwrap().push(copied);
+        wait_until(|| (self.is_shown)(&self.stderr.text(), copied));
+    }
+}
+
+/// Returns the percentages that progress bars with this title have shown.
+fn percentages(text: &str, title: &str) -> Vec<u64> {
+    text.split('\r')
+        .filter(|frame| frame.starts_with(title))
+        // A frame that is still being written has no percentage yet.
+        .filter_map(|frame| frame.split_once(" %"))
+        .map(|(before, _)| before.split(' ').next_back().unwrap().parse().unwrap())
+        .collect()
+}
+
 fn progress_is_a_bar_on_a_terminal_and_lines_elsewhere(fs: &FileSystem) {
+    const SIZE: u64 = 48 * MIB;
     let dir = fs.dir();
-    dense_file(&dir.path().join("base.img"), 3 * MIB);
+    dense_file(&dir.path().join("base.img"), SIZE);
     let dirs = [Preopen::writable(dir.path(), ".")];
-    let args = ["clone", "--independent", "base.img"];
-    let copies = |mebibytes_a_minute: u64| {
-        let rate = NonZero::new(mebibytes_a_minute * MIB / 60).unwrap();
-        FastCopyCtx::builder().rate(CopyRate::new(rate)).build()
+    let copy = |form, names: &[&str], stderr: Stderr, is_shown: fn(&str, u64) -> bool| {
+        let batches = Arc::new(Mutex::default());
+        let hooks = UntilShown {
+            stderr: stderr.clone(),
+            is_shown,
+            batches: Arc::clone(&batches),
+        };
+        // Slots of its own: held copies would delay other tests.
+        let ctx = FastCopyCtx::builder()
+            .slots(CopySlots::new(2))
+            .max_workers(NonZero::<usize>::MIN)
+            .hooks(hooks);
+        let args = [&["clone", "--independent", "--no-sync", "base.img"], names].concat();
+        let output = run_with_stderr(Guest::CloneDisk, form, &dirs, &args, ctx.build(), &stderr);
+        assert_eq!(output.status, 0, "{output:?}");
+        for name in names {
+            let copy = dir.path().join(name);
+            assert_same(&dir.path().join("base.img"), &copy);
+            fs::remove_file(copy).unwrap();
+        }
+        let batches = batches.lock().unwrap().clone();
+        (output.stderr, batches)
     };
 
-    let args_of = |copies: &[&'static str]| [&args, copies].concat();
-    for (form, names, title) in [
-        (Form::Async, &["a.img"] as &[_], "a.img [#"),
-        (Form::P3, &["c.img"], "c.img [#"),
-        (Form::P3, &["d.img", "e.img"], "2 copies [#"),
-    ] {
-        let ctx = copies(120);
-        let output = run_on_terminal(Guest::CloneDisk, form, &dirs, &args_of(names), ctx);
-        assert_eq!(output.status, 0, "{output:?}");
-        let frames: Vec<_> = output.stderr.split('\r').collect();
-        assert!(frames.len() > 5, "{output:?}");
-        let partial = frames.iter().filter(|frame| {
-            frame.starts_with(title) && frame.contains("#-") && frame.contains(" %  ")
+    for form in [Form::Async, Form::P3] {
+        let (stderr, batches) = copy(form, &["a.img"], Stderr::terminal(), |shown, copied| {
+            let shown = percentages(shown, "a.img [").pop();
+            shown.is_some_and(|percent| percent >= copied * 100 / SIZE)
         });
-        assert!(partial.count() > 2, "{output:?}");
-        assert_eq!(
-            frames.last(),
-            Some(&"\u{1b}[K"),
-            "the bar is not erased at the end"
-        );
+        let mut shown = percentages(&stderr, "a.img [");
+        shown.retain(|&percent| percent > 0);
+        shown.dedup();
+        let rounded = |copied: u64| (copied * 100 + SIZE / 2) / SIZE;
+        let expected: Vec<_> = batches.into_iter().map(rounded).collect();
+        assert_eq!(shown, expected, "{stderr:?}");
+        assert!(expected.len() > 2 && expected.is_sorted(), "{expected:?}");
+        let is_erased = stderr.ends_with("\r\u{1b}[K");
+        assert!(is_erased, "the bar is not erased at the end: {stderr:?}");
     }
 
-    let ctx = copies(26);
-    let output = run_with(
-        Guest::CloneDisk,
-        Form::Sync,
-        &dirs,
-        &args_of(&["b.img"]),
-        ctx,
-    );
-    assert_eq!(output.status, 0, "{output:?}");
-    let lines: Vec<_> = output.stderr.lines().collect();
-    assert!(lines[0].starts_with("b.img: ") && lines[0].ends_with(" after 5 s"));
-    assert!(!output.stderr.contains(['\r', '\u{1b}']), "{output:?}");
-    for name in ["a.img", "b.img", "c.img", "d.img", "e.img"] {
-        assert_same(&dir.path().join("base.img"), &dir.path().join(name));
-    }
+    // One bar for two copies. Each waits until the bar shows at least its own bytes.
+    let names = ["a.img", "b.img"];
+    let (stderr, _) = copy(Form::P3, &names, Stderr::terminal(), |shown, copied| {
+        let shown = percentages(shown, "2 copies [").pop();
+        shown.is_some_and(|percent| percent >= copied * 100 / (2 * SIZE))
+    });
+    let mut shown = percentages(&stderr, "2 copies [");
+    assert!(shown.is_sorted(), "{stderr:?}");
+    shown.dedup();
+    assert!(shown.len() > 1, "{stderr:?}");
+
+    let (stderr, _) = copy(Form::Sync, &["a.img"], Stderr::file(), |shown, _| {
+        !shown.is_empty()
+    });
+    let first = stderr.lines().next().unwrap();
+    assert!(first.starts_with("a.img: ") && first.ends_with(" MiB after 5 s"));
+    assert!(!stderr.contains(['\r', '\u{1b}']), "{stderr:?}");
 }

@@ -177,33 +177,68 @@ pub fn run_with(
         .unwrap_or_else(|trap| panic!("{args:?} in {form:?}: {trap:#}"))
 }
 
-/// Runs a guest to its end, with a terminal as its standard error.
+/// Runs a guest to its end, with a standard error that can be read while the guest runs.
 #[track_caller]
-pub fn run_on_terminal(
+pub fn run_with_stderr(
     guest: Guest,
     form: Form,
     dirs: &[Preopen<'_>],
     args: &[&str],
     copies: FastCopyCtx,
+    stderr: &Stderr,
 ) -> Output {
-    let pipes = Pipes::new();
+    let pipes = Pipes {
+        stderr: stderr.pipe.clone(),
+        ..Pipes::new()
+    };
     let mut wasi = pipes.wasi(dirs, args);
-    wasi.stderr(Terminal(pipes.stderr.clone()));
+    wasi.stderr(stderr.clone());
     let status = command::run(&ENGINE, guest.component(form), wasi.build(), copies, form);
     pipes.output(status.unwrap())
 }
 
-struct Terminal(MemoryOutputPipe);
+/// What a guest writes to its standard error.
+#[derive(Clone)]
+pub struct Stderr {
+    pipe: MemoryOutputPipe,
+    is_terminal: bool,
+}
 
-impl IsTerminal for Terminal {
-    fn is_terminal(&self) -> bool {
-        true
+impl Stderr {
+    pub fn terminal() -> Self {
+        Self::new(true)
+    }
+
+    pub fn file() -> Self {
+        Self::new(false)
+    }
+
+    fn new(is_terminal: bool) -> Self {
+        Self {
+            pipe: Pipes::new().stderr,
+            is_terminal,
+        }
+    }
+
+    /// Returns what the guest has written until now.
+    pub fn text(&self) -> String {
+        text(&self.pipe)
     }
 }
 
-impl StdoutStream for Terminal {
+fn text(pipe: &MemoryOutputPipe) -> String {
+    String::from_utf8(pipe.contents().to_vec()).unwrap()
+}
+
+impl IsTerminal for Stderr {
+    fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+}
+
+impl StdoutStream for Stderr {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        self.0.async_stream()
+        self.pipe.async_stream()
     }
 }
 
@@ -272,11 +307,10 @@ impl Pipes {
     }
 
     fn output(self, status: i32) -> Output {
-        let text = |pipe: MemoryOutputPipe| String::from_utf8(pipe.contents().to_vec()).unwrap();
         Output {
             status,
-            stdout: text(self.stdout),
-            stderr: text(self.stderr),
+            stdout: text(&self.stdout),
+            stderr: text(&self.stderr),
         }
     }
 }
