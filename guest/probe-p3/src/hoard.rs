@@ -5,35 +5,31 @@ use crate::counts::Counts;
 use crate::outcome::Outcome;
 use crate::progress::{print_outcome, start};
 
-/// Starts all copies, and keeps their streams while it reads their futures. Prints how the copies ended.
-pub async fn hoard(copy: &Copy<'_>, copies: usize) {
-    let started = (0..copies).map(|number| start(copy, number));
-    let (_streams, results): (Vec<_>, Vec<_>) = started.unzip();
-    let mut counts = Counts::default();
-    for result in results {
-        counts.add_outcome(Outcome::Copy(result.await));
-    }
-    println!("{counts}");
-}
-
 /// Starts copies, and keeps of each what KEPT says. Makes one more copy while it has them, and one afterwards.
-pub async fn hold(kept: &str, copy: &Copy<'_>, copies: usize) {
-    let mut streams = Vec::new();
-    let mut results = Vec::new();
+pub async fn run(kept: &str, copy: &Copy<'_>, copies: usize) {
+    let (keeps_streams, keeps_futures) = match kept {
+        "stream" => (true, false),
+        "future" => (false, true),
+        "both" => (true, true),
+        "neither" => (false, false),
+        other => panic!("unknown KEPT {other}"),
+    };
+    let (mut streams, mut futures) = (Vec::new(), Vec::new());
     for number in 0..copies {
         let (progress, result) = start(copy, number);
-        match kept {
-            "stream" => streams.push(progress),
-            "future" => results.push(result),
-            other => panic!("unknown KEPT {other}"),
-        }
+        streams.extend(keeps_streams.then_some(progress));
+        futures.extend(keeps_futures.then_some(result));
     }
     make(copy, copies).await;
     for progress in streams {
         progress.collect().await;
     }
-    for result in results {
-        let _ = result.await;
+    let mut counts = Counts::default();
+    for result in futures {
+        counts.add_outcome(Outcome::Copy(result.await));
+    }
+    if keeps_futures {
+        println!("{counts}");
     }
     make(copy, copies + 1).await;
 }
