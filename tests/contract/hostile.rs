@@ -1,18 +1,24 @@
-//! A component that attacks its host: `guest/hostile`. The test `storm` repeats the attacks in large
-//! numbers and with races.
+//! A component that attacks its host: `guest/hostile`, and `guest/hostile-p3` for WASI 0.3. The test `storm`
+//! repeats the attacks in large numbers and with races.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::num::NonZero;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use fast_copy_test_support::command::Form;
 use fast_copy_test_support::features::Feature;
-use fast_copy_test_support::files::{MIB, assert_same, dense_file, exists, names, text_file};
+use fast_copy_test_support::files::{
+    KIB, MIB, assert_same, dense_file, exists, names, sparse_file, text_file,
+};
 use fast_copy_test_support::filesystems::{FileSystem, Small, smallest};
-use fast_copy_test_support::guest_host::{FORMS, Guest, Preopen, run_with, try_run};
-use wasmtime_fast_copy::{CopySlots, FastCopyCtx, FastCopyCtxBuilder};
+use fast_copy_test_support::guest_host::{FORMS, Guest, Output, Preopen, run_with, try_run};
+use fast_copy_test_support::held::HeldSlots;
+use fast_copy_test_support::running_guest::RunningGuest;
+use fast_copy_test_support::waiting::wait_until;
+use wasmtime_fast_copy::{CopyRate, CopySlots, FastCopyCtx, FastCopyCtxBuilder};
 
 fast_copy_test_support::tests![
     a_forged_handle_traps_and_creates_no_file,
@@ -22,6 +28,11 @@ fast_copy_test_support::tests![
     concurrent_replacements_of_one_name_leave_a_complete_file,
     a_source_of_the_largest_possible_size_is_file_too_large where Holes,
     random_jobs_leave_only_complete_files,
+    cancelled_calls_leave_the_queue,
+    calls_and_copies_end_when_the_guest_exits,
+    ends_of_copies_can_be_dropped_in_every_order,
+    progress_can_be_read_in_all_ways,
+    unfinished_streams_of_ranges_are_limited where Holes,
     a_full_disk_and_a_full_quota_leave_no_file_and_no_reservation where Small,
 ];
 
@@ -31,9 +42,15 @@ fn attack(form: Form, dir: &Path, ctx: FastCopyCtxBuilder, args: &[&str]) -> BTr
     let slots = CopySlots::new(8);
     let dirs = [Preopen::writable(dir, ".")];
     let ctx = ctx.slots(slots.clone()).build();
-    let output = run_with(Guest::Hostile, form, &dirs, args, ctx);
+    let output = run_with(Guest::Hostile, form, &dirs, args, ctx.clone());
+    assert_all_free(&ctx);
+    answers(&output)
+}
+
+/// Returns how often each answer came, from what the guest has printed.
+#[track_caller]
+fn answers(output: &Output) -> BTreeMap<String, u64> {
     assert_eq!(output.status, 0, "{output:?}");
-    assert_all_free(&slots);
     let answers = output.stdout.lines().map(|line| {
         let (answer, count) = line.split_once(' ').unwrap();
         (answer.to_owned(), count.parse().unwrap())
@@ -47,14 +64,18 @@ fn free(root: &Path) -> u64 {
     stat.f_bavail * stat.f_frsize
 }
 
-/// Asserts that all slots become free: the work of dropped calls ends soon.
+/// Asserts that all slots and places become free: the work of dropped calls ends soon.
 #[track_caller]
-fn assert_all_free(slots: &CopySlots) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while slots.free() < 8 {
-        assert!(Instant::now() < deadline, "{} slots are free", slots.free());
-        std::thread::sleep(Duration::from_millis(1));
-    }
+fn assert_all_free(ctx: &FastCopyCtx) {
+    let slots = ctx.slots();
+    wait_until(|| slots.free() == slots.total() && ctx.waiting() == 0 && ctx.jobs() == 0);
+}
+
+/// Returns counts of answers, to compare.
+fn counts<const N: usize>(counts: [(&str, u64); N]) -> BTreeMap<String, u64> {
+    counts
+        .map(|(answer, count)| (answer.to_owned(), count))
+        .into()
 }
 
 fn count(answers: &BTreeMap<String, u64>, answer: &str) -> u64 {
@@ -66,11 +87,16 @@ fn a_forged_handle_traps_and_creates_no_file(fs: &FileSystem) {
     text_file(dir.path(), "src", "text");
     let dirs = [Preopen::writable(dir.path(), ".")];
     for form in FORMS {
-        for handle in ["0", "77", "4294967295", "closed", "pollable"] {
+        let mut handles = vec!["0", "77", "4294967295", "closed", "pollable"];
+        if form == Form::P3 {
+            handles.push("stream");
+        }
+        for handle in handles {
             let ctx = FastCopyCtx::new();
             let trap = try_run(Guest::Hostile, form, &dirs, &["handle", handle], ctx);
             let trap = format!("{:#}", trap.expect_err("a forged handle was accepted"));
-            assert!(trap.contains("handle"), "{handle}: {trap}");
+            let is_refused = trap.contains("handle") || trap.contains("is not a resource");
+            assert!(is_refused, "{handle}: {trap}");
             assert_eq!(names(dir.path()), ["src"]);
         }
     }
@@ -102,9 +128,7 @@ fn unfinished_jobs_are_limited_and_end_with_the_guest(fs: &FileSystem) {
         // Two run and 62 wait.
         assert_eq!(count(&answers, "started"), 64);
         assert_eq!(count(&answers, "Busy"), 10_000 - 64);
-        for name in names(dir.path()) {
-            assert_same(&dir.path().join("src"), &dir.path().join(name));
-        }
+        assert_complete(dir.path());
     }
 }
 
@@ -152,7 +176,13 @@ fn a_source_of_the_largest_possible_size_is_file_too_large(fs: &FileSystem) {
 }
 
 fn random_jobs_leave_only_complete_files(fs: &FileSystem) {
-    for (seed, form) in [("1", Form::Async), ("2", Form::Sync), ("3", Form::Async)] {
+    for (seed, form) in [
+        ("1", Form::Async),
+        ("2", Form::Sync),
+        ("3", Form::Async),
+        ("4", Form::P3),
+        ("5", Form::P3),
+    ] {
         let dir = fs.dir();
         let src = dir.path().join("src");
         dense_file(&src, MIB);
@@ -163,9 +193,83 @@ fn random_jobs_leave_only_complete_files(fs: &FileSystem) {
             let known = ["ok", "Exist", "Cancelled", "Busy"];
             assert!(known.contains(&answer.as_str()), "{answers:?}");
         }
-        for name in names(dir.path()) {
-            assert_same(&src, &dir.path().join(name));
-        }
+        assert_complete(dir.path());
+    }
+}
+
+/// Asserts that all files are complete copies of `src`.
+#[track_caller]
+fn assert_complete(dir: &Path) {
+    for name in names(dir) {
+        assert_same(&dir.join("src"), &dir.join(name));
+    }
+}
+
+/// No slot is free until the calls are cancelled, so all of them wait. The copy that the guest makes then gets
+/// one.
+fn cancelled_calls_leave_the_queue(fs: &FileSystem) {
+    let dir = fs.dir();
+    dense_file(&dir.path().join("src"), MIB);
+    let slots = CopySlots::new(1);
+    let held = HeldSlots::take(&slots, 1);
+    let ctx = FastCopyCtx::builder().slots(slots).build();
+    let dirs = [Preopen::writable(dir.path(), ".")];
+    let args = ["cancel", "80"];
+    let mut guest = RunningGuest::new(Guest::Hostile, Form::P3, &dirs, &args, ctx.clone());
+    guest.run_until(|| ctx.waiting() == 1);
+    held.release();
+    let answers = answers(&guest.finish());
+    let expected = [("Busy", 80 - 64), ("ok", 1), ("started", 64)];
+    assert_eq!(answers, counts(expected));
+    assert_all_free(&ctx);
+    assert_eq!(names(dir.path()), ["dst", "src"]);
+}
+
+/// Two calls run, and everything else waits.
+fn calls_and_copies_end_when_the_guest_exits(fs: &FileSystem) {
+    let dir = fs.dir();
+    dense_file(&dir.path().join("src"), 100 * MIB);
+    // A copy takes minutes.
+    let rate = CopyRate::new(NonZero::new(256 * KIB).unwrap());
+    let ctx = FastCopyCtx::builder().rate(rate);
+    let answers = attack(Form::P3, dir.path(), ctx, &["exit", "80"]);
+    let expected = [("Busy", 80 - 2 - 64), ("started", 2 + 64)];
+    assert_eq!(answers, counts(expected));
+    assert_eq!(names(dir.path()), ["src"]);
+}
+
+fn ends_of_copies_can_be_dropped_in_every_order(fs: &FileSystem) {
+    let dir = fs.dir();
+    dense_file(&dir.path().join("src"), MIB);
+    // Places for all copies: the work of those that are dropped may still be stopping.
+    let ctx = FastCopyCtx::builder().max_jobs(270).max_waiting(270);
+    let answers = attack(Form::P3, dir.path(), ctx, &["ends", "270"]);
+    let expected = [("dropped", 180), ("ok", 90)];
+    assert_eq!(answers, counts(expected));
+    assert_complete(dir.path());
+}
+
+fn progress_can_be_read_in_all_ways(fs: &FileSystem) {
+    let dir = fs.dir();
+    dense_file(&dir.path().join("src"), 40 * MIB);
+    let ctx = FastCopyCtx::builder();
+    let answers = attack(Form::P3, dir.path(), ctx, &["reads", "20"]);
+    assert_eq!(answers, counts([("ok", 20)]));
+    assert_complete(dir.path());
+}
+
+/// The host has looked for all ranges of the file at once, and the guest has read one of them.
+fn unfinished_streams_of_ranges_are_limited(fs: &FileSystem) {
+    for ranges in [3, 1000] {
+        let dir = fs.dir();
+        let data: Vec<_> = (0..ranges)
+            .map(|i| 64 * KIB * i..64 * KIB * i + 4 * KIB)
+            .collect();
+        sparse_file(&dir.path().join("src"), 64 * KIB * ranges, &data);
+        let ctx = FastCopyCtx::builder();
+        let answers = attack(Form::P3, dir.path(), ctx, &["ranges", "10000"]);
+        let expected = [("Busy", 10_000 - 64), ("started", 64)];
+        assert_eq!(answers, counts(expected));
     }
 }
 
