@@ -19,7 +19,7 @@ fast_copy_test_support::tests![
 
 const FUNCTIONS: [&str; 3] = ["fast-copy", "sparse-copy", "start-fast-copy"];
 
-/// Makes a call of the SDK in both forms, which must print the same: `CODE OPERAND KIND TEXT`.
+/// Makes a call of the SDK in every form, which must print the same: `CODE OPERAND KIND TEXT`.
 #[track_caller]
 fn assert_error(
     dirs: &[Preopen<'_>],

@@ -68,7 +68,7 @@ fn probe(form: Form, dir: &Path, function: &str, src: &str, dst: &str, flags: &s
     output.stdout
 }
 
-/// Asserts that both functions fail with the same error in both forms, and create no file.
+/// Asserts that both functions fail with the same error in every form, and create no file.
 #[track_caller]
 fn assert_fails(dir: &Path, src: &str, dst: &str, flags: &str, expected: &str) {
     let before = names(dir);

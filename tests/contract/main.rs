@@ -1,5 +1,5 @@
-//! The contract (CONTRACT.md), line by line, on ext4, XFS, btrfs and tmpfs: natively, and through a
-//! components of WASI 0.2, in both linker forms, and of WASI 0.3.
+//! The contract (CONTRACT.md), line by line, on ext4, XFS, btrfs and tmpfs: natively, and through components
+//! of WASI 0.2, in both linker forms, and of WASI 0.3.
 //!
 //! Needs root to mount file systems, mkfs to make them, and strace to make system calls fail and to
 //! stop or kill copies at them. An ordinary user runs most of it on a directory in `TMPDIR` and on tmpfs

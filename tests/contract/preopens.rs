@@ -23,7 +23,7 @@ fast_copy_test_support::tests![
 
 const FUNCTIONS: [&str; 2] = ["fast-copy", "sparse-copy"];
 
-/// Makes a call by both functions in both forms. Returns what the guest prints, which must be the same.
+/// Makes a call by both functions in every form. Returns what the guest prints, which must be the same.
 #[track_caller]
 fn probe(dirs: &[Preopen<'_>], args: [&str; 5]) -> String {
     let [src_dir, src, dst_dir, dst, flags] = args;
