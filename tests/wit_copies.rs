@@ -25,7 +25,7 @@ struct Front {
 const FRONTS: [Front; 2] = [
     Front {
         wit: "wit/p2",
-        bindings: "guest/fast-copy/src/wasi/bindings.rs",
+        bindings: "guest/fast-copy/src/p2/bindings.rs",
         wasi: "wasip2",
         with: &[
             ("wasi:clocks/wall-clock@0.2.12", "clocks::wall_clock"),

@@ -1,7 +1,5 @@
 //! Makes the calls on WASI 0.2: asks the host, by `sandbox:fast-copy@0.2.0`.
 
-// `tests/wit_copies.rs` writes the file there.
-#[path = "../wasi/bindings.rs"]
 #[rustfmt::skip]
 pub(crate) mod bindings;
 mod diagnosis;
