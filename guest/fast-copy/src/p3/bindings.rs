@@ -389,7 +389,7 @@ pub mod sandbox {
         ///
         /// # Files
         ///
-        /// Both functions take, for the source and for the destination, the descriptor
+        /// All functions take, for the source and for the destination, the descriptor
         /// of a directory and a path relative to it, as `link-at` and `rename-at` of
         /// `wasi:filesystem` do. The components of a path are separated by `/`. No step
         /// of a path may leave the directory: not by `..`, even if the next step leads
@@ -422,8 +422,8 @@ pub mod sandbox {
         /// decide the group and a default access control list.
         ///
         /// Bytes of a `stream` that the guest has passed to `write-via-stream` can
-        /// still be missing in the file. Wait for the future that it has returned
-        /// before the copy.
+        /// still be missing in the file. Before the copy, wait for the future that
+        /// `write-via-stream` has returned.
         ///
         /// Holes stay holes. Preallocated blocks that were never written become holes.
         /// A clone is different: it has the same data, holes and preallocated blocks as
@@ -469,9 +469,9 @@ pub mod sandbox {
         ///
         /// # Waiting
         ///
-        /// Any number of calls can be in progress in one guest. Each needs a slot,
-        /// which is the right to run, and holds it until the work has stopped. The host
-        /// limits
+        /// A guest can make a call while others are in progress. Each call needs a
+        /// slot, which is the right to run, and holds it until the work has stopped.
+        /// The host limits
         ///
         /// - how many calls run at once, those of one guest and those of all: others
         ///   wait for a slot, which is no error;
@@ -487,19 +487,20 @@ pub mod sandbox {
         ///
         /// # Cancelling
         ///
-        /// A copy is cancelled when the guest cancels the call (the subtask of
-        /// `fast-copy` or `sparse-copy`), when it drops the future that a function with
-        /// progress has returned, and when the host drops the store that the guest runs
-        /// in, for example because the guest has ended. The host may notice it only
-        /// when the guest waits for something. A copy that waits for its slot ends
-        /// then. A copy that runs stops after at most 16 MiB more, or at the end of the
-        /// current system call, and nothing is published. Its slot is released when the
-        /// work has stopped.
+        /// A copy is cancelled when the guest cancels the call (its subtask), when the
+        /// guest drops the future of a function with progress, and when the host drops
+        /// the store that the guest runs in, for example because the guest has ended.
+        /// The host may notice a cancelled call only when the guest waits for
+        /// something.
+        ///
+        /// A cancelled copy that waits for its slot ends. One that runs stops after at
+        /// most 16 MiB more, or at the end of the current system call. Nothing is
+        /// published. The slot is released when the work has stopped.
         ///
         /// When the file is filled, synchronised and checked, the host begins to
-        /// publish it. From then on a cancel has no effect on the copy, and the guest
-        /// does not learn its result: the destination is as it was, or it is the
-        /// complete copy.
+        /// publish it. From then on a cancel has no effect on the copy. The guest does
+        /// not learn its result: the destination is as it was, or it is the complete
+        /// copy.
         ///
         /// # Errors
         ///
@@ -508,7 +509,8 @@ pub mod sandbox {
         /// source, the destination's path, and whether the destination can be replaced.
         /// Programs should not depend on this order.
         ///
-        /// `types.error-code` describes each code. Both functions fail with
+        /// `types.error-code` describes each code. All functions fail with these: the
+        /// asynchronous ones return the error, the others have it in their future.
         ///
         /// - `invalid`: options contradict each other or the function, the size is
         ///   smaller than the source, the destination path has no file name, or a path
@@ -1210,20 +1212,21 @@ pub mod sandbox {
             /// this function has returned. The copy begins at once if it gets a slot; it
             /// does not wait until the guest reads.
             ///
-            /// The stream yields the latest progress each time it has changed since the
-            /// guest has read it last. It changes whenever at most 16 MiB more have
-            /// moved. Values in between are not kept: a guest that reads seldom, or not
-            /// at all, does not delay the copy. A clone moves no bytes. The stream ends
-            /// when the copy has ended, whether it has succeeded or not. Dropping the
-            /// stream has no effect on the copy.
+            /// A read of the stream waits until the progress differs from what was read
+            /// last, and returns the latest. While the guest reads, the host looks at the
+            /// progress at least ten times a second. Values that the guest does not read
+            /// are not kept, and a guest that reads seldom does not delay the copy. For a
+            /// clone, `copied` stays 0. The stream ends when the copy has ended, whether
+            /// it has succeeded or not. Dropping the stream has no effect on the copy.
             ///
-            /// The future has the result that `fast-copy` would have returned. It also
-            /// has the error of a copy that could not begin, such as `busy`. Dropping it
-            /// before it has been read cancels the copy (see the section "Cancelling").
+            /// The future has the result that `fast-copy` would have returned. It fails
+            /// with `busy` if the guest has as many copies with progress as the host
+            /// allows; then nothing has started. Dropping the future before it has been
+            /// read cancels the copy (see the section "Cancelling").
             ///
-            /// The copy counts against the host's limit on copies with progress until the
-            /// work has stopped, the future has been read or dropped, and the stream has
-            /// ended or been dropped.
+            /// The copy counts against this limit until the work has stopped, the future
+            /// has been read or dropped, and the stream has been read to its end or
+            /// dropped.
             #[allow(async_fn_in_trait)]
             pub fn fast_copy_with_progress(
                 src: &Descriptor,
@@ -1425,7 +1428,8 @@ pub mod sandbox {
         /// as its last component is not followed. To ask about the file that it leads
         /// to, read the link with `readlink-at` of `wasi:filesystem`.
         ///
-        /// A call needs a slot and has time limits, as in `copy`.
+        /// A call needs a slot and has time limits, as in `copy`. For `data-ranges`,
+        /// this is true of each search for ranges.
         ///
         /// # What a guest learns about other files
         ///
@@ -1900,10 +1904,11 @@ pub mod sandbox {
             /// file, there are none.
             ///
             /// The stream ends at the end of the file, or at an error. The future tells
-            /// which: if it is ok, everything outside the ranges reads as zeros, from
+            /// which. If it is ok, everything outside the ranges reads as zeros, from
             /// `start` to the end of the file. If it is an error, this holds up to the
-            /// end of the last range (its `offset` plus its `length`). If the guest drops
-            /// the stream before its end, the future is ok.
+            /// end of the last range (its `offset` plus its `length`); if there was no
+            /// range, nothing is known. If the guest drops the stream before its end, the
+            /// future is ok, and says nothing about the rest of the file.
             ///
             /// What counts as data:
             ///
@@ -1919,14 +1924,15 @@ pub mod sandbox {
             /// rounded up to its own blocks, or in fewer (see
             /// `copy-options.set-dig-holes`).
             ///
-            /// The host looks for the next ranges when the guest reads, at most 1,024 at
-            /// a time, and needs a slot each time. It opens the file at the first read,
-            /// and keeps it open until the stream ends or is dropped. So these streams
-            /// count against the host's limit on copies with progress: one more has no
-            /// ranges, and its future fails with `busy`. A program that writes to the
-            /// file can make the ranges wrong, and no error reports that. If it matters,
-            /// compare the file's time of last modification before the call with that
-            /// after the last read.
+            /// While the guest reads, the host searches for ranges, at most 1,024 at a
+            /// time. Each search needs a slot. The first one opens the file, which stays
+            /// open until the stream has been read to its end or is dropped. So a stream
+            /// counts against the host's limit on copies with progress. One more has no
+            /// ranges, and its future fails with `busy`.
+            ///
+            /// A program that writes to the file can make the ranges wrong, and no error
+            /// reports that. If it matters, compare the file's time of last modification
+            /// before the call with that after the last read.
             ///
             /// The future has the codes that the documentation of this interface lists.
             /// Changes nothing.
