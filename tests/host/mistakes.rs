@@ -2,7 +2,7 @@
 
 use fast_copy_test_support::state::State;
 use wasmtime::component::{Component, Linker, Resource, ResourceTable};
-use wasmtime::{Engine, Store};
+use wasmtime::{Config, Engine, Store};
 use wasmtime_fast_copy::p2::bindings::copy::Host;
 use wasmtime_fast_copy::{FastCopyCtx, FastCopyCtxView, FastCopyView, p2};
 use wasmtime_wasi::filesystem::Descriptor;
@@ -13,6 +13,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 const EMPTY_COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 const GUEST: &[u8] = include_bytes!("../../prebuilt/clone-disk.wasm");
+const GUEST_OF_0_3: &[u8] = include_bytes!("../../prebuilt/clone-disk-p3.wasm");
 
 #[derive(Default)]
 struct Data {
@@ -72,6 +73,15 @@ fn a_core_module_is_no_component() {
         error,
         "attempted to parse a wasm module with a component parser",
     );
+}
+
+#[test]
+fn an_engine_without_component_model_async_refuses_a_component_of_wasi_0_3() {
+    let mut config = Config::new();
+    config.wasm_component_model_async(false);
+    let engine = Engine::new(&config).unwrap();
+    let error = Component::new(&engine, GUEST_OF_0_3).err();
+    assert_says(error, "require the component model async feature");
 }
 
 #[tokio::test]
