@@ -1,4 +1,4 @@
-//! Hooks that report their calls to the test, and hold copies back.
+//! Hooks that report their calls to the test and hold copies back, and hooks that panic.
 
 use std::fs;
 use std::pin::Pin;
@@ -61,6 +61,15 @@ impl CopyHooks for Gate {
         };
         // The test may have dropped the receiver.
         let _ = self.seen.send(text);
+    }
+}
+
+/// Hooks that panic with a payload of their own.
+pub struct Panics;
+
+impl CopyHooks for Panics {
+    fn authorize(&self, _: &CopyRequest<'_>) -> Decision {
+        std::panic::panic_any(4711_u32)
     }
 }
 

@@ -11,10 +11,10 @@ use wasmtime::component::Resource;
 use wasmtime_fast_copy::p2::CopyJob;
 use wasmtime_fast_copy::p2::bindings::jobs::HostCopyJob;
 use wasmtime_fast_copy::p2::bindings::types::{CopyError, CopyReport, ErrorCode};
-use wasmtime_fast_copy::{CopyHooks, CopyRequest, CopySlots, Decision, FastCopyCtx};
+use wasmtime_fast_copy::{CopySlots, FastCopyCtx};
 use wasmtime_wasi::p2::bindings::io::poll::HostPollable;
 
-use crate::gate::Gate;
+use crate::gate::{Gate, Panics};
 
 type Started = Result<Resource<CopyJob>, CopyError>;
 
@@ -412,15 +412,6 @@ async fn get_returns_none_before_the_end_and_the_same_result_each_time_after_it(
             assert_eq!(state.get(&job), Some(first.clone()));
         }
         HostCopyJob::drop(&mut state.view(), job).unwrap();
-    }
-}
-
-/// Panics with a payload of its own.
-struct Panics;
-
-impl CopyHooks for Panics {
-    fn authorize(&self, _: &CopyRequest<'_>) -> Decision {
-        std::panic::panic_any(4711_u32)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The host's implementation of the interfaces, called without a guest.
+//! The host's implementation of the interfaces, called without a guest, except in `wasi_0_3`.
 
 #![allow(
     clippy::single_range_in_vec_init,
@@ -18,3 +18,4 @@ mod operands;
 mod options;
 mod resources;
 mod slots;
+mod wasi_0_3;

@@ -28,7 +28,7 @@ use wasmtime_fast_copy::{
     CopyErrorKind, CopyHooks, CopyOptions, CopyQuota, CopyRequest, CopySlots, Decision, FastCopyCtx,
 };
 
-use crate::gate::{Gate, start_held};
+use crate::gate::{Gate, Panics, start_held};
 
 type Answer = Result<CopyReport, CopyError>;
 
@@ -580,15 +580,6 @@ fn a_subscription_that_does_not_fit_into_the_table_leaves_nothing() {
     state.table.set_max_capacity(100);
     assert!(state.finish(job).is_ok());
     assert!(state.close());
-}
-
-/// Panics with a payload of its own.
-struct Panics;
-
-impl CopyHooks for Panics {
-    fn authorize(&self, _: &CopyRequest<'_>) -> Decision {
-        std::panic::panic_any(4711_u32)
-    }
 }
 
 #[test]
