@@ -14,6 +14,12 @@ const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 const EMPTY_COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 const GUEST: &[u8] = include_bytes!("../../prebuilt/clone-disk.wasm");
 const GUEST_OF_0_3: &[u8] = include_bytes!("../../prebuilt/clone-disk-p3.wasm");
+/// Imports an interface under a name.
+const NAMED: &str = r#"
+    (component
+      (import "images" (implements "sandbox:fast-copy/copy@0.2.0") (instance
+        (export "copy" (func)))))
+"#;
 
 #[derive(Default)]
 struct Data {
@@ -124,6 +130,22 @@ fn adding_the_interfaces_twice_is_an_error() {
     let engine = Engine::default();
     let mut linker = asynchronous(&engine);
     assert_says(p2::add_to_linker_sync(&mut linker).err(), "defined twice");
+}
+
+#[test]
+fn names_of_imports_have_to_be_enabled_in_the_engine() {
+    let component = Component::new(&Engine::default(), wat::parse_str(NAMED).unwrap());
+    assert_says(component.err(), "the `cm-implements` feature is not active");
+}
+
+#[test]
+fn without_add_named_to_linker_the_name_is_in_the_error() {
+    let mut config = Config::new();
+    config.wasm_component_model_implements(true);
+    let engine = Engine::new(&config).unwrap();
+    let component = Component::new(&engine, wat::parse_str(NAMED).unwrap()).unwrap();
+    let error = asynchronous(&engine).instantiate_pre(&component);
+    assert_says(error.err(), "component imports instance `images`");
 }
 
 #[test]
