@@ -8,7 +8,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
-version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+# The host's major version is that of wasmtime.
+line=$(sed -n 's/^version = "\([0-9]*\)\..*/\1/p' Cargo.toml | head -1)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -27,8 +28,10 @@ fail() {
 }
 
 for crate in "${crates[@]}"; do
-  tar -xzf "$work/target/package/$crate-$version.crate" -C "$work"
-  dir=$work/$crate-$version
+  package=$(echo "$work/target/package/$crate"-[0-9]*.crate)
+  dir=$work/$crate
+  mkdir "$dir"
+  tar -xzf "$package" -C "$dir" --strip-components=1
   for file in LICENSE-APACHE LICENSE-MIT; do
     [ -s "$dir/$file" ] || fail "the package $crate has no $file"
   done
@@ -42,7 +45,7 @@ for crate in "${crates[@]}"; do
     case $target in '' | *://*) continue ;; esac
     [ -e "$(dirname "$dir/$text")/$target" ] || fail "$crate: $text links to $target, which is not in the package"
   done < <(cd "$dir" && grep -rno --include='*.md' '](\([^)]*\))' . | sed 's/:[0-9]*:/:/')
-  size=$(du -k "$work/target/package/$crate-$version.crate" | cut -f1)
+  size=$(du -k "$package" | cut -f1)
   echo "$crate: $(find "$dir" -type f | wc -l) files, $size KiB"
 done
 
@@ -56,7 +59,7 @@ name = "$1"
 edition = "2024"
 
 [patch.crates-io]
-fast-copy-engine = { path = "$work/fast-copy-engine-$version" }
+fast-copy-engine = { path = "$work/fast-copy-engine" }
 
 TOML
   sed -n '/^# A host compiles/,/^\[\[/p' Cargo.toml | grep -v '^\[\[' >>"$work/$1/Cargo.toml"
@@ -66,9 +69,9 @@ outside outside-host
 cat >>"$work/outside-host/Cargo.toml" <<TOML
 [dependencies]
 tokio = { version = "1", features = ["macros", "rt-multi-thread", "time"] }
-wasmtime = { version = "48", default-features = false, features = ["anyhow", "cranelift", "parallel-compilation"] }
-wasmtime-fast-copy = { path = "$work/wasmtime-fast-copy-$version" }
-wasmtime-wasi = { version = "48", default-features = false, features = ["p2"] }
+wasmtime = { version = "$line", default-features = false, features = ["anyhow", "cranelift", "parallel-compilation"] }
+wasmtime-fast-copy = { path = "$work/wasmtime-fast-copy" }
+wasmtime-wasi = { version = "$line", default-features = false, features = ["p2"] }
 TOML
 # The host of the README.
 sed -n '/^```rust,no_run$/,/^```$/p' README.md | grep -v '^```' >"$work/outside-host/src/main.rs"
@@ -77,7 +80,7 @@ cargo check --quiet --manifest-path "$work/outside-host/Cargo.toml"
 outside outside-guest
 cat >>"$work/outside-guest/Cargo.toml" <<TOML
 [dependencies]
-fast-copy = { path = "$work/fast-copy-$version" }
+fast-copy = { path = "$work/fast-copy" }
 TOML
 sed -n '/^```rs$/,/^```$/p' README.md | grep -v '^```' >"$work/outside-guest/src/main.rs"
 cargo check --quiet --manifest-path "$work/outside-guest/Cargo.toml"
