@@ -96,6 +96,11 @@
 //! and what they use. Without WebAssembly, depend on `fast-copy-engine` alone; it has no wasmtime in its
 //! dependency tree. Its documentation tells what each copy guarantees.
 //!
+//! # Versions
+//!
+//! The major version of this crate is that of wasmtime and `wasmtime-wasi`. It re-exports both, as [`wasmtime`] and
+//! [`wasmtime_wasi`], so that a library can use the versions that this crate is built for.
+//!
 //! # Platforms
 //!
 //! All guarantees are tested on Linux, on ext4, XFS, btrfs and tmpfs. The engine also builds for
@@ -151,5 +156,4 @@ pub use settings::{
     DEFAULT_MAX_PATH, DEFAULT_MAX_SIZE, DEFAULT_MAX_WAITING, DEFAULT_TIMEOUT, DEFAULT_WAIT_TIMEOUT,
     Durability,
 };
-// So that a host can use the versions that this crate is built for, without naming them itself.
 pub use {wasmtime, wasmtime_wasi};
