@@ -5,24 +5,9 @@ use std::process::Command;
 
 use fast_copy_test_support::program::administrative;
 
-/// Returns a line for each property that the figures depend on.
+/// Returns a line for each property that the figures depend on, except those in [`run`].
 pub fn describe() -> Vec<String> {
-    let processor = line_of("/proc/cpuinfo", "model name").unwrap_or_default();
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let memory = memory("MemTotal").unwrap_or(0);
-    let mut lines = vec![
-        format!("{processor}, {cores} cores, {} GiB", memory >> 30),
-        format!(
-            "Linux {}; ext4, XFS and btrfs on loop devices",
-            fs::read_to_string("/proc/sys/kernel/osrelease")
-                .unwrap_or_default()
-                .trim()
-        ),
-        format!(
-            "wasmtime-fast-copy {}, release build",
-            env!("CARGO_PKG_VERSION")
-        ),
-    ];
+    let mut lines = vec!["ext4, XFS and btrfs are on loop devices".to_owned()];
     // In a virtual machine, the time to wake a thread depends on this.
     if let Ok(nanos) = fs::read_to_string("/sys/module/haltpoll/parameters/guest_halt_poll_ns") {
         lines.push(format!(
@@ -61,7 +46,7 @@ pub fn reports_free_pages() -> bool {
         .any(|features| features.as_bytes().get(5) == Some(&b'1'))
 }
 
-/// Returns the day and the commit: `2026-01-31, commit 0123abc`.
+/// Returns what differs between runs: `2026-01-31, commit 0123abc; PROCESSOR, 2 cores, 24 GiB, Linux 6.12`.
 pub fn run() -> String {
     let day = output("date", &["-u", "+%F"]).unwrap_or_default();
     let commit = output("git", &["rev-parse", "--short", "HEAD"]);
@@ -73,7 +58,26 @@ pub fn run() -> String {
         true => "",
         false => " with changes",
     };
-    format!("{day}, commit {commit}{with}")
+    format!("{day}, commit {commit}{with}{MACHINE}{}", hardware())
+}
+
+/// Stands before the machine in the text of a run.
+const MACHINE: &str = "; ";
+
+/// Returns the machine in the text of a run.
+pub fn of_run(run: &str) -> Option<&str> {
+    Some(run.split_once(MACHINE)?.1)
+}
+
+fn hardware() -> String {
+    let processor = line_of("/proc/cpuinfo", "model name").unwrap_or_default();
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let memory = memory("MemTotal").unwrap_or(0) >> 30;
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    format!(
+        "{processor}, {cores} cores, {memory} GiB, Linux {}",
+        kernel.trim()
+    )
 }
 
 fn output(program: &str, args: &[&str]) -> Option<String> {

@@ -1,7 +1,7 @@
 //! Measures the engine against its peers and against the bare system calls, on real file systems:
 //!
 //! ```console
-//! cargo bench --bench compare                   # everything: 70 minutes, as root
+//! cargo bench --bench compare                   # everything: 85 minutes, as root
 //! cargo bench --bench compare -- dense/ext4     # one group; or one work, or one file system
 //! cargo bench --bench compare -- --list         # the groups
 //! cargo bench --bench compare -- --report       # the report alone, from the last samples

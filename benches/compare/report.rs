@@ -167,7 +167,7 @@ fn in_flight(text: &mut String, results: &Results) -> Result<()> {
     Ok(())
 }
 
-/// Writes the days and commits of the samples: one line for each run.
+/// Writes the days, commits and machines of the samples: one line for each run.
 fn runs(text: &mut String, results: &Results) -> Result<()> {
     let mut runs: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for row in &results.rows {

@@ -55,9 +55,9 @@ pub fn median(samples: &[f64]) -> f64 {
 
 #[derive(Debug, Default)]
 pub struct Results {
-    /// Lines about the machine: processor, kernel, versions of the peers.
+    /// Lines about the machine: file systems, settings of the kernel, versions of the peers.
     pub machine: Vec<String>,
-    /// The day and the commit of the samples of each group, by its name.
+    /// When, from what and where the samples of each group were measured, by its name.
     pub runs: BTreeMap<String, String>,
     pub rows: Vec<Row>,
 }
@@ -71,6 +71,11 @@ impl Results {
     pub fn start(&mut self, work: &str, on: &str, run: &str) {
         self.remove(work, on);
         self.runs.insert(format!("{work}/{on}"), run.to_owned());
+    }
+
+    /// Returns the run that measured a group.
+    pub fn run(&self, work: &str, on: &str) -> Option<&str> {
+        self.runs.get(&format!("{work}/{on}")).map(String::as_str)
     }
 
     /// Removes the samples of a group.

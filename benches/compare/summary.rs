@@ -6,6 +6,7 @@ use std::fs;
 use anyhow::{Context, Result};
 
 use crate::contenders::{FAST, FAST_DURABLE, GUEST_FAST, SPARSE};
+use crate::machine;
 use crate::peers::{Against, peer};
 use crate::results::Results;
 use crate::units::with_unit;
@@ -51,8 +52,30 @@ fn summary(results: &Results) -> Result<String> {
             time / ours
         )?;
     }
-    writeln!(text, "\n{}.", results.machine[..2].join("; "))?;
+    let machines = machines(results);
+    writeln!(
+        text,
+        "\n{}; ext4, XFS and btrfs on loop devices.",
+        machines.join("; ")
+    )?;
+    if machines.len() > 1 {
+        writeln!(
+            text,
+            "Each line is from one of these machines: see the [report](benches/results/README.md)."
+        )?;
+    }
     Ok(text)
+}
+
+/// Returns the machines that the lines were measured on.
+fn machines(results: &Results) -> Vec<&str> {
+    let runs = LINES
+        .iter()
+        .filter_map(|(_, work, on, ..)| results.run(work, on));
+    let mut machines: Vec<&str> = runs.filter_map(machine::of_run).collect();
+    machines.sort_unstable();
+    machines.dedup();
+    machines
 }
 
 type Line = (
