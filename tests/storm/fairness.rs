@@ -1,4 +1,4 @@
-//! Many guests, some of them hostile, share a few slots.
+//! Many guests of WASI 0.2 and 0.3, some of them hostile, share a few slots.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -11,6 +11,7 @@ use fast_copy_test_support::filesystems::FileSystem;
 use fast_copy_test_support::guest_host::{Guest, Preopen, run_to_end};
 use fast_copy_test_support::options::Options;
 use fast_copy_test_support::state::State;
+use fast_copy_test_support::waiting::wait_until;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use wasmtime_fast_copy::p2::bindings::types::{CopyMethod, ErrorCode};
@@ -25,6 +26,9 @@ fast_copy_test_support::tests![
     every_copy_succeeds_beside_hostile_guests,
     a_source_with_too_many_extents_is_not_cloned where Reflinks,
 ];
+
+/// The forms that run many guests on one runtime.
+const FORMS: [Form; 2] = [Form::Async, Form::P3];
 
 const GUESTS: usize = 32;
 const COPIES: usize = 32;
@@ -61,8 +65,10 @@ fn every_copy_succeeds_beside_hostile_guests(fs: &FileSystem) {
     let alone = Times::default();
     let runtime = Runtime::new().unwrap();
     runtime.block_on(async {
-        for _ in 0..scaled(32, 4) {
-            copy_one_by_one(fs.clone(), slots.clone(), alone.clone()).await;
+        for _ in 0..scaled(16, 2) {
+            for form in FORMS {
+                copy_one_by_one(form, fs.clone(), slots.clone(), alone.clone()).await;
+            }
         }
     });
 
@@ -72,18 +78,35 @@ fn every_copy_succeeds_beside_hostile_guests(fs: &FileSystem) {
         let mut hostile = JoinSet::new();
         let attack = FastCopyCtx::builder().slots(slots.clone());
         // Enough to take all slots if stores didn't take turns.
-        for extents in [(50_000, 5_000), (110_000, 10_000), (50_000, 5_000)] {
-            let extents = scaled(extents.0, extents.1) as u64;
-            hostile.spawn(spam_fifos(fs.clone(), attack.clone()));
-            hostile.spawn(spam_extents(fs.clone(), attack.clone(), extents));
-            hostile.spawn(be_dropped(fs.clone(), attack.clone()));
+        for (form, extents) in [
+            (Form::Async, scaled(50_000, 5_000)),
+            (Form::P3, scaled(110_000, 10_000)),
+            (Form::Async, scaled(50_000, 5_000)),
+            (Form::P3, scaled(50_000, 5_000)),
+        ] {
+            hostile.spawn(spam_fifos(form, fs.clone(), attack.clone()));
+            hostile.spawn(spam_extents(
+                form,
+                fs.clone(),
+                attack.clone(),
+                extents as u64,
+            ));
+            hostile.spawn(be_dropped(form, fs.clone(), attack.clone()));
         }
         for _ in 0..scaled(10, 1) {
             let round = Instant::now();
             let mut guests = JoinSet::new();
-            for _ in 0..GUESTS / 2 {
-                guests.spawn(copy_one_by_one(fs.clone(), slots.clone(), crowded.clone()));
-                guests.spawn(copy_all_at_once(fs.clone(), slots.clone()));
+            for _ in 0..GUESTS / 4 {
+                for form in FORMS {
+                    let (fs, slots) = (fs.clone(), slots.clone());
+                    guests.spawn(copy_one_by_one(
+                        form,
+                        fs.clone(),
+                        slots.clone(),
+                        crowded.clone(),
+                    ));
+                    guests.spawn(copy_all_at_once(form, fs, slots));
+                }
             }
             while let Some(guest) = guests.join_next().await {
                 guest.unwrap();
@@ -95,11 +118,7 @@ fn every_copy_succeeds_beside_hostile_guests(fs: &FileSystem) {
         hostile.shutdown().await;
     });
     drop(runtime);
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while slots.free() < SLOTS {
-        assert!(Instant::now() < deadline, "{} slots are free", slots.free());
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    wait_until(|| slots.free() == SLOTS);
     let (unloaded, loaded) = (alone.figures(), crowded.figures());
     println!(
         "{}: a copy of 1 MiB takes {unloaded:?} alone, {loaded:?} beside hostile guests (median and 99th \
@@ -118,7 +137,7 @@ fn guest(slots: CopySlots) -> FastCopyCtxBuilder {
 }
 
 /// Makes copies one after another, which must all be complete.
-async fn copy_one_by_one(fs: FileSystem, slots: CopySlots, times: Times) {
+async fn copy_one_by_one(form: Form, fs: FileSystem, slots: CopySlots, times: Times) {
     let dir = fs.dir();
     dense_file(&dir.path().join("src"), MIB);
     let waits = Waits::default();
@@ -126,7 +145,7 @@ async fn copy_one_by_one(fs: FileSystem, slots: CopySlots, times: Times) {
     let dirs = [Preopen::writable(dir.path(), ".")];
     let copies = COPIES.to_string();
     let args = ["fast-copy", ".", "src", ".", "dst-{i}", "no-sync", &copies];
-    let output = run_to_end(Guest::Probe, Form::Async, &dirs, &args, ctx.build()).await;
+    let output = run_to_end(Guest::Probe, form, &dirs, &args, ctx.build()).await;
     let output = output.unwrap();
     assert!(output.stdout.starts_with("ok "), "{output:?}");
     assert_all_complete(dir.path());
@@ -138,20 +157,13 @@ async fn copy_one_by_one(fs: FileSystem, slots: CopySlots, times: Times) {
     times.0.lock().unwrap().extend(worked);
 }
 
-/// Makes copies by jobs at the same time, which must all be complete.
-async fn copy_all_at_once(fs: FileSystem, slots: CopySlots) {
+/// Makes copies at the same time, which must all be complete: by jobs in WASI 0.2, by calls in WASI 0.3.
+async fn copy_all_at_once(form: Form, fs: FileSystem, slots: CopySlots) {
     let dir = fs.dir();
     dense_file(&dir.path().join("src"), MIB);
     let dirs = [Preopen::writable(dir.path(), ".")];
     let args = ["crowd", &COPIES.to_string(), "no-sync", "dst-{i}"];
-    let output = run_to_end(
-        Guest::Hostile,
-        Form::Async,
-        &dirs,
-        &args,
-        guest(slots).build(),
-    )
-    .await;
+    let output = run_to_end(Guest::Hostile, form, &dirs, &args, guest(slots).build()).await;
     assert_eq!(output.unwrap().stdout, format!("ok {COPIES}\n"));
     assert_all_complete(dir.path());
 }
@@ -164,7 +176,7 @@ fn assert_all_complete(dir: &Path) {
 }
 
 /// Repeatedly copies a FIFO, where a copy must not block.
-async fn spam_fifos(fs: FileSystem, ctx: FastCopyCtxBuilder) {
+async fn spam_fifos(form: Form, fs: FileSystem, ctx: FastCopyCtxBuilder) {
     let dir = fs.dir();
     rustix::fs::mknodat(
         rustix::fs::CWD,
@@ -177,21 +189,14 @@ async fn spam_fifos(fs: FileSystem, ctx: FastCopyCtxBuilder) {
     loop {
         let dirs = [Preopen::writable(dir.path(), ".")];
         let args = ["spam", "1000", "fifo"];
-        let output = run_to_end(
-            Guest::Hostile,
-            Form::Async,
-            &dirs,
-            &args,
-            ctx.clone().build(),
-        )
-        .await;
+        let output = run_to_end(Guest::Hostile, form, &dirs, &args, ctx.clone().build()).await;
         assert_eq!(output.unwrap().stdout, "NotRegularFile 1000\n");
     }
 }
 
 /// Repeatedly copies a file of very many extents: by a clone, which can't be interrupted, or extent by
 /// extent.
-async fn spam_extents(fs: FileSystem, ctx: FastCopyCtxBuilder, extents: u64) {
+async fn spam_extents(form: Form, fs: FileSystem, ctx: FastCopyCtxBuilder, extents: u64) {
     let dir = fs.dir();
     let extents: Vec<_> = (0..extents)
         .map(|i| 8 * KIB * i..8 * KIB * i + 4 * KIB)
@@ -203,33 +208,20 @@ async fn spam_extents(fs: FileSystem, ctx: FastCopyCtxBuilder, extents: u64) {
     loop {
         let dirs = [Preopen::writable(dir.path(), ".")];
         let args = ["spam", "10", "src"];
-        let output = run_to_end(
-            Guest::Hostile,
-            Form::Async,
-            &dirs,
-            &args,
-            ctx.clone().build(),
-        )
-        .await;
+        let output = run_to_end(Guest::Hostile, form, &dirs, &args, ctx.clone().build()).await;
         assert_eq!(output.unwrap().stdout, "ok 10\n");
     }
 }
 
-/// Runs a guest with many jobs, and drops it every 100 ms.
-async fn be_dropped(fs: FileSystem, ctx: FastCopyCtxBuilder) {
+/// Runs a guest with many jobs or calls, and drops it every 100 ms.
+async fn be_dropped(form: Form, fs: FileSystem, ctx: FastCopyCtxBuilder) {
     let dir = fs.dir();
     dense_file(&dir.path().join("src"), 64 * MIB);
     for seed in 1.. {
         let dirs = [Preopen::writable(dir.path(), ".")];
         let seed = seed.to_string();
         let args = ["storm", "1000000", &seed];
-        let guest = run_to_end(
-            Guest::Hostile,
-            Form::Async,
-            &dirs,
-            &args,
-            ctx.clone().build(),
-        );
+        let guest = run_to_end(Guest::Hostile, form, &dirs, &args, ctx.clone().build());
         let ended = tokio::time::timeout(Duration::from_millis(100), guest).await;
         assert!(ended.is_err(), "{ended:?}");
         // What was published is complete, also at the moment of the drop.

@@ -4,10 +4,13 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use fast_copy_test_support::files::{MIB, dense_file, names};
+use fast_copy_test_support::command::Form;
+use fast_copy_test_support::files::{MIB, assert_same, dense_file, names};
 use fast_copy_test_support::filesystems::FileSystem;
+use fast_copy_test_support::guest_host::{Guest, Preopen, run_with};
 use fast_copy_test_support::options::Options;
 use fast_copy_test_support::state::State;
+use fast_copy_test_support::waiting::wait_until;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 use wasmtime::component::Resource;
@@ -16,7 +19,10 @@ use wasmtime_fast_copy::p2::bindings::jobs::HostCopyJob;
 use wasmtime_fast_copy::{CopySlots, FastCopyCtx};
 use wasmtime_wasi::p2::bindings::io::poll::HostPollable;
 
-fast_copy_test_support::tests![ten_thousand_calls_leak_nothing];
+fast_copy_test_support::tests![
+    ten_thousand_calls_leak_nothing,
+    ten_thousand_calls_of_wasi_0_3_leak_nothing,
+];
 
 /// How many rounds there are, and how many calls each of them makes.
 const ROUNDS: usize = 1_250;
@@ -25,22 +31,77 @@ const KINDS: usize = 9;
 fn ten_thousand_calls_leak_nothing(fs: &FileSystem) {
     let dir = fs.dir();
     dense_file(&dir.path().join("src"), MIB);
-    let slots = CopySlots::new(8);
-    let ctx = FastCopyCtx::builder().slots(slots.clone()).build();
-    let mut state = State::in_dir(dir.path(), ctx);
+    let ctx = ctx_with_slots();
+    let mut state = State::in_dir(dir.path(), ctx.clone());
+    assert_no_leak(fs, &ctx, (100, ROUNDS), |rounds| {
+        // Its drop waits for its blocking threads.
+        let runtime = Runtime::new().unwrap();
+        runtime.block_on(all_kinds(&mut state, rounds));
+        KINDS * rounds
+    });
+    assert!(state.close(), "the table is not empty");
+    assert_eq!(names(dir.path()), ["dst", "src"]);
+}
 
+/// What a guest of WASI 0.3 does in each round, and how many calls or copies that makes.
+const ATTACKS: [(&str, usize, &[&str]); 8] = [
+    ("storm", 400, &["1"]),
+    ("ends", 90, &[]),
+    ("reads", 30, &[]),
+    ("cancel", 80, &[]),
+    ("hoard", 80, &[]),
+    ("ranges", 80, &[]),
+    ("exit", 40, &[]),
+    ("crowd", 40, &["replace", "dst"]),
+];
+
+fn ten_thousand_calls_of_wasi_0_3_leak_nothing(fs: &FileSystem) {
+    let dir = fs.dir();
+    dense_file(&dir.path().join("src"), MIB);
+    let ctx = ctx_with_slots();
+    let dirs = [Preopen::writable(dir.path(), ".")];
+    assert_no_leak(fs, &ctx, (2, 12), |rounds| {
+        for _ in 0..rounds {
+            for (attack, calls, rest) in ATTACKS {
+                let calls = calls.to_string();
+                let args = [&[attack, &calls], rest].concat();
+                let output = run_with(Guest::Hostile, Form::P3, &dirs, &args, ctx.clone());
+                assert_eq!(output.status, 0, "{output:?}");
+            }
+        }
+        let calls = ATTACKS.iter().map(|(_, calls, _)| calls);
+        calls.sum::<usize>() * rounds
+    });
+    for name in names(dir.path()) {
+        assert_same(&dir.path().join("src"), &dir.path().join(name));
+    }
+}
+
+/// Returns a context with slots of its own.
+fn ctx_with_slots() -> FastCopyCtx {
+    FastCopyCtx::builder().slots(CopySlots::new(8)).build()
+}
+
+/// Runs `work` in two numbers of rounds, and asserts that the second run leaves nothing behind. `work` returns how
+/// many calls it has made.
+fn assert_no_leak(
+    fs: &FileSystem,
+    ctx: &FastCopyCtx,
+    (first, second): (usize, usize),
+    mut work: impl FnMut(usize) -> usize,
+) {
+    // The work of dropped calls and jobs has to stop, too.
+    let wait_for_the_end = || {
+        let slots = ctx.slots();
+        wait_until(|| slots.free() == slots.total() && ctx.jobs() + ctx.waiting() == 0);
+    };
     // What the first calls allocate for good is no leak.
-    let runtime = Runtime::new().unwrap();
-    runtime.block_on(all_kinds(&mut state, 100));
-    drop(runtime);
-    wait_for_the_end_of_all_work(&state, &slots);
+    work(first);
+    wait_for_the_end();
     let before = Resources::now();
 
-    let runtime = Runtime::new().unwrap();
-    runtime.block_on(all_kinds(&mut state, ROUNDS));
-    // This waits for its blocking threads.
-    drop(runtime);
-    wait_for_the_end_of_all_work(&state, &slots);
+    let calls = work(second);
+    wait_for_the_end();
     let deadline = Instant::now() + Duration::from_secs(60);
     // A runtime keeps an idle blocking thread for some seconds.
     let mut after = Resources::now();
@@ -48,11 +109,7 @@ fn ten_thousand_calls_leak_nothing(fs: &FileSystem) {
         std::thread::sleep(Duration::from_millis(100));
         after = Resources::now();
     }
-    println!(
-        "{}: {} calls: {before:?}, then {after:?}",
-        fs.name,
-        KINDS * ROUNDS
-    );
+    println!("{}: {calls} calls: {before:?}, then {after:?}", fs.name);
     assert_eq!(after.descriptors, before.descriptors);
     assert!(after.threads <= before.threads);
     // The allocator keeps some freed memory. A leak of 100 bytes a call would be 1 MB.
@@ -60,17 +117,6 @@ fn ten_thousand_calls_leak_nothing(fs: &FileSystem) {
         after.memory <= before.memory + 1_000_000,
         "memory has grown"
     );
-    assert!(state.close(), "the table is not empty");
-    assert_eq!(names(dir.path()), ["dst", "src"]);
-}
-
-/// Waits until the work of dropped calls and jobs has stopped, too.
-fn wait_for_the_end_of_all_work(state: &State, slots: &CopySlots) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while slots.free() < slots.total() || state.ctx.jobs() + state.ctx.waiting() > 0 {
-        assert!(Instant::now() < deadline, "{} slots are free", slots.free());
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 /// Makes calls in both forms: some that succeed, fail, or are dropped; jobs that are finished, cancelled
