@@ -1,6 +1,6 @@
 //! Makes calls at once, and does not wait for them.
 
-use front::{CopyError, CopyOptions, CopyReport, Descriptor};
+use front::{CopyError, CopyOptions, CopyReport, Descriptor, ErrorCode};
 use futures::future::FutureExt;
 use wasip3::clocks::monotonic_clock::wait_for;
 
@@ -8,19 +8,26 @@ use crate::answers::Answers;
 use crate::attacks::options;
 use crate::copy::{call, start};
 
-/// A time in which the host drops the calls that the guest has cancelled, in nanoseconds.
+/// The time between two attempts, in nanoseconds.
 const MOMENT: u64 = 1_000_000;
 
 /// Makes calls, and cancels those that do not end at once. Then makes another copy.
+///
+/// The host may take a moment until the cancelled calls have left its queue.
 pub async fn cancel(dir: &Descriptor, count: usize) -> Answers {
     let options = options(false, false);
     let (mut answers, started) = calls(dir, count, &options);
     // Dropping a call cancels it.
     drop(started);
-    // The host may notice the cancelled calls only when the guest waits.
-    wait_for(MOMENT).await;
-    answers.count_result(call(dir, "dst".to_owned(), &options).await);
-    answers
+    loop {
+        match call(dir, "dst".to_owned(), &options).await {
+            Err(error) if matches!(error.code, ErrorCode::Busy) => wait_for(MOMENT).await,
+            result => {
+                answers.count_result(result);
+                return answers;
+            }
+        }
+    }
 }
 
 /// Makes calls, and starts copies with progress. Exits while they run.

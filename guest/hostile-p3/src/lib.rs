@@ -11,7 +11,7 @@
 //! - `hostile-p3 crowd CALLS OPTION DST` makes this many calls at once that copy `src` to DST, and waits for
 //!   each. OPTION is `replace`, `no-sync` or empty. In DST `{i}` stands for the number of the call.
 //! - `hostile-p3 cancel CALLS` makes this many calls at once that copy `src` to `dst-{i}`, and cancels all of
-//!   them. Then it makes another copy.
+//!   them. Then it makes another copy, and tries again while the host is busy.
 //! - `hostile-p3 exit CALLS` makes this many calls at once that copy `src` to `dst-{i}`, starts as many copies
 //!   with progress to `copy-{i}`, and exits meanwhile.
 //! - `hostile-p3 ends ROUNDS` starts copies with progress, and drops their streams and futures in every order.
