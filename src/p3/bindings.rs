@@ -18,6 +18,7 @@
 //!             "wasi": wasmtime_wasi::p3::bindings,
 //!             "sandbox:fast-copy": wasmtime_fast_copy::p3::bindings,
 //!         },
+//!         require_store_data_send: true,
 //!     });
 //! }
 //! # fn main() {}
