@@ -37,7 +37,7 @@ without_namespaces() { # COMMAND...
 
 skipped=()
 for module in clone_disk errors guest host_policy hostile preopens without_openat2 \
-  contention descriptors quota strategies workers; do
+  contention descriptors quota strategies wasi_0_3 workers; do
   skipped+=(--skip "::$module::")
 done
 as_user "$files/contract" "${skipped[@]}"
