@@ -263,8 +263,9 @@ pub mod sandbox {
                 /// Something that the call needs is in use, similar to `EBUSY` and `EAGAIN`
                 /// in POSIX. The same call can succeed later. One of these is the cause:
                 ///
-                /// - the guest has as many waiting calls, or as many jobs, copies with
-                ///   progress and streams of ranges, as the host allows;
+                /// - the guest has as many waiting calls as the host allows, or as many jobs
+                ///   (in 0.2), or as many copies with progress and streams of ranges (in
+                ///   0.3);
                 /// - the host has no thread or no file descriptor left;
                 /// - the destination is a mount point;
                 /// - a program has the source open for writing, and the host does not allow
