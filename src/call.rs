@@ -71,9 +71,10 @@ impl<T: Send + 'static> Call<T> {
         dispatch::run_here(&ticket, |admission| perform(&span, called, work, admission))
     }
 
-    /// Runs the call on one of our threads. If the host allows to block the thread that polls, and there is a free
-    /// slot, runs it there: a slot for which a call waits may be granted while nobody polls it, and then would be
-    /// lost. Dropping the future cancels the call.
+    /// Runs the call on one of our threads. Dropping the future cancels the call.
+    ///
+    /// If the host allows to block the thread that polls, a call that finds a free slot runs there. A call that has
+    /// to wait does not: a slot that is granted while nobody polls the future would be lost to all stores.
     pub(crate) async fn run(self) -> Outcome<T> {
         if self.may_block_executor
             && let Ok((ticket, _)) = &self.decoded

@@ -9,7 +9,7 @@ use crate::ctx::FastCopyCtxView;
 
 /// Names a context of the host. The host chooses the number, and gives it a meaning.
 ///
-/// It is the same for this crate as `wasmtime_wasi::NamedId`, which exists since version 50, for WASI.
+/// `wasmtime_wasi::NamedId`, which exists since version 50, does the same for WASI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NamedId(pub usize);
 

@@ -16,7 +16,7 @@ pub(crate) struct RangeReader {
     ctx: FastCopyCtx,
     file: Arc<RangedFile>,
     start: u64,
-    /// One of the context's places for jobs, because a reader keeps a file and ranges.
+    /// One of the context's places for jobs, because a reader keeps a file open and ranges in memory.
     _place: Place,
 }
 

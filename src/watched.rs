@@ -64,7 +64,7 @@ impl Changes {
                 return None;
             }
             let look = Instant::now().checked_add(LOOK);
-            // Without the thread that waits, the copy itself was refused.
+            // This fails only if the waiting thread can't start. Then the copy was refused, and has ended.
             let _ = wait::until(look, self.end.wait()).await;
         }
     }
