@@ -20,7 +20,7 @@ use wasmtime_fast_copy::{
     FastCopyCtxBuilder,
 };
 
-use crate::scale::scaled;
+use fast_copy_test_support::scale::scaled;
 
 fast_copy_test_support::tests![
     every_copy_succeeds_beside_hostile_guests,

@@ -8,13 +8,12 @@
 mod fairness;
 mod leaks;
 mod race;
-mod scale;
 
 use std::process::ExitCode;
 
 use fast_copy_test_support::suite::{Suite, Test};
 
-use crate::scale::scaled;
+use fast_copy_test_support::scale::scaled;
 
 const MODULES: &[(&str, &[Test])] = &[
     ("race", race::TESTS),

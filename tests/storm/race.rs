@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use wasmtime_fast_copy::FastCopyCtx;
 use wasmtime_fast_copy::p2::bindings::types::ErrorCode;
 
-use crate::scale::scaled;
+use fast_copy_test_support::scale::scaled;
 
 fast_copy_test_support::tests![
     a_raced_path_never_leaves_the_directory,

@@ -1,0 +1,33 @@
+//! Tests of one invariant under every failure that can be provoked: either a call returns `Ok` and the copy is
+//! complete and identical to its source, or it returns an error, the destination is unchanged, nothing is left
+//! behind, and nothing is charged.
+//!
+//! `cargo test` runs the short form. `tests/reliability/long.sh` runs the long one, and keeps its figures in
+//! `tests/reliability/results`. `docs/reliability.md` describes each kind of test and shows the figures:
+//!
+//! ```console
+//! cargo test --test reliability -- --report     # puts the results into docs/reliability.md
+//! ```
+
+mod report;
+
+use std::process::ExitCode;
+
+use fast_copy_test_support::filesystems::NAMES;
+use fast_copy_test_support::suite::{Suite, Test};
+
+const MODULES: &[(&str, &[Test])] = &[];
+
+fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some(report::FLAG) {
+        return report::main();
+    }
+    let suite = Suite {
+        file_systems: &NAMES,
+        size: 8 << 30,
+        modules: MODULES,
+        needs: Some(("strace", "-V")),
+        one_at_a_time: false,
+    };
+    suite.main()
+}
