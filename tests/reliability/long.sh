@@ -14,6 +14,7 @@ cd "$(dirname "$0")/../.."
 # Prints the command of a kind.
 command_of() { # KIND
   case $1 in
+    kernels) echo tests/reliability/kernels.sh ;;
     *)
       echo "tests/reliability/long.sh: no tests named $1" >&2
       exit 2
