@@ -30,31 +30,31 @@ const BATCH: usize = 128;
 
 /// `struct fiemap` without its flexible array.
 #[repr(C)]
-struct Header {
-    start: u64,
+pub(crate) struct Header {
+    pub(crate) start: u64,
     length: u64,
-    flags: u32,
-    mapped_extents: u32,
-    extent_count: u32,
+    pub(crate) flags: u32,
+    pub(crate) mapped_extents: u32,
+    pub(crate) extent_count: u32,
     reserved: u32,
 }
 
 /// `struct fiemap_extent`.
 #[derive(Clone, Copy)]
 #[repr(C)]
-struct RawExtent {
-    logical: u64,
+pub(crate) struct RawExtent {
+    pub(crate) logical: u64,
     physical: u64,
-    length: u64,
+    pub(crate) length: u64,
     reserved64: [u64; 2],
-    flags: u32,
+    pub(crate) flags: u32,
     reserved: [u32; 3],
 }
 
 #[repr(C)]
-struct Request {
-    header: Header,
-    extents: [RawExtent; BATCH],
+pub(crate) struct Request {
+    pub(crate) header: Header,
+    pub(crate) extents: [RawExtent; BATCH],
 }
 
 impl Request {
@@ -85,9 +85,15 @@ impl Request {
 /// `FS_IOC_FIEMAP`. Its number contains the size of the header alone.
 const FS_IOC_FIEMAP: ioctl::Opcode = ioctl::opcode::read_write::<Header>(b'f', 11);
 
+/// What has a block map: a file. The fuzz target `fiemap` makes up the kernel's answers.
+pub(crate) trait BlockMap {
+    /// Fills in the answer to a request. None if there is no block map.
+    fn fiemap(&self, request: &mut Request) -> Option<()>;
+}
+
 /// A window on the block map of a file. It moves along with the queries.
-pub(crate) struct WrittenMap<'a> {
-    file: &'a File,
+pub(crate) struct WrittenMap<'a, M = File> {
+    file: &'a M,
     /// The part of the file that `extents` describes completely.
     window: Range<u64>,
     extents: Vec<(Range<u64>, u32)>,
@@ -96,8 +102,8 @@ pub(crate) struct WrittenMap<'a> {
     synced: bool,
 }
 
-impl<'a> WrittenMap<'a> {
-    pub(crate) fn new(file: &'a File) -> Self {
+impl<'a, M: BlockMap> WrittenMap<'a, M> {
+    pub(crate) fn new(file: &'a M) -> Self {
         Self {
             file,
             window: 0..0,
@@ -190,8 +196,8 @@ const COUNTED_AT_ONCE: u64 = 8 << 30;
 ///
 /// Dirty pages are written first, as a clone would do: they get their extents then. Where blocks are
 /// shared or not allocated yet, one extent can become a hundred thousand.
-pub(crate) fn has_more_extents_than<E>(
-    file: &File,
+pub(crate) fn has_more_extents_than<E, M: BlockMap>(
+    file: &M,
     limit: u64,
     allocated: u64,
     go_on: impl Fn() -> Result<(), E>,
@@ -199,7 +205,7 @@ pub(crate) fn has_more_extents_than<E>(
     if allocated <= COUNTED_AT_ONCE {
         // With a count of 0 the kernel only counts; btrfs then skips the search for shared extents.
         let mut request = Request::new(0, 0, SYNC);
-        let counted = call(file, &mut request).is_some();
+        let counted = file.fiemap(&mut request).is_some();
         return Ok(counted && u64::from(request.header.mapped_extents) > limit);
     }
     let mut count = 0;
@@ -212,8 +218,8 @@ pub(crate) fn has_more_extents_than<E>(
 
 /// Returns the number of extents of a file, and the bytes in shared ones. None if the file system can't
 /// tell. `go_on` is called between two system calls, and its error ends the walk.
-pub(crate) fn summarize_extents<E>(
-    file: &File,
+pub(crate) fn summarize_extents<E, M: BlockMap>(
+    file: &M,
     go_on: impl Fn() -> Result<(), E>,
 ) -> Result<Option<(u64, u64)>, E> {
     let (mut extents, mut shared) = (0, 0);
@@ -229,7 +235,10 @@ pub(crate) fn summarize_extents<E>(
 
 /// Returns how many bytes of a file are known to be written: 0 if the file system can't tell. `go_on` is
 /// called between two system calls, and its error ends the walk.
-pub(crate) fn known_written<E>(file: &File, go_on: impl Fn() -> Result<(), E>) -> Result<u64, E> {
+pub(crate) fn known_written<E, M: BlockMap>(
+    file: &M,
+    go_on: impl Fn() -> Result<(), E>,
+) -> Result<u64, E> {
     let mut written = 0_u64;
     let can_tell = walk(file, 0, go_on, |extent| {
         if extent.flags & NOT_KNOWN_WRITTEN == 0 {
@@ -242,8 +251,8 @@ pub(crate) fn known_written<E>(file: &File, go_on: impl Fn() -> Result<(), E>) -
 
 /// Calls `visit` for each extent of a file until it returns false. Returns false if the file system can't
 /// list all extents.
-fn walk<E>(
-    file: &File,
+fn walk<E, M: BlockMap>(
+    file: &M,
     mut flags: u32,
     go_on: impl Fn() -> Result<(), E>,
     mut visit: impl FnMut(&RawExtent) -> bool,
@@ -271,23 +280,25 @@ fn walk<E>(
     }
 }
 
-fn fetch(file: &File, offset: u64, flags: u32) -> Option<Vec<RawExtent>> {
+fn fetch(file: &impl BlockMap, offset: u64, flags: u32) -> Option<Vec<RawExtent>> {
     let mut request = Request::new(offset, BATCH as u32, flags);
-    call(file, &mut request)?;
+    file.fiemap(&mut request)?;
     let mapped = (request.header.mapped_extents as usize).min(BATCH);
     Some(request.extents[..mapped].to_vec())
 }
 
-#[expect(unsafe_code, reason = "no crate wraps this ioctl")]
-fn call(file: &File, request: &mut Request) -> Option<()> {
-    retry_on_intr(|| {
-        // SAFETY: the kernel reads the header, and writes to it and to at most `extent_count` extents
-        // after it. `Request::new` sets no more than there are. Every bit pattern is valid in them.
-        let call = unsafe { ioctl::Updater::<FS_IOC_FIEMAP, Request>::new(request) };
-        // SAFETY: number and type belong to the same ioctl.
-        unsafe { ioctl::ioctl(file, call) }
-    })
-    .ok()
+impl BlockMap for File {
+    #[expect(unsafe_code, reason = "no crate wraps this ioctl")]
+    fn fiemap(&self, request: &mut Request) -> Option<()> {
+        retry_on_intr(|| {
+            // SAFETY: the kernel reads the header, and writes to it and to at most `extent_count` extents
+            // after it. `Request::new` sets no more than there are. Every bit pattern is valid in them.
+            let call = unsafe { ioctl::Updater::<FS_IOC_FIEMAP, Request>::new(request) };
+            // SAFETY: number and type belong to the same ioctl.
+            unsafe { ioctl::ioctl(self, call) }
+        })
+        .ok()
+    }
 }
 
 #[cfg(test)]
