@@ -222,11 +222,11 @@ pub(crate) fn summarize_extents<E, M: BlockMap>(
     file: &M,
     go_on: impl Fn() -> Result<(), E>,
 ) -> Result<Option<(u64, u64)>, E> {
-    let (mut extents, mut shared) = (0, 0);
+    let (mut extents, mut shared) = (0, 0_u64);
     let can_tell = walk(file, 0, go_on, |extent| {
         extents += 1;
         if extent.flags & SHARED != 0 {
-            shared += extent.length;
+            shared = shared.saturating_add(extent.length);
         }
         true
     })?;
@@ -267,11 +267,12 @@ fn walk<E, M: BlockMap>(
         flags = 0;
         let mut last = true;
         for extent in &batch {
-            if !visit(extent) {
+            let after = extent.logical.saturating_add(extent.length);
+            // The map is inconsistent. A walk that goes back could go on for ever.
+            if after <= offset || !visit(extent) {
                 return Ok(true);
             }
-            let after = extent.logical.saturating_add(extent.length);
-            last = extent.flags & LAST != 0 || after <= offset;
+            last = extent.flags & LAST != 0;
             offset = after;
         }
         if last {
@@ -334,6 +335,34 @@ mod tests {
         let stopped = has_more_extents_than(&file, 0, u64::MAX, || Err(()));
         assert_eq!(stopped, Err(()));
         assert_eq!(summarize_extents(&file, || Err(())), Err(()));
+    }
+
+    /// A block map that gives the same extents to every request: offset, length and flags.
+    struct Same(&'static [(u64, u64, u32)]);
+
+    impl BlockMap for Same {
+        fn fiemap(&self, request: &mut Request) -> Option<()> {
+            for (raw, extent) in request.extents.iter_mut().zip(self.0) {
+                (raw.logical, raw.length, raw.flags) = *extent;
+            }
+            request.header.mapped_extents = self.0.len() as u32;
+            Some(())
+        }
+    }
+
+    #[test]
+    fn a_walk_ends_where_the_map_goes_back() {
+        let map = Same(&[(0, 3, 0), (0, 5, 0)]);
+        assert_eq!(known_written(&map, || Ok::<(), ()>(())), Ok(8));
+        let map = Same(&[(0, 5, 0), (0, 3, 0), (0, 5, 0)]);
+        assert_eq!(known_written(&map, || Ok::<(), ()>(())), Ok(5));
+    }
+
+    #[test]
+    fn impossible_lengths_do_not_overflow() {
+        let map = Same(&[(0, u64::MAX - 1, SHARED), (u64::MAX - 1, 9, SHARED | LAST)]);
+        let summary = summarize_extents(&map, || Ok::<(), ()>(()));
+        assert_eq!(summary, Ok(Some((2, u64::MAX))));
     }
 
     #[test]
