@@ -1,6 +1,6 @@
 //! Cancelling a copy, and watching its progress.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// A handle to cancel a copy and to read its progress, from any thread.
@@ -33,8 +33,6 @@ pub struct CopyControl {
 #[derive(Debug, Default)]
 struct Shared {
     phase: AtomicU8,
-    /// Whether a cancel came while the copy was being published, or later.
-    cancelled_late: AtomicBool,
     copied: AtomicU64,
     total: OnceLock<u64>,
     clone_error: OnceLock<i32>,
@@ -55,6 +53,8 @@ const RUNNING: u8 = 1;
 const CANCELLED: u8 = 2;
 const PUBLISHING: u8 = 3;
 const ENDED: u8 = 4;
+/// Being published. If the copy has to be made again, it is cancelled.
+const CANCELLED_LATE: u8 = 5;
 
 impl CopyControl {
     /// Creates a handle for one copy. Pass it to [`CopyOptions::control`](crate::CopyOptions::control).
@@ -68,16 +68,15 @@ impl CopyControl {
     /// [`Cancelled`](crate::CopyErrorKind::Cancelled). A clone and an `fsync` are one system call each.
     /// If false, the copy is being published or has ended.
     pub fn cancel(&self) -> bool {
-        let stopped = || {
-            [IDLE, RUNNING]
-                .into_iter()
-                .any(|phase| self.pass(phase, CANCELLED))
-                || self.is_cancelled()
+        let cancelled = |phase| match phase {
+            IDLE | RUNNING => Some(CANCELLED),
+            PUBLISHING => Some(CANCELLED_LATE),
+            _ => None,
         };
-        // A copy that is being published may have to be made again.
-        stopped() || {
-            self.shared.cancelled_late.store(true, Ordering::Release);
-            stopped()
+        let phase = &self.shared.phase;
+        match phase.fetch_update(Ordering::AcqRel, Ordering::Acquire, cancelled) {
+            Ok(before) => before != PUBLISHING,
+            Err(now) => now == CANCELLED,
         }
     }
 
@@ -147,11 +146,11 @@ impl CopyControl {
         self.pass(RUNNING, PUBLISHING)
     }
 
-    /// Goes back before the point of no return, because the copy has to be made again.
+    /// Goes back before the point of no return, because the copy has to be made again. A cancel that came while it
+    /// was being published takes effect now.
     pub(crate) fn retract_publishing(&self) {
-        self.pass(PUBLISHING, RUNNING);
-        if self.shared.cancelled_late.load(Ordering::Acquire) {
-            self.pass(RUNNING, CANCELLED);
+        if !self.pass(PUBLISHING, RUNNING) {
+            self.pass(CANCELLED_LATE, CANCELLED);
         }
     }
 
