@@ -46,6 +46,8 @@ pub(crate) struct Staged<'a> {
     name: Option<OsString>,
     /// Whether a call that publishes has failed in such a way that it may have taken effect.
     in_doubt: bool,
+    /// Whether an empty file that reserved the destination's name could not be removed.
+    left_placeholder: bool,
 }
 
 /// What is left of a staged file that was discarded.
@@ -114,6 +116,7 @@ impl<'a> Staged<'a> {
             directory_sync,
             name,
             in_doubt: false,
+            left_placeholder: false,
         };
         match duplicate {
             Ok(duplicate) => staged.duplicate = Some(duplicate),
@@ -239,11 +242,14 @@ impl<'a> Staged<'a> {
             Ok(()) => {}
             Err(NotNamed::NeedsName) => return Err(Unpublished::NeedsName),
             Err(NotNamed::Refused(kind)) => {
-                if !matches!(self.has_name(&destination.name), Ok(true)) {
+                let found = self.has_name(&destination.name);
+                if !matches!(found, Ok(true)) {
                     let kind = match kind {
                         CopyErrorKind::Os(error)
                             if error.kind() == io::ErrorKind::AlreadyExists && !replace =>
                         {
+                            // A server that gets the request twice finds the name that it has made.
+                            self.in_doubt |= found.is_err();
                             CopyErrorKind::AlreadyExists
                         }
                         other => other,
@@ -318,8 +324,16 @@ impl<'a> Staged<'a> {
         }
         if !replace {
             return match platform::rename_new(directory, &staged, name) {
+                // A link can have worked: file systems without links return EIO, and so does a lost reply.
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => {
-                    self.rename_over_placeholder(&staged)
+                    match self.has_name(name) {
+                        Ok(true) => Ok(()),
+                        Ok(false) => self.rename_over_placeholder(&staged),
+                        Err(error) => {
+                            self.in_doubt = true;
+                            Err(error.into())
+                        }
+                    }
                 }
                 result => Ok(self.publishing(result)?),
             };
@@ -342,31 +356,48 @@ impl<'a> Staged<'a> {
             directory, name, ..
         } = self.destination;
         let placeholder = platform::create_named(directory, name)?;
-        let id = platform::status(&placeholder).map(|status| status.id);
+        let id = match platform::status(&placeholder) {
+            Ok(status) => status.id,
+            Err(error) => {
+                // Without its identity it can't be told from another process's file.
+                self.left_placeholder = true;
+                return Err(error.into());
+            }
+        };
         // rclone gives the file its name when it is closed.
         let closed = match platform::close(placeholder) {
             // Interrupted or not, the descriptor is closed (close(2)).
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
             result => result,
         };
-        let is_untouched = || match (platform::entry(directory, name), &id) {
-            (Ok(Some(entry)), Ok(id)) => entry.id == *id && entry.size == 0,
-            _ => false,
+        let is_untouched = || -> io::Result<bool> {
+            let found = platform::entry(directory, name)?;
+            Ok(found.is_some_and(|entry| entry.id == id && entry.size == 0))
         };
-        let renamed = match closed {
-            Ok(()) if is_untouched() => platform::rename_replace(directory, staged, name),
-            Ok(()) => return Err(NotNamed::Refused(CopyErrorKind::AlreadyExists)),
+        let renamed = match closed.and_then(|()| is_untouched()) {
+            Ok(true) => platform::rename_replace(directory, staged, name),
+            Ok(false) => return Err(NotNamed::Refused(CopyErrorKind::AlreadyExists)),
             Err(error) => {
-                if is_untouched() {
-                    let _ = platform::remove(directory, name);
-                }
+                self.remove_placeholder(is_untouched());
                 return Err(error.into());
             }
         };
-        if renamed.is_err() && is_untouched() {
-            let _ = platform::remove(directory, name);
+        if renamed.is_err() {
+            self.remove_placeholder(is_untouched());
         }
         Ok(self.publishing(renamed)?)
+    }
+
+    /// Removes the empty file that reserved the destination's name, if it is still there.
+    fn remove_placeholder(&mut self, is_untouched: io::Result<bool>) {
+        let Destination {
+            directory, name, ..
+        } = self.destination;
+        self.left_placeholder = match is_untouched {
+            Ok(true) => platform::remove(directory, name).is_err(),
+            Ok(false) => false,
+            Err(_) => true,
+        };
     }
 
     /// Returns whether a name in the directory refers to the staged file.
@@ -383,7 +414,8 @@ impl<'a> Staged<'a> {
     ///
     /// If the copy may be published, its name is removed first. Only if that succeeds, the file does not have
     /// the destination's name, and is truncated. NFS can lose the reply of a rename and then return the old
-    /// file for the destination's name from its cache.
+    /// file for the destination's name from its cache. A link leaves the staging name, so a file with a second name
+    /// is not truncated either.
     pub(crate) fn discard(self) -> Left {
         let Self {
             file,
@@ -391,6 +423,7 @@ impl<'a> Staged<'a> {
             destination,
             name,
             in_doubt,
+            left_placeholder,
             ..
         } = self;
         let directory = &destination.directory;
@@ -400,7 +433,9 @@ impl<'a> Staged<'a> {
             (Some(name), Ok(status)) => remove(directory, name, status.id),
             (Some(_), Err(_)) => Removal::Failed,
         };
-        let may_be_published = in_doubt && remove_name() != Removal::Removed;
+        let has_one_name = || platform::status_now(&file).is_ok_and(|status| status.links <= 1);
+        let may_be_linked = in_doubt && !has_one_name();
+        let may_be_published = in_doubt && (remove_name() != Removal::Removed || may_be_linked);
         let emptied = !may_be_published && file.set_len(0).is_ok();
         let handle = match emptied {
             true => None,
@@ -410,7 +445,7 @@ impl<'a> Staged<'a> {
         let removal = remove_name();
         if emptied {
             return Left {
-                bytes: (removal == Removal::Failed).then_some(0),
+                bytes: (removal == Removal::Failed || left_placeholder).then_some(0),
                 in_doubt: false,
             };
         }
@@ -428,7 +463,7 @@ impl<'a> Staged<'a> {
             Err(_) => (may_be_published || removal == Removal::Failed).then_some(0),
         };
         Left {
-            bytes,
+            bytes: bytes.or(left_placeholder.then_some(0)),
             in_doubt: may_be_published && bytes.is_some(),
         }
     }
