@@ -5,7 +5,7 @@
 //! NFS and overlayfs, other systems), and where a file without a name could not be linked. That name is
 //! removed on any error; a kill, or a failed removal, leaves it. A replacement uses
 //! such a name too, between a link and a rename, because no system call links a file over an existing
-//! name.
+//! name. So does a durable copy on btrfs before Linux 6.18, whose `fsync` skips files without a name.
 //!
 //! Another process that may write to the directory can give the staged file a second name, by a link or a
 //! rename. So a copy that is not published is truncated first, and then its name is removed.
@@ -44,6 +44,8 @@ pub(crate) struct Staged<'a> {
     duplicate: Option<File>,
     directory_sync: Option<DirectorySync>,
     name: Option<OsString>,
+    /// Whether the file was synchronised without a name where that has no effect.
+    unsynchronised: bool,
     /// Whether a call that publishes has failed in such a way that it may have taken effect.
     in_doubt: bool,
     /// Whether an empty file that reserved the destination's name could not be removed.
@@ -115,6 +117,7 @@ impl<'a> Staged<'a> {
             duplicate: None,
             directory_sync,
             name,
+            unsynchronised: false,
             in_doubt: false,
             left_placeholder: false,
         };
@@ -205,10 +208,34 @@ impl<'a> Staged<'a> {
             allow_refusal(platform::set_times(&self.file, times))?;
         }
         if self.directory_sync.is_some() {
+            if self.name.is_none() && !platform::fsync_persists_unnamed(&self.file) {
+                self.name_before_sync()?;
+            }
             self.file.sync_all()?;
         }
         // Durable or not: some FUSE file systems report write errors only here.
         self.flush()
+    }
+
+    /// Gives the file a staging name, so that `fsync` does not skip it. Where such a name could not be removed
+    /// again, or can't be made, the file is synchronised once more after it has been published.
+    fn name_before_sync(&mut self) -> io::Result<()> {
+        if refuse_append_only(self.directory()).is_ok() {
+            match self.link_staging_name() {
+                Err(error) if platform::is_refusal_to_link(&error) => self.name = None,
+                result => return result,
+            }
+        }
+        self.unsynchronised = true;
+        Ok(())
+    }
+
+    /// Links the file under a staging name. The name is kept after an error too, because the link can have worked.
+    fn link_staging_name(&mut self) -> io::Result<()> {
+        let name = random_name()?;
+        let linked = platform::link_unnamed(&self.file, self.directory(), &name);
+        self.name = Some(name);
+        linked
     }
 
     /// Closes a duplicate of the descriptor, which tells the file system that no more will be written, and
@@ -280,8 +307,11 @@ impl<'a> Staged<'a> {
         let Some(directory) = self.directory_sync.take() else {
             return Ok(());
         };
-        directory
-            .sync(&self.file)
+        let file = match self.unsynchronised {
+            true => self.file.sync_all(),
+            false => Ok(()),
+        };
+        file.and_then(|()| directory.sync(&self.file))
             .map_err(|error| CopyError::destination(CopyStep::SyncDirectory, error))
     }
 
@@ -296,10 +326,7 @@ impl<'a> Staged<'a> {
         }
         // A temporary name in such a directory could not be removed again.
         refuse_append_only(directory)?;
-        let temporary = random_name()?;
-        let linked = platform::link_unnamed(&self.file, directory, &temporary);
-        self.name = Some(temporary);
-        match linked {
+        match self.link_staging_name() {
             // Whether the name exists is checked before whether the file may be linked (do_linkat in
             // fs/namei.c), so the first link did not tell.
             Err(error) if platform::is_refusal_to_link(&error) => Err(NotNamed::NeedsName),

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use fast_copy_test_support::files::{
-    MIB, assert_same, assert_text, dense_file, exists, names, text_file,
+    MIB, assert_same, assert_text, dense_file, exists, four_extents, names, text_file,
 };
 use fast_copy_test_support::filesystems::{FileSystem, Mounted};
 use fast_copy_test_support::function::{ALL, BOTH, Function};
@@ -20,6 +20,7 @@ use crate::staged_names::without_tmpfile;
 fast_copy_test_support::tests![
     a_copy_whose_unnamed_file_cannot_be_linked_is_made_under_a_name where UnnamedFiles,
     a_copy_is_published_without_links_and_without_rename_noreplace,
+    on_an_old_btrfs_a_copy_in_an_append_only_directory_is_synchronised_twice where BtrfsFlags and InodeFlags,
     replacing_fails_before_copying_in_an_append_only_directory where UnnamedFiles and InodeFlags,
     replacing_an_append_only_or_immutable_file_fails_before_copying where InodeFlags,
     replacing_a_mount_point_fails_before_copying where Mounts,
@@ -117,6 +118,28 @@ impl Drop for Attributes {
         let flags = ioctl_getflags(&self.0).unwrap();
         ioctl_setflags(&self.0, flags - removable).unwrap();
     }
+}
+
+/// btrfs before Linux 6.18 does not make a file without a name durable. A name in such a directory could not be removed again, so the file is synchronised a second time.
+fn on_an_old_btrfs_a_copy_in_an_append_only_directory_is_synchronised_twice(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("only/dst"));
+    four_extents(&src);
+    fs::create_dir(dir.path().join("only")).unwrap();
+    let append_only = Attributes::set(&dir.path().join("only"), IFlags::APPEND);
+    let (outcome, calls) = Copy::new(Function::Fast, &src, &dst)
+        .options(&["old-kernel"])
+        .trace();
+    drop(append_only);
+    assert!(matches!(outcome, Outcome::Ok(..)), "{outcome:?}");
+    let steps = ["fsync(", "linkat(", "renameat"];
+    let made: Vec<_> = calls
+        .iter()
+        .filter_map(|call| steps.iter().find(|step| call.contains(**step)))
+        .copied()
+        .collect();
+    assert_eq!(made, ["fsync(", "linkat(", "fsync(", "fsync("]);
+    assert_same(&src, &dst);
 }
 
 /// Asserts that replacing `dst` fails before anything is copied.

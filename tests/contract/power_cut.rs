@@ -5,7 +5,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use fast_copy_test_support::files::{assert_text, four_extents, names, text_file};
+use fast_copy_test_support::files::{assert_same, assert_text, four_extents, names, text_file};
 use fast_copy_test_support::filesystems::{FileSystem, Small, smallest};
 use fast_copy_test_support::function::{BOTH, Function};
 use fast_copy_test_support::outcome::Outcome;
@@ -19,6 +19,7 @@ fast_copy_test_support::tests![
     the_report_says_whether_the_copy_is_durable,
     a_copy_that_is_not_durable_makes_no_sync_call,
     the_file_is_synchronised_before_it_is_named_and_the_directory_after where UnnamedFiles,
+    on_an_old_btrfs_the_file_has_a_name_before_it_is_synchronised where BtrfsFlags,
     a_copy_whose_file_fails_to_sync_is_not_published,
     a_directory_that_fails_to_sync_is_an_error_with_the_copy_in_place,
     a_directory_sync_that_fails_with_einval_is_ignored,
@@ -114,6 +115,36 @@ fn the_file_is_synchronised_before_it_is_named_and_the_directory_after(fs: &File
                 false => [0, 1, 2, 5].iter().map(|&i| &steps[i]).collect(),
             };
             assert_eq!(made, expected);
+        }
+    }
+}
+
+/// btrfs before Linux 6.18 does not make a file without a name durable, so a durable copy gets a staging name
+/// before it is synchronised. The kernel reports an old version to the child.
+fn on_an_old_btrfs_the_file_has_a_name_before_it_is_synchronised(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    four_extents(&src);
+    for function in BOTH {
+        for replaces in [false, true] {
+            let _ = fs::remove_file(&dst);
+            let mut options = vec!["old-kernel"];
+            if replaces {
+                fs::write(&dst, "old").unwrap();
+                options.push("replace");
+            }
+            let (outcome, calls) = Copy::new(function, &src, &dst).options(&options).trace();
+            assert!(matches!(outcome, Outcome::Ok(..)), "{outcome:?}");
+            let steps = ["fsync(", "linkat(", "renameat(", "renameat2("];
+            let made: Vec<_> = calls
+                .iter()
+                .filter_map(|call| steps.iter().find(|step| call.contains(**step)))
+                .copied()
+                .collect();
+            let renames = if replaces { "renameat(" } else { "renameat2(" };
+            assert_eq!(made, ["linkat(", "fsync(", renames, "fsync("]);
+            assert_same(&src, &dst);
+            assert_eq!(names(dir.path()), ["dst", "src"]);
         }
     }
 }

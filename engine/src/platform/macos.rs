@@ -53,6 +53,11 @@ pub(crate) fn create_unnamed(_directory: &Directory) -> io::Result<Option<File>>
     Ok(None)
 }
 
+/// Returns true: every file has a name here.
+pub(crate) fn fsync_persists_unnamed(_file: &File) -> bool {
+    true
+}
+
 /// Fails: every file has a name here.
 pub(crate) fn link_unnamed(_: &File, _: &Directory, _: &OsStr) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())

@@ -51,6 +51,10 @@ pub fn main(args: &[String]) -> ExitCode {
                 cancel_on_signal(&control);
                 copy
             }
+            "old-kernel" => {
+                pretend_old_kernel();
+                copy
+            }
             "may-leak" => {
                 may_leak = true;
                 copy
@@ -235,6 +239,20 @@ fn open_descriptors() -> Vec<u64> {
     assert!(answers >= 0);
     let open = asked.iter().filter(|one| one.revents & libc::POLLNVAL == 0);
     open.map(|one| one.fd as u64).collect()
+}
+
+/// Makes the kernel report version 2.6 to this process (`UNAME26` in personality(2)).
+#[expect(unsafe_code, reason = "the standard library has no personality")]
+fn pretend_old_kernel() {
+    // SAFETY: the call only changes what uname(2) returns.
+    let before = unsafe { libc::personality(libc::UNAME26 as libc::c_ulong) };
+    assert!(before >= 0);
+    assert!(
+        rustix::system::uname()
+            .release()
+            .to_bytes()
+            .starts_with(b"2.6.")
+    );
 }
 
 /// Changes the user of this process. It is done here and not by `exec`, because another user may have no

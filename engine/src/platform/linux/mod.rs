@@ -7,6 +7,7 @@ mod directory_sync;
 mod fiemap;
 mod identity;
 mod lease;
+mod unnamed;
 mod writeback;
 
 use std::ffi::OsStr;
@@ -28,6 +29,7 @@ pub(crate) use directory_sync::{DirectorySync, open_directory_sync};
 pub(crate) use fiemap::{WrittenMap, has_more_extents_than, known_written, summarize_extents};
 pub(crate) use identity::is_same_file;
 pub(crate) use lease::Lease;
+pub(crate) use unnamed::fsync_persists_unnamed;
 pub(crate) use writeback::start_writing_back;
 
 /// Returns a descriptor's entry in procfs. A link through it leads to the open file, not to a name.
