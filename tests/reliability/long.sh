@@ -15,6 +15,7 @@ cd "$(dirname "$0")/../.."
 command_of() { # KIND
   case $1 in
     kernels) echo tests/reliability/kernels.sh ;;
+    schedules) echo "cargo test --package fast-copy-schedules" ;;
     *)
       echo "tests/reliability/long.sh: no tests named $1" >&2
       exit 2
