@@ -20,13 +20,14 @@ use system::ops::RangeInclusive;
 use system::sync::atomic::{AtomicUsize, Ordering};
 
 use shuttle::rand::{Rng, thread_rng};
+use shuttle::thread::JoinHandle;
 
 use crate::admission::{Permit, Queue};
 use crate::future::Future;
 use crate::pin::pin;
 use crate::sync::Arc;
 use crate::task::{Context, Poll};
-use crate::time::{Duration, Instant};
+use crate::time::{self, Duration, Instant};
 use crate::{step, thread};
 
 /// Chooses a number. A schedule contains the choices that were made.
@@ -39,8 +40,25 @@ fn maybe() -> bool {
     choose(0..=1) == 1
 }
 
+/// Lets the other threads of a model go on for a while, so that what comes next can come at any time.
+fn linger() {
+    for _ in 0..choose(0..=30) {
+        step();
+    }
+}
+
 fn after(time: Duration) -> Option<Instant> {
     Instant::now().checked_add(time)
+}
+
+/// Starts a thread that lets the same time pass several times, each time after a while.
+fn pass(time: Duration, times: usize) -> JoinHandle<()> {
+    thread::spawn(move || {
+        for _ in 0..times {
+            linger();
+            time::advance(time);
+        }
+    })
 }
 
 /// Lets the other threads go on until the condition is met. If it is never met, the execution takes too many steps.

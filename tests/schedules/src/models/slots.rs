@@ -1,10 +1,10 @@
-use super::{InUse, Store, after, block_on, choose, maybe, poll_times};
+use super::{InUse, Store, after, block_on, choose, linger, maybe, pass, poll_times};
 use crate::admission::{CopySlots, Queue};
 use crate::error::CallError;
 use crate::future::pending;
 use crate::sync::{Arc, Notify};
 use crate::thread;
-use crate::time::{self, Duration};
+use crate::time::Duration;
 
 /// The calls of each store.
 const CALLS: usize = 2;
@@ -29,7 +29,7 @@ pub fn slots() {
         };
         (store, max_waiting)
     });
-    let mut threads = vec![thread::spawn(|| time::advance(2 * LIMIT))];
+    let mut threads = vec![pass(2 * LIMIT, 1)];
     for (store, max_waiting) in &stores {
         for _ in 0..CALLS {
             let (store, max_waiting, way) = (store.clone(), *max_waiting, choose(0..=4));
@@ -56,7 +56,10 @@ fn call(store: &Store, max_waiting: usize, way: usize) {
         3 => {
             let stop = Arc::new(Notify::default());
             let stopping = stop.clone();
-            let stopper = thread::spawn(move || stopping.notify_one());
+            let stopper = thread::spawn(move || {
+                linger();
+                stopping.notify_one();
+            });
             let until = if maybe() { after(LIMIT) } else { None };
             let permit = block_on(queue.permit(until, stop.notified()));
             stopper.join().unwrap();

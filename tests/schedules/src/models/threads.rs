@@ -1,7 +1,7 @@
-use super::{Count, choose, wait_until};
+use super::{Count, choose, pass, wait_until};
 use crate::admission::{CopySlots, Queue};
 use crate::thread;
-use crate::time::{self, Duration};
+use crate::time::Duration;
 
 /// The time after which an idle thread ends.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -17,7 +17,7 @@ pub fn idle_threads() {
     let queue = Queue::new(CopySlots::new(2), 2, CALLERS);
     let ran = Count::default();
     let passes = choose(0..=2);
-    let clock = thread::spawn(move || (0..passes).for_each(|_| time::advance(KEEP_ALIVE)));
+    let clock = pass(KEEP_ALIVE, passes);
     let callers: [_; CALLERS] = std::array::from_fn(|_| {
         let (queue, ran) = (queue.clone(), ran.clone());
         thread::spawn(move || {

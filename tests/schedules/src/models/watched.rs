@@ -1,4 +1,4 @@
-use super::{Count, Shared, block_on, choose, maybe, poll_times, wait_until};
+use super::{Count, Shared, block_on, choose, maybe, pass, poll_times, wait_until};
 use crate::admission::{CopySlots, Places, Queue};
 use crate::call::Call;
 use crate::control::CopyControl;
@@ -7,7 +7,7 @@ use crate::dispatch::Ticket;
 use crate::error::CallError;
 use crate::job::CopyJob;
 use crate::progress::Progress;
-use crate::time::{self, Duration};
+use crate::time::Duration;
 use crate::{CopyReport, thread};
 
 /// A copy whose progress is a stream: one thread reads it, another waits for the outcome, or drops it.
@@ -62,7 +62,7 @@ pub fn watched() {
         }
     }));
     // Whether it passes or not: the stream looks again when time has passed, and when the copy has ended.
-    threads.push(thread::spawn(|| time::advance(Duration::from_millis(100))));
+    threads.push(pass(Duration::from_millis(100), choose(0..=2)));
     begin();
     if maybe() {
         let outcome = block_on(outcome);
