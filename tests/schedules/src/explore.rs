@@ -65,8 +65,8 @@ pub fn explore(name: &str, long: usize, short: usize, model: fn()) {
     figures::record("schedules", name, &figures);
     if let Err(panic) = result {
         eprintln!(
-            "{name} fails under the schedule above. To run it again, give its text, without the quotation marks, to \
-             {SCHEDULE}. For all schedules until then: {SEED}={seed}."
+            "{name} fails under the schedule above. To run it again, run this test alone with all lines between the \
+             quotation marks in {SCHEDULE}. For all schedules until then: {SEED}={seed}."
         );
         resume_unwind(panic);
     }
