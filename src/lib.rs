@@ -107,7 +107,6 @@
 //! macOS and Windows, without tests there. On Windows guests get `unsupported`.
 
 #![deny(missing_docs)]
-#![deny(unsafe_code)]
 
 /// Compiles the README's code.
 #[cfg(doctest)]

@@ -48,7 +48,6 @@
 //! (`clonefile`) and Windows (block cloning on ReFS), without tests there.
 
 #![deny(missing_docs)]
-#![deny(unsafe_code)]
 
 mod clone;
 mod context;
