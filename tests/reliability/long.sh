@@ -16,6 +16,7 @@ command_of() { # KIND
   case $1 in
     kernels) echo tests/reliability/kernels.sh ;;
     schedules) echo "cargo test --package fast-copy-schedules" ;;
+    fuzz) echo "fuzz/long.sh" ;;
     *)
       echo "tests/reliability/long.sh: no tests named $1" >&2
       exit 2

@@ -9,6 +9,7 @@
 //! cargo test --test reliability -- --report     # puts the results into docs/reliability.md
 //! ```
 
+mod fuzz;
 mod report;
 
 use std::process::ExitCode;
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 use fast_copy_test_support::filesystems::NAMES;
 use fast_copy_test_support::suite::{Suite, Test};
 
-const MODULES: &[(&str, &[Test])] = &[];
+const MODULES: &[(&str, &[Test])] = &[("fuzz", fuzz::TESTS)];
 
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(report::FLAG) {
