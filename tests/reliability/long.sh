@@ -17,6 +17,7 @@ command_of() { # KIND
     kernels) echo tests/reliability/kernels.sh ;;
     schedules) echo "cargo test --package fast-copy-schedules" ;;
     fuzz) echo "fuzz/long.sh" ;;
+    sanitizers) echo "tests/reliability/sanitizers.sh" ;;
     *)
       echo "tests/reliability/long.sh: no tests named $1" >&2
       exit 2
