@@ -22,7 +22,9 @@ impl<'a> Arbitrary<'a> for PathText {
         Ok(match u.int_in_range(0..=15)? {
             0 => Self::Any(u.arbitrary()?),
             1 => Self::Long(u.arbitrary()?),
-            2..=8 => Self::Names(vec![u.arbitrary()?]),
+            2 | 3 => Self::Names(vec![u.arbitrary()?]),
+            // Most copies are possible.
+            4..=13 => Self::File(u.arbitrary()?),
             _ => {
                 let count = u.int_in_range(0..=6)?;
                 Self::Names((0..count).map(|_| u.arbitrary()).collect::<Result<_>>()?)

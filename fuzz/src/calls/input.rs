@@ -23,9 +23,10 @@ impl Base {
     }
 }
 
-/// A path: made of names that exist, or any text.
+/// A path: of a file, made of names that exist, or any text.
 #[derive(Clone, Debug)]
 pub enum PathText {
+    File(Changed),
     Names(Vec<Name>),
     Any(String),
     /// A name of so many bytes, after a directory.
@@ -63,6 +64,7 @@ const NAMES: [&str; 22] = [
 impl PathText {
     pub fn text(&self) -> String {
         match self {
+            Self::File(file) => file.name().to_owned(),
             Self::Names(names) => {
                 let names = names
                     .iter()
