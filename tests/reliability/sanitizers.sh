@@ -28,7 +28,9 @@ prepare() { # SANITIZER
       cargo=(env RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 cargo test -Zbuild-std)
       # A build of the standard library links no runtime by itself.
       RUSTFLAGS="-Zsanitizer=thread -Zexternal-clangrt -Clink-arg=-Wl,--whole-archive -Clink-arg=$runtime"
-      RUSTFLAGS+=" -Clink-arg=-Wl,--no-whole-archive -Clink-arg=-lstdc++"
+      RUSTFLAGS+=" -Clink-arg=-Wl,--no-whole-archive"
+      local library
+      for library in stdc++ m pthread dl rt resolv c; do RUSTFLAGS+=" -Clink-arg=-l$library"; done
       export RUSTFLAGS
       ;;
     *)
