@@ -7,6 +7,10 @@
 # AddressSanitizer needs a nightly toolchain of rustup. ThreadSanitizer needs the standard library built with it, from
 # its sources: Debian's rustc-web and rust-web-src, with the sanitizer's runtime of rustup's stable toolchain, because
 # Debian has none for Rust.
+#
+# Miri runs the tests that make no system calls, where a nightly toolchain has it (rustup component add miri):
+#
+#   cargo +nightly miri test --package fast-copy-engine --lib -- acl limits:: a_path a_walk_ends impossible_lengths
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 target=x86_64-unknown-linux-gnu
