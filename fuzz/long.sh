@@ -20,7 +20,7 @@ for target in acl calls fiemap paths; do
   # No leaks are looked for: a thread of a slot may still run as the process ends.
   cargo +nightly fuzz run "$target" "fuzz/found/$target" "fuzz/corpus/$target" -- \
     -max_total_time="$seconds" -max_len=2048 -detect_leaks=0 -print_final_stats=1 2>&1 |
-    tee "$log" | { grep -v -E '^#[0-9]+|^INFO|^\s+#' || true; } || violations=1
+    tee "$log" | { grep -v -E '^#[0-9]+|^INFO|^\s+(#|NEW_FUNC)' || true; } || violations=1
   figures="runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")"
   figures+=$'\t'"corpus=$(find "fuzz/corpus/$target" -type f | wc -l)"
   figures+=$'\t'"violations=$violations"
