@@ -18,6 +18,7 @@ command_of() { # KIND
     schedules) echo "cargo test --package fast-copy-schedules" ;;
     fuzz) echo "fuzz/long.sh" ;;
     sanitizers) echo "tests/reliability/sanitizers.sh" ;;
+    power-cut) echo "cargo test --test reliability -- ::power_cut::" ;;
     *)
       echo "tests/reliability/long.sh: no tests named $1" >&2
       exit 2

@@ -10,6 +10,7 @@
 //! ```
 
 mod fuzz;
+mod power_cut;
 mod report;
 
 use std::process::ExitCode;
@@ -18,6 +19,7 @@ use fast_copy_test_support::filesystems::NAMES;
 use fast_copy_test_support::suite::{Suite, Test};
 
 const MODULES: &[(&str, &[Test])] = &[("fuzz", fuzz::TESTS)];
+const MODULES: &[(&str, &[Test])] = &[("power_cut", power_cut::TESTS)];
 
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(report::FLAG) {
