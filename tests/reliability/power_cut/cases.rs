@@ -36,6 +36,8 @@ pub const LINK: &str = "link";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Destination {
     Absent,
+    /// Nothing, in a directory that was made just before the copy, in another such one. Neither is on the disk.
+    NewDirectory,
     File,
     /// A file with another hard link.
     HardLinked,
@@ -43,8 +45,9 @@ pub enum Destination {
 }
 
 impl Destination {
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Absent,
+        Self::NewDirectory,
         Self::File,
         Self::HardLinked,
         Self::SymbolicLink,
@@ -53,6 +56,7 @@ impl Destination {
     pub fn name(self) -> &'static str {
         match self {
             Self::Absent => "absent",
+            Self::NewDirectory => "new/directory",
             Self::File => "file",
             Self::HardLinked => "hard-linked",
             Self::SymbolicLink => "symbolic-link",
@@ -69,7 +73,7 @@ impl Destination {
             fs::set_permissions(dir.join(name), PermissionsExt::from_mode(OLD_MODE)).unwrap();
         };
         match self {
-            Self::Absent => {}
+            Self::Absent | Self::NewDirectory => {}
             Self::File => write("dst"),
             Self::HardLinked => {
                 write("dst");
@@ -83,9 +87,12 @@ impl Destination {
     }
 }
 
-/// Makes a directory for each kind of destination.
+/// Makes a directory for each kind of destination that is in an old one.
 pub fn prepare(root: &Path) {
     for destination in Destination::ALL {
+        if destination == Destination::NewDirectory {
+            continue;
+        }
         destination.prepare(&root.join(destination.name()));
     }
 }
@@ -166,6 +173,10 @@ impl Case {
         for strategy in strategies_on(fs).filter(|one| STRATEGIES.contains(&one.name)) {
             for destination in Destination::ALL {
                 for source in [Source::OnDisk, Source::InMemory, Source::Short] {
+                    // The source is made in the same directory.
+                    if destination == Destination::NewDirectory && source == Source::OnDisk {
+                        continue;
+                    }
                     // Then the bytes are read and written.
                     if strategy.name == "offload" && source != Source::OnDisk {
                         continue;
@@ -190,6 +201,7 @@ impl Case {
             (D::Absent, S::InMemory, true),
             (D::HardLinked, S::InMemory, true),
             (D::SymbolicLink, S::Short, true),
+            (D::NewDirectory, S::InMemory, true),
             (D::Absent, S::Short, false),
             (D::File, S::InMemory, false),
         ];
@@ -219,12 +231,16 @@ impl Case {
 
     /// Whether a power cut may leave a staging name, as the contract allows.
     pub fn may_leave_a_name(&self) -> bool {
-        self.strategy.named || self.destination != Destination::Absent
+        self.strategy.named || self.replaces()
+    }
+
+    fn replaces(&self) -> bool {
+        ![Destination::Absent, Destination::NewDirectory].contains(&self.destination)
     }
 
     fn options(&self) -> Vec<&'static str> {
         let mut options = self.strategy.options.to_vec();
-        if self.destination != Destination::Absent {
+        if self.replaces() {
             options.push("replace");
         }
         if !self.durable {
@@ -258,6 +274,9 @@ impl Case {
     /// Makes the copy in the directory of its destination. Returns the content of the copy.
     pub fn run(&self, dir: &Path, injections: &[&str]) -> Vec<u8> {
         let (src, dst) = (dir.join(self.source.name()), dir.join("dst"));
+        if self.destination == Destination::NewDirectory {
+            fs::create_dir_all(dir).unwrap();
+        }
         if self.source != Source::OnDisk {
             self.source.make(dir);
         }

@@ -40,6 +40,13 @@ pub struct State {
 impl Rules {
     /// Looks at the directory of a copy. Returns what is wrong there, whatever the copy's options.
     pub fn inspect(&self, dir: &Path) -> Result<State, String> {
+        if self.destination == Destination::NewDirectory && !dir.exists() {
+            return Ok(State {
+                found: Found::Before,
+                has_mode: false,
+                staging_names: 0,
+            });
+        }
         let staging_names = self.check_names(dir)?;
         for name in [LINK, TARGET] {
             if names(dir).contains(&name.to_owned()) {
@@ -69,6 +76,7 @@ impl Rules {
     fn check_names(&self, dir: &Path) -> Result<usize, String> {
         let must = match self.destination {
             Destination::Absent => &["src"][..],
+            Destination::NewDirectory => &[],
             Destination::File => &["src", "dst"],
             Destination::HardLinked => &["src", "dst", LINK],
             Destination::SymbolicLink => &["src", "dst", TARGET],
