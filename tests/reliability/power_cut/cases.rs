@@ -234,7 +234,8 @@ impl Case {
         self.strategy.named || self.replaces()
     }
 
-    fn replaces(&self) -> bool {
+    /// Whether there is something at the destination.
+    pub fn replaces(&self) -> bool {
         ![Destination::Absent, Destination::NewDirectory].contains(&self.destination)
     }
 

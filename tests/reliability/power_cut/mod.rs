@@ -69,14 +69,21 @@ fn each_state_that_a_power_cut_can_leave_has_the_old_file_or_the_copy(fs: &FileS
         1 => Case::all(fs),
         _ => Case::some(fs),
     };
-    let (durable, not_durable): (Vec<_>, Vec<_>) = cases.iter().partition(|case| case.durable);
     let mut violations = Vec::new();
-    for (name, cases) in [("durable", durable), ("not durable", not_durable)] {
+    for (name, durable, replaces) in [
+        ("durable", true, None),
+        ("not durable, new", false, Some(false)),
+        ("not durable, replacing", false, Some(true)),
+    ] {
+        let is_one = |case: &&Case| {
+            let replaces = replaces.unwrap_or(case.replaces());
+            (case.durable, case.replaces()) == (durable, replaces)
+        };
         let mut tally = Tally {
             keeps_images: true,
             ..Tally::default()
         };
-        for case in cases {
+        for case in cases.iter().filter(is_one) {
             check(fs, &disk, case, &[], &mut tally);
         }
         figures::record(KIND, &format!("{}, {name}", fs.name), &tally.figures());

@@ -54,37 +54,23 @@ impl Tally {
         self.cases += 1;
         self.flushes += recording.flushes() as u64;
         let mut described = 0;
-        let contents = contents.clone();
-        states(
-            contents,
-            &recording.entries,
-            recording.begun,
-            thoroughness,
-            |state| {
-                self.states += 1;
-                let Err(violation) = self.check(durable, scratch, recording, rules, &state) else {
-                    return;
-                };
-                self.violations += 1;
-                described += 1;
-                if described <= MOST_DESCRIBED {
-                    let image = match self.keeps_images {
-                        true => keep(scratch, &state, self.described.len()),
-                        false => String::new(),
-                    };
-                    self.described.push(format!(
-                    "{what}: {violation}: the state after the flush before entry {}, {} (entries {} to {}, flushed \
-                     until {} when the call returned){}",
-                    state.flushed,
-                    state.name,
-                    recording.begun,
-                    recording.entries.len(),
-                    recording.returned,
-                    image
-                ));
+        let mut count = |state: State| {
+            self.states += 1;
+            let Err(violation) = self.check(durable, scratch, recording, rules, &state) else {
+                return;
+            };
+            self.violations += 1;
+            described += 1;
+            if described <= MOST_DESCRIBED {
+                let mut text = format!("{what}: {violation}: {}", describe(&state, recording));
+                if self.keeps_images {
+                    text += &keep(scratch, &state, self.described.len());
                 }
-            },
-        );
+                self.described.push(text);
+            }
+        };
+        let (contents, entries) = (contents.clone(), &recording.entries);
+        states(contents, entries, recording.begun, thoroughness, &mut count);
     }
 
     fn check(
@@ -129,6 +115,19 @@ impl Tally {
             }
         }
     }
+}
+
+/// Describes how a state was made.
+fn describe(state: &State, recording: &Recording) -> String {
+    let State { name, flushed, .. } = state;
+    let Recording {
+        begun, returned, ..
+    } = recording;
+    let end = recording.entries.len();
+    format!(
+        "flushed up to entry {flushed}, then {name} (entries {begun} to {end}; when the call returned, they were \
+         flushed up to {returned})"
+    )
 }
 
 /// Keeps a state of a disk in a file. Returns how to look at it.
