@@ -11,6 +11,8 @@
 
 mod fuzz;
 mod power_cut;
+#[cfg(target_arch = "x86_64")]
+mod errors;
 mod report;
 
 use std::process::ExitCode;
@@ -20,10 +22,19 @@ use fast_copy_test_support::suite::{Suite, Test};
 
 const MODULES: &[(&str, &[Test])] = &[("fuzz", fuzz::TESTS)];
 const MODULES: &[(&str, &[Test])] = &[("power_cut", power_cut::TESTS)];
+const MODULES: &[(&str, &[Test])] = &[
+    #[cfg(target_arch = "x86_64")]
+    ("errors", errors::TESTS),
+];
 
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(report::FLAG) {
         return report::main();
+    }
+    let args: Vec<String> = std::env::args().collect();
+    #[cfg(target_arch = "x86_64")]
+    if args.get(1).map(String::as_str) == Some(errors::FLAG) {
+        return errors::main(&args[2..]);
     }
     let suite = Suite {
         file_systems: &NAMES,
