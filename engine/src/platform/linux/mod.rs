@@ -134,8 +134,11 @@ fn open_unnamed(directory: &Directory, mode: OFlags) -> io::Result<Option<File>>
     match open(directory, ".".as_ref(), flags, STAGED_MODE) {
         Ok(fd) => Ok(Some(fd.into())),
         // open(2): EOPNOTSUPP from a file system without O_TMPFILE, EISDIR from a kernel that does not
-        // know the flag. EINVAL and ENOSYS: FUSE, seccomp.
-        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS) => Ok(None),
+        // know the flag. EINVAL and ENOSYS: FUSE, seccomp. EPERM: seccomp; a directory that is immutable returns it for
+        // a file with a name, too.
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS | Errno::PERM) => {
+            Ok(None)
+        }
         Err(errno) => Err(errno.into()),
     }
 }
