@@ -46,6 +46,8 @@ pub(crate) struct Staged<'a> {
     name: Option<OsString>,
     /// Whether the file was synchronised without a name where that has no effect.
     unsynchronised: bool,
+    /// The identity of the file, once its name was looked up to publish it.
+    id: Option<FileId>,
     /// Whether a call that publishes has failed in such a way that it may have taken effect.
     in_doubt: bool,
     /// Whether an empty file that reserved the destination's name could not be removed.
@@ -118,6 +120,7 @@ impl<'a> Staged<'a> {
             directory_sync,
             name,
             unsynchronised: false,
+            id: None,
             in_doubt: false,
             left_placeholder: false,
         };
@@ -288,8 +291,8 @@ impl<'a> Staged<'a> {
         }
         // If another process has linked the file to the destination's name, the rename between the two
         // names does nothing (rename(2)), and both are left.
-        if let (Some(name), Ok(status)) = (self.name.take(), platform::status(&self.file)) {
-            remove(&destination.directory, &name, status.id);
+        if let (Some(name), Some(id)) = (self.name.take(), self.id) {
+            remove(&destination.directory, &name, id);
         }
         Ok(())
     }
@@ -343,7 +346,9 @@ impl<'a> Staged<'a> {
             directory, name, ..
         } = self.destination;
         // Other processes can write to the directory too.
-        if !self.has_name(&staged)? {
+        let id = platform::status(&self.file)?.id;
+        self.id = Some(id);
+        if !platform::entry(directory, &staged)?.is_some_and(|entry| entry.id == id) {
             return Err(NotNamed::Refused(CopyErrorKind::Os(io::Error::new(
                 io::ErrorKind::NotFound,
                 "another process has removed or replaced the staged file",

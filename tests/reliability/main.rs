@@ -13,6 +13,7 @@ mod fuzz;
 mod power_cut;
 #[cfg(target_arch = "x86_64")]
 mod errors;
+mod missing_calls;
 mod report;
 
 use std::process::ExitCode;
@@ -35,6 +36,9 @@ fn main() -> ExitCode {
     #[cfg(target_arch = "x86_64")]
     if args.get(1).map(String::as_str) == Some(errors::FLAG) {
         return errors::main(&args[2..]);
+    }
+    if args.get(1).map(String::as_str) == Some(missing_calls::FLAG) {
+        return missing_calls::main(&args[2..]);
     }
     let suite = Suite {
         file_systems: &NAMES,

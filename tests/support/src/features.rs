@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{
-    AtFlags, CWD, FallocateFlags, FileType, IFlags, Mode, OFlags, RenameFlags, SeekFrom,
-    StatxFlags, XattrFlags, ioctl_getflags, ioctl_setflags,
+    AtFlags, CWD, FallocateFlags, FileType, IFlags, Mode, OFlags, RenameFlags, ResolveFlags,
+    SeekFrom, StatxFlags, XattrFlags, ioctl_getflags, ioctl_setflags,
 };
+use rustix::io::Errno;
 use wasmtime_fast_copy::CopyOptions;
 
 use crate::files::{KIB, MIB, access_control_list, allocated};
@@ -88,6 +89,12 @@ pub enum Feature {
     Mounts,
     /// The kernel kills the processes that a test program leaves. Needs root or a user namespace.
     ProcessNamespace,
+    /// `openat2`, by which guests' paths are resolved, with symbolic links.
+    OpenAt2,
+    /// `statx`, which tells what is append-only, immutable, or a mount point.
+    Statx,
+    /// `copy_file_range`.
+    CopyFileRange,
     /// Everything else that only root can do.
     Root,
 }
@@ -113,7 +120,10 @@ const BY_ROOT: [Feature; 9] = [
 
 use Feature::*;
 
-const COMMON: [Feature; 25] = [
+const COMMON: [Feature; 28] = [
+    OpenAt2,
+    Statx,
+    CopyFileRange,
     ClonesAreLimited,
     Times,
     Allocation,
@@ -196,6 +206,9 @@ pub fn probe(dir: &Path) -> io::Result<Vec<Feature>> {
         (PrivilegedAttributes, probe.sets_attribute("trusted.x")?),
         (InodeFlags, probe.sets_inode_flags()?),
         (Leases, !is_nfs && probe.leases()?),
+        (OpenAt2, probe.opens_by_openat2()),
+        (Statx, probe.has_statx()),
+        (CopyFileRange, probe.copies_file_ranges()?),
         (Mounts, namespaces.exist()),
         (ProcessNamespace, namespaces.exist()),
         (Root, namespaces == Namespaces::OfRoot),
@@ -209,6 +222,7 @@ pub fn probe(dir: &Path) -> io::Result<Vec<Feature>> {
         (block_map, false) => (block_map, true),
         (block_map, true) => (false, block_map),
     };
+    let offload = offload && has(CopyFileRange);
     found.extend(offload.then_some(Offload));
     found.extend(clones_are_limited.then_some(ClonesAreLimited));
     found.extend(match kind {
@@ -227,14 +241,30 @@ pub fn tick(dir: &Path) -> io::Result<Duration> {
     let mut times = Vec::new();
     while times.len() < 4 {
         fs::write(&path, "text")?;
-        let flags = AtFlags::STATX_FORCE_SYNC;
-        let modified = rustix::fs::statx(CWD, &path, flags, StatxFlags::MTIME)?.stx_mtime;
-        times.push(Duration::new(modified.tv_sec as u64, modified.tv_nsec));
+        times.push(modified(&path)?);
         times.dedup();
     }
     // The first one may have begun at any time within its tick.
     let ticks = times.windows(2).skip(1).map(|pair| pair[1] - pair[0]);
     Ok(ticks.min().unwrap_or_default())
+}
+
+/// Returns when a file was modified: how long after 1970.
+fn modified(path: &Path) -> io::Result<Duration> {
+    let flags = AtFlags::STATX_FORCE_SYNC;
+    match rustix::fs::statx(CWD, path, flags, StatxFlags::MTIME) {
+        Err(Errno::NOSYS | Errno::PERM) => {
+            let found = fs::metadata(path)?;
+            Ok(Duration::new(
+                found.mtime() as u64,
+                found.mtime_nsec() as u32,
+            ))
+        }
+        status => {
+            let modified = status?.stx_mtime;
+            Ok(Duration::new(modified.tv_sec as u64, modified.tv_nsec))
+        }
+    }
 }
 
 struct Probe {
@@ -276,14 +306,12 @@ impl Probe {
         let modified = |at| -> io::Result<_> {
             file.write_all_at(b"text", at)?;
             file.sync_all()?;
-            let flags = AtFlags::STATX_FORCE_SYNC;
-            let path = self.at("times");
-            Ok(rustix::fs::statx(CWD, path, flags, StatxFlags::MTIME)?.stx_mtime)
+            modified(&self.at("times"))
         };
         let before = modified(0)?;
         std::thread::sleep(tick(self.dir.path())? + Duration::from_millis(50));
         let after = modified(4)?;
-        Ok((before.tv_sec, before.tv_nsec) != (after.tv_sec, after.tv_nsec))
+        Ok(before != after)
     }
 
     /// A CIFS client asks the server again after a second.
@@ -388,6 +416,23 @@ impl Probe {
             ioctl_setflags(&file, flags)?;
         }
         Ok(append && immutable)
+    }
+
+    fn opens_by_openat2(&self) -> bool {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let path = self.dir.path();
+        rustix::fs::openat2(CWD, path, flags, Mode::empty(), ResolveFlags::empty()).is_ok()
+    }
+
+    fn has_statx(&self) -> bool {
+        let path = self.dir.path();
+        rustix::fs::statx(CWD, path, AtFlags::empty(), StatxFlags::BASIC_STATS).is_ok()
+    }
+
+    fn copies_file_ranges(&self) -> io::Result<bool> {
+        let source = File::open(self.make("range")?)?;
+        let copy = self.file("copied-range")?;
+        Ok(rustix::fs::copy_file_range(source, Some(&mut 0), copy, Some(&mut 0), 4).is_ok())
     }
 
     fn leases(&self) -> io::Result<bool> {

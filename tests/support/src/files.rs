@@ -8,6 +8,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Advice, AtFlags, CWD, SeekFrom, StatxFlags, fadvise};
+use rustix::io::Errno;
 
 pub const KIB: u64 = 1 << 10;
 pub const MIB: u64 = 1 << 20;
@@ -52,8 +53,10 @@ pub fn four_extents(path: &Path) {
 /// asked for an answer of the server.
 pub fn allocated(path: &Path) -> u64 {
     let flags = AtFlags::STATX_FORCE_SYNC;
-    let status = rustix::fs::statx(CWD, path, flags, StatxFlags::BLOCKS).unwrap();
-    status.stx_blocks * 512
+    match rustix::fs::statx(CWD, path, flags, StatxFlags::BLOCKS) {
+        Err(Errno::NOSYS | Errno::PERM) => fs::metadata(path).unwrap().blocks() * 512,
+        status => status.unwrap().stx_blocks * 512,
+    }
 }
 
 pub fn inode(path: &Path) -> u64 {
