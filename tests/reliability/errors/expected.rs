@@ -56,7 +56,10 @@ const TABLE: &[(&str, Errors)] = &[
         "linkat of a descriptor",
         These(&[ENOENT, EPERM, EACCES, ENOSYS, EXDEV, EOPNOTSUPP, EINTR]),
     ),
-    ("renameat2", These(&[EINVAL, ENOSYS, EOPNOTSUPP, EINTR])),
+    (
+        "renameat2",
+        These(&[EINVAL, ENOSYS, EOPNOTSUPP, EPERM, EINTR]),
+    ),
     // The second thread.
     ("clone3", All),
     // Calls that are only repeated.

@@ -166,8 +166,8 @@ pub(crate) fn rename_new(directory: &Directory, from: &OsStr, to: &OsStr) -> io:
     let renamed =
         retry_on_intr(|| fs::renameat_with(directory, from, directory, to, RenameFlags::NOREPLACE));
     match renamed {
-        // The file system does not support the flag (renameat2(2)).
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+        // The file system does not support the flag (renameat2(2)), or a seccomp filter denies the call (EPERM).
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {}
         result => return Ok(result?),
     }
     match retry_on_intr(|| fs::linkat(directory, from, directory, to, AtFlags::empty())) {
