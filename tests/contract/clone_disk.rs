@@ -26,7 +26,7 @@ fast_copy_test_support::tests![
     usage_prints_allocated_and_shared_bytes where Holes,
     clone_makes_a_larger_copy_with_the_times_of_its_base where Holes and Permissions,
     a_path_outside_all_preopened_directories_lists_them,
-    errors_name_the_path_and_the_cause where SymbolicLinks,
+    errors_name_the_path_and_the_cause where SymbolicLinks and OpenAt2,
     a_failure_lists_what_was_not_attempted,
     copies_in_progress_are_completed_after_a_failure,
     clone_makes_more_copies_than_the_host_accepts_at_once,

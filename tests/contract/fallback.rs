@@ -19,7 +19,7 @@ fast_copy_test_support::tests![
     an_offload_refused_after_other_bytes_were_written_falls_back,
     an_offload_that_fails_midway_falls_back_at_the_next_byte,
     an_offload_error_midway_that_concerns_the_data_ends_the_copy where BlockMap,
-    a_swap_file_is_not_copied where ClonesAreLimited,
+    a_swap_file_is_not_copied where ClonesAreLimited and CopyFileRange,
     an_offload_that_returns_zero_is_not_the_end_of_the_file,
 ];
 

@@ -20,14 +20,14 @@ use crate::staged_names::without_tmpfile;
 fast_copy_test_support::tests![
     a_copy_whose_unnamed_file_cannot_be_linked_is_made_under_a_name where UnnamedFiles,
     a_copy_is_published_without_links_and_without_rename_noreplace,
-    on_an_old_btrfs_a_copy_in_an_append_only_directory_is_synchronised_twice where BtrfsFlags and InodeFlags,
-    replacing_fails_before_copying_in_an_append_only_directory where UnnamedFiles and InodeFlags,
-    replacing_an_append_only_or_immutable_file_fails_before_copying where InodeFlags,
-    replacing_a_mount_point_fails_before_copying where Mounts,
+    on_an_old_btrfs_a_copy_in_an_append_only_directory_is_synchronised_twice where BtrfsFlags and InodeFlags and UnnamedFiles,
+    replacing_fails_before_copying_in_an_append_only_directory where UnnamedFiles and InodeFlags and Statx,
+    replacing_an_append_only_or_immutable_file_fails_before_copying where InodeFlags and Statx,
+    replacing_a_mount_point_fails_before_copying where Mounts and Statx,
     a_durable_copy_needs_no_permission_to_read_its_directory where Permissions and Unprivileged,
     wider_permissions_of_the_file_system_are_reported_or_refused where Permissions,
     a_file_without_copy_on_write_is_cloned where BtrfsFlags,
-    zeros_in_compressed_extents_become_holes where BtrfsFlags,
+    zeros_in_compressed_extents_become_holes where BtrfsFlags and BlockMap,
     a_destination_on_hugetlbfs_fails_with_the_cause where Memory and Root,
 ];
 

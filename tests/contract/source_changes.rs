@@ -24,7 +24,7 @@ fast_copy_test_support::tests![
     a_clone_of_another_size_is_discarded_and_the_bytes_are_copied,
     a_clone_gets_no_permission_that_its_source_has_lost where Reflinks,
     a_clone_that_exceeds_max_size_is_not_published where Reflinks,
-    the_sources_times_are_read_with_at_statx_force_sync,
+    the_sources_times_are_read_with_at_statx_force_sync where Statx,
     a_write_in_progress_is_in_the_copy_completely_or_not_at_all where Holes,
     a_copy_with_a_lease_fails_if_its_source_is_or_gets_open_for_writing where Leases,
 ];

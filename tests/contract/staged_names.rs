@@ -27,8 +27,7 @@ fast_copy_test_support::tests![
 
 /// Returns the injection that makes `O_TMPFILE` fail.
 pub fn without_tmpfile(copy: &Copy<'_>) -> String {
-    let number = copy.number_of("openat", "O_TMPFILE");
-    format!("openat:error=EOPNOTSUPP:when={number}")
+    copy.without_unnamed_files()
 }
 
 fn a_copy_is_staged_under_a_name_without_o_tmpfile(fs: &FileSystem) {

@@ -16,7 +16,7 @@ fast_copy_test_support::tests![
     a_failing_call_never_makes_a_wrong_copy where Holes and Preallocation and Permissions,
     an_interrupted_call_is_repeated where Holes and Preallocation and Permissions,
     a_kill_at_any_call_leaves_the_old_file_or_the_complete_copy where Holes and Preallocation and Permissions and UnnamedFiles,
-    a_cancel_at_any_call_before_publishing_leaves_no_file where Holes and Preallocation and Permissions,
+    a_cancel_at_any_call_before_publishing_leaves_no_file where Holes and Preallocation and Permissions and Statx,
     a_source_changed_during_the_copy_is_source_changed where Holes and Preallocation and Permissions,
     a_copy_beyond_rlimit_fsize_fails_without_sigxfsz where Holes and Preallocation and Permissions,
 ];

@@ -19,6 +19,7 @@ command_of() { # KIND
     fuzz) echo "fuzz/long.sh" ;;
     sanitizers) echo "tests/reliability/sanitizers.sh" ;;
     power-cut) echo "cargo test --test reliability -- ::power_cut::" ;;
+    missing-calls) echo 'tests/reliability/missing_calls.sh' ;;
     errors) echo 'cargo test --test reliability -- ::errors::' ;;
     *)
       echo "tests/reliability/long.sh: no tests named $1" >&2

@@ -48,8 +48,7 @@ impl Prepared {
             .map(|one| one.to_string())
             .collect();
         if strategy.named {
-            let number = Copy::new(strategy.function, &src, &dst).number_of("openat", "O_TMPFILE");
-            injections.push(format!("openat:error=EOPNOTSUPP:when={number}"));
+            injections.push(Copy::new(strategy.function, &src, &dst).without_unnamed_files());
         }
         // Without FIEMAP, written zeros can't be told from preallocated blocks.
         let digs = strategy.digs || !fs.has_fiemap();

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -164,6 +165,20 @@ impl<'a> Copy<'a> {
             .take_while(|line| line.contains("execve(") || !line.contains(source))
             .filter(|line| line.contains(&opening))
             .count()
+    }
+
+    /// Returns the injection that makes `O_TMPFILE` fail, or one without an effect where it fails already: strace does
+    /// not see a call that a seccomp filter refuses.
+    pub fn without_unnamed_files(&self) -> String {
+        let directory = self.dst.parent().unwrap();
+        let flags = OFlags::TMPFILE | OFlags::WRONLY;
+        match rustix::fs::openat(CWD, directory, flags, Mode::RUSR) {
+            Ok(_) => {
+                let number = self.number_of("openat", "O_TMPFILE");
+                format!("openat:error=EOPNOTSUPP:when={number}")
+            }
+            Err(_) => "memfd_create:error=ENOSYS".to_owned(),
+        }
     }
 
     /// Runs the child. Returns the number, as `when=` takes it, of the first call named `call` whose
