@@ -21,6 +21,7 @@ command_of() { # KIND
     power-cut) echo "cargo test --test reliability -- ::power_cut::" ;;
     missing-calls) echo 'tests/reliability/missing_calls.sh' ;;
     errors) echo 'cargo test --test reliability -- ::errors::' ;;
+    writers) echo "cargo test --test reliability -- ::$1::" ;;
     *)
       echo "tests/reliability/long.sh: no tests named $1" >&2
       exit 2

@@ -15,6 +15,7 @@ mod power_cut;
 mod errors;
 mod missing_calls;
 mod report;
+mod writers;
 
 use std::process::ExitCode;
 
@@ -27,6 +28,7 @@ const MODULES: &[(&str, &[Test])] = &[
     #[cfg(target_arch = "x86_64")]
     ("errors", errors::TESTS),
 ];
+const MODULES: &[(&str, &[Test])] = &[("writers", writers::TESTS)];
 
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(report::FLAG) {
