@@ -22,6 +22,7 @@ command_of() { # KIND
     missing-calls) echo 'tests/reliability/missing_calls.sh' ;;
     errors) echo 'cargo test --test reliability -- ::errors::' ;;
     writers) echo "cargo test --test reliability -- ::$1::" ;;
+    crowds | writers) echo "cargo test --test reliability -- ::$1::" ;;
     *)
       echo "tests/reliability/long.sh: no tests named $1" >&2
       exit 2

@@ -14,6 +14,7 @@ mod power_cut;
 #[cfg(target_arch = "x86_64")]
 mod errors;
 mod missing_calls;
+mod crowds;
 mod report;
 mod writers;
 
@@ -29,6 +30,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("errors", errors::TESTS),
 ];
 const MODULES: &[(&str, &[Test])] = &[("writers", writers::TESTS)];
+const MODULES: &[(&str, &[Test])] = &[("crowds", crowds::TESTS), ("writers", writers::TESTS)];
 
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(report::FLAG) {
