@@ -21,7 +21,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 root=$(dirname "$here")
 target=wasm32-wasip2
-components=(clone-disk clone-disk-p3 first-boot hostile hostile-p3 own-copy own-copy-p3 probe probe-p3)
+components=(clone-disk clone-disk-p3 first-boot hostile hostile-p3 model model-p3 own-copy own-copy-p3 probe probe-p3)
 
 fail() { # STATUS MESSAGE
   echo "guest/build.sh: $2" >&2

@@ -23,6 +23,7 @@ command_of() { # KIND
     errors) echo 'cargo test --test reliability -- ::errors::' ;;
     writers) echo "cargo test --test reliability -- ::$1::" ;;
     crowds | writers) echo "cargo test --test reliability -- ::$1::" ;;
+    model) echo "cargo test --test reliability -- ::$1::" ;;
     *)
       echo "tests/reliability/long.sh: no tests named $1" >&2
       exit 2

@@ -28,13 +28,14 @@ static ENGINE: LazyLock<Engine> = LazyLock::new(command::engine);
 pub enum Guest {
     CloneDisk,
     Hostile,
+    Model,
     Probe,
 }
 
 impl Guest {
     /// Returns the component for a form: a guest of WASI 0.3 is a component of its own.
-    fn component(self, form: Form) -> &'static Component {
-        static COMPONENTS: [OnceLock<Component>; 6] = [const { OnceLock::new() }; 6];
+    pub fn component(self, form: Form) -> &'static Component {
+        static COMPONENTS: [OnceLock<Component>; 8] = [const { OnceLock::new() }; 8];
         let file = components().join(self.file_name(form));
         let cell = &COMPONENTS[self as usize * 2 + usize::from(form == Form::P3)];
         cell.get_or_init(|| Component::from_file(&ENGINE, file).unwrap())
@@ -44,6 +45,7 @@ impl Guest {
         let name = match self {
             Guest::CloneDisk => "clone-disk",
             Guest::Hostile => "hostile",
+            Guest::Model => "model",
             Guest::Probe => "probe",
         };
         match form {
