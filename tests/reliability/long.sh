@@ -24,6 +24,7 @@ command_of() { # KIND
     writers) echo "cargo test --test reliability -- ::$1::" ;;
     crowds | writers) echo "cargo test --test reliability -- ::$1::" ;;
     model) echo "cargo test --test reliability -- ::$1::" ;;
+    layouts | model) echo "cargo test --test reliability -- ::$1::" ;;
     *)
       echo "tests/reliability/long.sh: no tests named $1" >&2
       exit 2

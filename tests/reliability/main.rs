@@ -15,6 +15,7 @@ mod power_cut;
 mod errors;
 mod missing_calls;
 mod crowds;
+mod layouts;
 mod model;
 mod report;
 mod writers;
@@ -33,6 +34,7 @@ const MODULES: &[(&str, &[Test])] = &[
 const MODULES: &[(&str, &[Test])] = &[("writers", writers::TESTS)];
 const MODULES: &[(&str, &[Test])] = &[("crowds", crowds::TESTS), ("writers", writers::TESTS)];
 const MODULES: &[(&str, &[Test])] = &[("model", model::TESTS)];
+const MODULES: &[(&str, &[Test])] = &[("layouts", layouts::TESTS), ("model", model::TESTS)];
 
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(report::FLAG) {

@@ -4,7 +4,7 @@
 
 use std::ffi::{CStr, CString};
 use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -51,6 +51,18 @@ impl FileSystem {
             features: features::probe(&root)?,
             root,
         })
+    }
+
+    /// Returns another file system that the same program has mounted, or this one.
+    pub fn beside(&self, name: &'static str) -> Option<Self> {
+        if name == self.name {
+            return Some(self.clone());
+        }
+        let other = Self::new(name, self.root.with_file_name(name));
+        let device = |path: &Path| fs::metadata(path).ok().map(|found| found.dev());
+        let is_mounted =
+            device(&other.root).is_some() && device(&other.root) != device(other.root.parent()?);
+        is_mounted.then_some(other)
     }
 
     /// Makes an empty directory, which is removed when the returned guard is dropped.
