@@ -9,14 +9,14 @@
 //! cargo test --test reliability -- --report     # puts the results into docs/reliability.md
 //! ```
 
-mod fuzz;
-mod power_cut;
+mod crowds;
 #[cfg(target_arch = "x86_64")]
 mod errors;
-mod missing_calls;
-mod crowds;
+mod fuzz;
 mod layouts;
+mod missing_calls;
 mod model;
+mod power_cut;
 mod report;
 mod writers;
 
@@ -25,16 +25,16 @@ use std::process::ExitCode;
 use fast_copy_test_support::filesystems::NAMES;
 use fast_copy_test_support::suite::{Suite, Test};
 
-const MODULES: &[(&str, &[Test])] = &[("fuzz", fuzz::TESTS)];
-const MODULES: &[(&str, &[Test])] = &[("power_cut", power_cut::TESTS)];
 const MODULES: &[(&str, &[Test])] = &[
+    ("power_cut", power_cut::TESTS),
     #[cfg(target_arch = "x86_64")]
     ("errors", errors::TESTS),
+    ("model", model::TESTS),
+    ("layouts", layouts::TESTS),
+    ("writers", writers::TESTS),
+    ("crowds", crowds::TESTS),
+    ("fuzz", fuzz::TESTS),
 ];
-const MODULES: &[(&str, &[Test])] = &[("writers", writers::TESTS)];
-const MODULES: &[(&str, &[Test])] = &[("crowds", crowds::TESTS), ("writers", writers::TESTS)];
-const MODULES: &[(&str, &[Test])] = &[("model", model::TESTS)];
-const MODULES: &[(&str, &[Test])] = &[("layouts", layouts::TESTS), ("model", model::TESTS)];
 
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(report::FLAG) {
