@@ -80,7 +80,7 @@ impl Suite<'_> {
         let mounts = Mounts::new();
         let planned = match std::env::var(DIRECTORIES) {
             Ok(pairs) => self.plan_given(&pairs),
-            Err(_) => Ok(self.plan_usual(&mounts, &namespaces, arguments.list)),
+            Err(_) => Ok(self.plan_usual(&mounts, &namespaces, &arguments)),
         };
         let planned = match planned {
             Ok(planned) => planned,
@@ -105,13 +105,25 @@ impl Suite<'_> {
         conclusion.exit_code()
     }
 
-    /// Plans the tests on the file systems that root or an ordinary user tests on.
-    fn plan_usual(&self, mounts: &Mounts, namespaces: &Namespaces, list: bool) -> Vec<Planned> {
+    /// Plans the tests on the file systems that root or an ordinary user tests on. If the filter begins with the
+    /// name of a file system and `::`, the others are not mounted.
+    fn plan_usual(
+        &self,
+        mounts: &Mounts,
+        namespaces: &Namespaces,
+        arguments: &Arguments,
+    ) -> Vec<Planned> {
         let is_root = *namespaces == Namespaces::OfRoot;
         let directory = (!is_root).then_some(&DIRECTORY);
+        let filter = arguments.filter.as_deref().unwrap_or_default();
+        let filter_names_other = |name: &str| match filter.split_once("::") {
+            Some((first, _)) => NAMES.contains(&first) && first != name,
+            None => false,
+        };
         let names = directory.into_iter().chain(self.file_systems);
+        let names = names.filter(|name| !filter_names_other(name));
         let planned = names.flat_map(|name| {
-            let found = match is_root && list {
+            let found = match is_root && arguments.list {
                 // What root can mount is known.
                 true => Ok(None),
                 false => self.file_system(name, mounts, namespaces).map(Some),
