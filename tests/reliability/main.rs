@@ -17,6 +17,7 @@ mod layouts;
 mod missing_calls;
 mod model;
 mod power_cut;
+mod exhaustion;
 mod report;
 mod writers;
 
@@ -35,6 +36,7 @@ const MODULES: &[(&str, &[Test])] = &[
     ("crowds", crowds::TESTS),
     ("fuzz", fuzz::TESTS),
 ];
+const MODULES: &[(&str, &[Test])] = &[("exhaustion", exhaustion::TESTS)];
 
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(report::FLAG) {
@@ -47,6 +49,8 @@ fn main() -> ExitCode {
     }
     if args.get(1).map(String::as_str) == Some(missing_calls::FLAG) {
         return missing_calls::main(&args[2..]);
+    if std::env::args().nth(1).as_deref() == Some(exhaustion::FLAG) {
+        return exhaustion::main();
     }
     let suite = Suite {
         file_systems: &NAMES,

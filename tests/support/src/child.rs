@@ -214,7 +214,7 @@ fn cancel_on_signal(control: &CopyControl) {
 }
 
 /// Sets a limit of this process, and returns the one before.
-fn limit(resource: Resource, most: u64) -> u64 {
+pub fn limit(resource: Resource, most: u64) -> u64 {
     let Rlimit { current, maximum } = getrlimit(resource);
     let limited = Rlimit {
         current: Some(most),
@@ -226,7 +226,7 @@ fn limit(resource: Resource, most: u64) -> u64 {
 
 /// Returns the numbers of all open descriptors. `poll` reports the others, and opens none itself.
 #[expect(unsafe_code, reason = "poll with descriptors that may be closed")]
-fn open_descriptors() -> Vec<u64> {
+pub fn open_descriptors() -> Vec<u64> {
     let mut asked: Vec<_> = (0..256)
         .map(|fd| libc::pollfd {
             fd,
@@ -261,7 +261,7 @@ fn pretend_old_kernel() {
     unsafe_code,
     reason = "the standard library changes users on exec only"
 )]
-fn become_user(uid: u32) {
+pub fn become_user(uid: u32) {
     // SAFETY: these are system calls, in a process with one thread.
     let results = unsafe {
         [
@@ -274,7 +274,7 @@ fn become_user(uid: u32) {
 }
 
 /// Returns how much address space this process has mapped, in bytes.
-fn mapped_memory() -> u64 {
+pub fn mapped_memory() -> u64 {
     let counts = fs::read_to_string("/proc/self/statm").unwrap();
     let pages: u64 = counts.split(' ').next().unwrap().parse().unwrap();
     pages * rustix::param::page_size() as u64
