@@ -442,7 +442,6 @@ fn refuse_too_large(size: u64, context: &Context<'_>, step: CopyStep) -> Result<
 #[cfg(all(test, unix))]
 mod tests {
     use std::fs::File;
-    use std::os::fd::AsRawFd;
     use std::os::unix::fs::FileExt;
 
     use super::*;
@@ -530,34 +529,6 @@ mod tests {
         assert!(matches!(error.kind(), CopyErrorKind::AlreadyExists));
         assert_eq!((error.step(), error.copied()), (CopyStep::Publish, 10_000));
         assert_eq!(std::fs::read(&dst).unwrap(), b"another file");
-    }
-
-    /// A clone may fail and leave anything in the staged file. None of it may show where the source
-    /// has a hole.
-    #[test]
-    fn bytes_left_by_a_failed_clone_are_not_in_the_copy() {
-        let dir = tempfile::tempdir().unwrap();
-        let src = dir.path().join("src");
-        let file = File::create(&src).unwrap();
-        file.write_all_at(b"the end", 1 << 20).unwrap();
-        let source = Source::open(&src, true).unwrap();
-        let destination = Destination::open(dir.path().join("dst")).unwrap();
-        let mut staged = Staged::create(&destination, false, Naming::Optional).unwrap();
-        staged.file.write_all_at(&[1; 4096], 0).unwrap();
-        staged.file.set_len(3 << 20).unwrap();
-
-        let options = CopyOptions::new();
-        let context = Context::new(&options, Sharing::Allowed, &|_| ());
-        fill(&source, &mut staged, &context).unwrap();
-        let mut copy = vec![2; (1 << 20) + 7];
-        // The staged file is open for writing only.
-        let entry = format!("/proc/self/fd/{}", staged.file.as_raw_fd());
-        let file = File::open(entry).unwrap();
-        file.read_exact_at(&mut copy, 0).unwrap();
-        assert_eq!(copy.len() as u64, staged.file.metadata().unwrap().len());
-        let (hole, data) = copy.split_at(1 << 20);
-        assert!(hole.iter().all(|&byte| byte == 0));
-        assert_eq!(data, b"the end");
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Contract line 9: when a tier fails, the next one continues at the exact next byte.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
 use fast_copy_test_support::files::{
     KIB, MIB, assert_allocated_at_most, assert_same, dense_file, four_extents, names, write_data,
 };
@@ -13,6 +16,7 @@ fast_copy_test_support::tests![
     the_report_has_the_error_number_of_a_refused_clone,
     a_refused_clone_falls_back_to_copying where Holes,
     an_empty_staged_file_is_not_truncated_after_a_refused_clone where Holes,
+    what_a_failed_clone_has_left_is_not_in_the_copy where UnnamedFiles,
     a_clone_error_that_concerns_the_data_ends_the_copy,
     a_required_clone_that_lacks_room_fails_with_the_error_number,
     an_offload_refused_at_its_first_byte_falls_back_to_reading_and_writing,
@@ -105,6 +109,31 @@ fn an_empty_staged_file_is_not_truncated_after_a_refused_clone(fs: &FileSystem) 
         earlier.iter().all(|call| call.contains(", 1048576)")),
         "{sizes:#?}"
     );
+}
+
+/// The test leaves it, at the call that fails: bytes where the source has a hole, and beyond its end.
+fn what_a_failed_clone_has_left_is_not_in_the_copy(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    four_extents(&src);
+    let copy = Copy::new(Function::Fast, &src, &dst);
+    let stopped = copy.start_and_stop_at(NO_CLONE, &[]);
+    let descriptors = std::fs::read_dir(format!("/proc/{}/fd", stopped.pid())).unwrap();
+    let staged = descriptors
+        .map(|descriptor| descriptor.unwrap().path())
+        .find(|path| {
+            let file = std::fs::read_link(path).unwrap();
+            file.starts_with(dir.path()) && file.to_string_lossy().ends_with(" (deleted)")
+        })
+        .expect("the staged file");
+    let staged = File::options().write(true).open(staged).unwrap();
+    for offset in [MIB, 20 * MIB] {
+        staged.write_all_at(&[1; 4096], offset).unwrap();
+    }
+    drop(staged);
+    let outcome = stopped.go_on();
+    assert!(matches!(outcome, Outcome::Ok(..)), "{outcome:?}");
+    assert_same(&src, &dst);
 }
 
 fn a_clone_error_that_concerns_the_data_ends_the_copy(fs: &FileSystem) {

@@ -27,6 +27,7 @@ fast_copy_test_support::tests![
     an_error_names_both_paths,
     a_directory_as_source_is_refused,
     a_fifo_as_source_is_refused_without_blocking where SpecialFiles,
+    a_source_that_is_no_regular_file_is_not_opened_for_reading where SpecialFiles,
     a_device_as_source_is_refused where Devices,
     a_socket_as_source_is_refused where SpecialFiles,
     a_symbolic_link_as_source_is_followed_unless_symlink_follow_is_off where SymbolicLinks,
@@ -131,6 +132,23 @@ fn a_device_as_source_is_refused(fs: &FileSystem) {
     let zero = dir.path().join("zero");
     run(Command::new("mknod").arg(&zero).args(["c", "1", "5"]));
     assert_refused(dir.path(), "zero");
+}
+
+/// Opening a device for reading can have an effect on it.
+fn a_source_that_is_no_regular_file_is_not_opened_for_reading(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("fifo"), dir.path().join("dst"));
+    run(Command::new("mkfifo").arg(&src));
+    for function in BOTH {
+        let (outcome, calls) = Copy::new(function, &src, &dst).trace();
+        outcome.assert_error("NotRegularFile");
+        let opens_for_reading = |call: &String| call.contains("/fd/") && call.contains("O_RDONLY");
+        let opened: Vec<_> = calls
+            .iter()
+            .filter(|call| opens_for_reading(call))
+            .collect();
+        assert!(opened.is_empty(), "{opened:#?}");
+    }
 }
 
 fn a_socket_as_source_is_refused(fs: &FileSystem) {
