@@ -25,6 +25,8 @@ command_of() { # KIND
     crowds | writers) echo "cargo test --test reliability -- ::$1::" ;;
     model) echo "cargo test --test reliability -- ::$1::" ;;
     layouts | model) echo "cargo test --test reliability -- ::$1::" ;;
+    exhaustion) echo "cargo test --test reliability -- ::exhaustion::" ;;
+    mutations) echo "tests/mutations/run.py" ;;
     *)
       echo "tests/reliability/long.sh: no tests named $1" >&2
       exit 2
