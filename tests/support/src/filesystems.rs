@@ -86,6 +86,18 @@ impl FileSystem {
         self.has(Feature::BlockMap)
     }
 
+    /// Whether a durable copy gets a staging name before it is synchronised, because `fsync` skips files without a
+    /// name (btrfs before Linux 6.18).
+    pub fn names_before_sync(&self) -> bool {
+        let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+        let mut numbers = release.split('.').map(|number| number.parse::<u32>());
+        let version = (
+            numbers.next().unwrap().unwrap(),
+            numbers.next().unwrap().unwrap(),
+        );
+        ["btrfs", "overlay"].contains(&self.kind.as_str()) && version < (6, 18)
+    }
+
     /// Whether a function makes a clone of a source with data. Without a block map extents can't be
     /// counted, and any number may be cloned.
     pub fn clones(&self, function: Function) -> bool {

@@ -1,9 +1,10 @@
 //! What `fsync` does to a file without a name.
 
+use std::ffi::CStr;
 use std::fs::File;
+use std::mem::MaybeUninit;
 
 use rustix::fs::fstatfs;
-use rustix::system::uname;
 
 /// `BTRFS_SUPER_MAGIC` and `OVERLAYFS_SUPER_MAGIC` (statfs(2)).
 const BTRFS: u64 = 0x9123_683e;
@@ -18,10 +19,27 @@ const OVERLAYFS: u64 = 0x794c_7630;
 /// file system, which may be btrfs.
 pub(crate) fn fsync_persists_unnamed(file: &File) -> bool {
     match fstatfs(file).map(|status| status.f_type as u64) {
-        Ok(BTRFS | OVERLAYFS) => is_at_least(uname().release().to_bytes(), (6, 18)),
+        Ok(BTRFS | OVERLAYFS) => kernel_is_at_least((6, 18)),
         Ok(_) => true,
         Err(_) => false,
     }
+}
+
+/// Returns whether the kernel has a version or a later one (uname(2)): false if the query is refused.
+///
+/// A seccomp filter can refuse it. rustix assumes that it can't fail.
+#[expect(unsafe_code, reason = "no dependency has a uname that can fail")]
+fn kernel_is_at_least(version: (u32, u32)) -> bool {
+    let mut names = MaybeUninit::<libc::utsname>::zeroed();
+    // SAFETY: the pointer is valid for a write of this type.
+    if unsafe { libc::uname(names.as_mut_ptr()) } != 0 {
+        return false;
+    }
+    // SAFETY: the call succeeded, so it has filled the structure.
+    let names = unsafe { names.assume_init() };
+    // SAFETY: the kernel ends the string with a null byte.
+    let release = unsafe { CStr::from_ptr(names.release.as_ptr()) };
+    is_at_least(release.to_bytes(), version)
 }
 
 /// Returns whether a release of the kernel, such as `6.12.94+deb12-amd64`, is a version or a later one. An
