@@ -14,19 +14,16 @@ cd "$(dirname "$0")/../.."
 # Prints the command of a kind.
 command_of() { # KIND
   case $1 in
+    power-cut) echo "cargo test --test reliability -- ::power_cut::" ;;
+    crowds | errors | exhaustion | layouts | model | writers)
+      echo "cargo test --test reliability -- ::$1::"
+      ;;
+    missing-calls) echo tests/reliability/missing_calls.sh ;;
     kernels) echo tests/reliability/kernels.sh ;;
     schedules) echo "cargo test --package fast-copy-schedules" ;;
-    fuzz) echo "fuzz/long.sh" ;;
-    sanitizers) echo "tests/reliability/sanitizers.sh" ;;
-    power-cut) echo "cargo test --test reliability -- ::power_cut::" ;;
-    missing-calls) echo 'tests/reliability/missing_calls.sh' ;;
-    errors) echo 'cargo test --test reliability -- ::errors::' ;;
-    writers) echo "cargo test --test reliability -- ::$1::" ;;
-    crowds | writers) echo "cargo test --test reliability -- ::$1::" ;;
-    model) echo "cargo test --test reliability -- ::$1::" ;;
-    layouts | model) echo "cargo test --test reliability -- ::$1::" ;;
-    exhaustion) echo "cargo test --test reliability -- ::exhaustion::" ;;
-    mutations) echo "tests/mutations/run.py" ;;
+    fuzz) echo fuzz/long.sh ;;
+    sanitizers) echo tests/reliability/sanitizers.sh ;;
+    mutations) echo tests/mutations/run.py ;;
     *)
       echo "tests/reliability/long.sh: no tests named $1" >&2
       exit 2

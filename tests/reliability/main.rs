@@ -12,12 +12,12 @@
 mod crowds;
 #[cfg(target_arch = "x86_64")]
 mod errors;
+mod exhaustion;
 mod fuzz;
 mod layouts;
 mod missing_calls;
 mod model;
 mod power_cut;
-mod exhaustion;
 mod report;
 mod writers;
 
@@ -35,22 +35,18 @@ const MODULES: &[(&str, &[Test])] = &[
     ("writers", writers::TESTS),
     ("crowds", crowds::TESTS),
     ("fuzz", fuzz::TESTS),
+    ("exhaustion", exhaustion::TESTS),
 ];
-const MODULES: &[(&str, &[Test])] = &[("exhaustion", exhaustion::TESTS)];
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some(report::FLAG) {
-        return report::main();
-    }
     let args: Vec<String> = std::env::args().collect();
-    #[cfg(target_arch = "x86_64")]
-    if args.get(1).map(String::as_str) == Some(errors::FLAG) {
-        return errors::main(&args[2..]);
-    }
-    if args.get(1).map(String::as_str) == Some(missing_calls::FLAG) {
-        return missing_calls::main(&args[2..]);
-    if std::env::args().nth(1).as_deref() == Some(exhaustion::FLAG) {
-        return exhaustion::main();
+    match args.get(1).map(String::as_str) {
+        Some(report::FLAG) => return report::main(),
+        #[cfg(target_arch = "x86_64")]
+        Some(errors::FLAG) => return errors::main(&args[2..]),
+        Some(missing_calls::FLAG) => return missing_calls::main(&args[2..]),
+        Some(exhaustion::FLAG) => return exhaustion::main(),
+        _ => {}
     }
     let suite = Suite {
         file_systems: &NAMES,

@@ -27,7 +27,7 @@ macro_rules! names {
 
 names![
     SYS_openat = openat SYS_close = close SYS_fcntl = fcntl SYS_fstat = fstat SYS_newfstatat = newfstatat
-    SYS_statx = statx SYS_fstatfs = fstatfs SYS_ioctl = ioctl SYS_lseek = lseek SYS_pread64 = pread64
+    SYS_statx = statx SYS_fstatfs = fstatfs SYS_uname = uname SYS_ioctl = ioctl SYS_lseek = lseek SYS_pread64 = pread64
     SYS_pwrite64 = pwrite64 SYS_copy_file_range = copy_file_range SYS_fadvise64 = fadvise64
     SYS_sync_file_range = sync_file_range SYS_ftruncate = ftruncate SYS_fchmod = fchmod
     SYS_fgetxattr = fgetxattr SYS_utimensat = utimensat SYS_fsync = fsync SYS_syncfs = syncfs

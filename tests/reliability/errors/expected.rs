@@ -60,6 +60,8 @@ const TABLE: &[(&str, Errors)] = &[
         "renameat2",
         These(&[EINVAL, ENOSYS, EOPNOTSUPP, EPERM, EINTR]),
     ),
+    // The version of the kernel.
+    ("uname", All),
     // The second thread.
     ("clone3", All),
     // Calls that are only repeated.

@@ -301,7 +301,7 @@ fn is_an_answer(call: Call, error: i32) -> bool {
         // No data at or after this offset.
         libc::ENXIO => call.is("lseek SEEK_DATA") || call.is("lseek SEEK_HOLE"),
         // There is no such name.
-        libc::ENOENT => call.is("statx of a name"),
+        libc::ENOENT => call.is("statx of a name") || call.is("unlinkat"),
         _ => false,
     }
 }

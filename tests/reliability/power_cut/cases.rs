@@ -230,8 +230,8 @@ impl Case {
     }
 
     /// Whether a power cut may leave a staging name, as the contract allows.
-    pub fn may_leave_a_name(&self) -> bool {
-        self.strategy.named || self.replaces()
+    pub fn may_leave_a_name(&self, fs: &FileSystem) -> bool {
+        self.strategy.named || self.replaces() || (self.durable && fs.names_before_sync())
     }
 
     /// Whether there is something at the destination.

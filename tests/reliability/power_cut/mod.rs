@@ -114,7 +114,7 @@ fn check(
         destination,
         source: case.source,
         content,
-        may_leave_a_name: case.may_leave_a_name(),
+        may_leave_a_name: case.may_leave_a_name(fs),
     };
     tally.add(
         &case.to_string(),
