@@ -12,13 +12,17 @@ use proc_macro2::{TokenStream, TokenTree};
 const DIRECTORIES: [&str; 1] = ["engine/src/platform"];
 
 /// Other files that contain `unsafe`.
-const FILES: [&str; 9] = [
+const FILES: [&str; 13] = [
     "benches/compare/inputs.rs",
     "guest/fast-copy/src/p2/bindings.rs",
     "guest/fast-copy/src/p3/bindings.rs",
     "guest/hostile/src/attacks.rs",
     "tests/contract/allocation.rs",
     "tests/host/resources.rs",
+    "tests/reliability/errors/ptrace.rs",
+    "tests/reliability/layouts/layout.rs",
+    "tests/reliability/model/host.rs",
+    "tests/reliability/writers/writer.rs",
     "tests/support/src/child.rs",
     "tests/support/src/features.rs",
     "tests/support/src/namespace.rs",
