@@ -117,7 +117,8 @@ impl CopyOptions {
 
     /// Sets whether the copy survives a power cut once the call has returned. Default: true; the file is
     /// synchronised before it gets its name, and its directory afterwards. If false, the call does not wait for
-    /// the disk, and the report says that the copy is not durable.
+    /// the disk, and the report says that the copy is not durable. A power cut can then leave an empty or partial
+    /// file, and a file that the copy has replaced is lost.
     pub fn durable(mut self, durable: bool) -> Self {
         self.durable = durable;
         self
