@@ -14,8 +14,8 @@ use fast_copy_test_support::waiting::must_not_block;
 use wasmtime_fast_copy::{CopyControl, CopyErrorKind, CopyMethod, CopyOptions};
 
 fast_copy_test_support::tests![
-    a_cancelled_copy_moves_at_most_one_more_chunk_and_publishes_nothing,
-    a_copy_cancelled_after_its_last_byte_is_not_published where Disk,
+    a_cancelled_copy_moves_at_most_one_more_chunk_and_publishes_nothing where ClonesAreLimited,
+    a_copy_cancelled_after_its_last_byte_is_not_published where Disk and ClonesAreLimited,
     a_copy_cancelled_before_its_start_moves_nothing,
     a_cancel_after_the_copy_has_ended_is_ignored,
     a_clone_that_is_always_interrupted_ends_at_a_deadline_or_a_cancel,

@@ -27,7 +27,7 @@ fast_copy_test_support::tests![
     a_cancelled_or_late_call_fails,
     files_in_one_file_system_share_blocks_if_it_can,
     files_in_two_file_systems_share_no_blocks where UnnamedFiles,
-    files_in_two_subvolumes_share_blocks where BtrfsFlags,
+    files_in_two_subvolumes_share_blocks where BtrfsFlags and UnnamedFiles,
     where_no_file_can_be_without_a_name_it_is_unknown,
 ];
 
