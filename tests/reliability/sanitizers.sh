@@ -4,11 +4,11 @@
 #
 #   tests/reliability/sanitizers.sh [address|thread]...
 #
-# The default is address. `thread` does not link on Debian 12 yet: the runtime asks for tmpnam@@GLIBC_2.2.5.
+# The default is both.
 #
 # AddressSanitizer needs a nightly toolchain of rustup. ThreadSanitizer needs the standard library built with it, from
 # its sources: Debian's rustc-web and rust-web-src, with the sanitizer's runtime of rustup's stable toolchain, because
-# Debian has none for Rust.
+# Debian has none for Rust. It needs Debian's lld too.
 #
 # Miri runs the tests that make no system calls, where a nightly toolchain has it (rustup component add miri):
 #
@@ -37,6 +37,8 @@ prepare() { # SANITIZER
       RUSTFLAGS+=" -Clink-arg=-Wl,--no-whole-archive"
       local library
       for library in stdc++ m pthread dl rt resolv c; do RUSTFLAGS+=" -Clink-arg=-l$library"; done
+      # Debian 12's GNU ld does not resolve the runtime's references to tmpnam, tmpnam_r and tempnam.
+      RUSTFLAGS+=" -Clink-arg=-fuse-ld=lld"
       export RUSTFLAGS
       ;;
     *)
@@ -67,7 +69,7 @@ run() { # SANITIZER PROGRAM ARGUMENT...
   rm -f "$log"
 }
 
-[ $# -gt 0 ] || set -- address
+[ $# -gt 0 ] || set -- address thread
 for sanitizer in "$@"; do
   prepare "$sanitizer"
   name=${sanitizer^}Sanitizer
