@@ -32,31 +32,8 @@ fn each_strategy_makes_a_correct_copy(fs: &FileSystem) {
     }
 }
 
-/// Calls that are no part of a copy: for memory and threads, and those that can't fail.
-const NOT_OF_THE_COPY: [&str; 22] = [
-    "mmap",
-    "munmap",
-    "mprotect",
-    "mremap",
-    "madvise",
-    "brk",
-    "futex",
-    "sched_yield",
-    "sched_getaffinity",
-    "rt_sigprocmask",
-    "rt_sigaction",
-    "rt_sigreturn",
-    "sigaltstack",
-    "set_robust_list",
-    "rseq",
-    "gettid",
-    "prctl",
-    "clock_nanosleep",
-    "prlimit64",
-    "poll",
-    "exit",
-    "exit_group",
-];
+/// Calls that can't fail, or whose errors have tests of their own.
+const NOT_TESTED: [&str; 4] = ["clock_nanosleep", "prlimit64", "poll", "exit_group"];
 
 /// A system call of a copy, for an injection.
 struct Point {
@@ -85,16 +62,6 @@ impl Point {
     }
 }
 
-/// The calls that two threads share.
-const MOVING: [&str; 6] = [
-    "lseek",
-    "ioctl",
-    "pread64",
-    "pwrite64",
-    "fadvise64",
-    "sync_file_range",
-];
-
 /// Returns the first, the second and the last call of each name, without those that have an injection to
 /// force the strategy.
 fn points(prepared: &Prepared, calls: &[Call]) -> Vec<Point> {
@@ -103,13 +70,13 @@ fn points(prepared: &Prepared, calls: &[Call]) -> Vec<Point> {
         // The standard library's debug check of a descriptor before it closes it.
         let counts = call.thread == calls[0].thread && !call.line.contains("F_GETFD");
         let name = call.name.as_str();
-        if counts && !prepared.needs(name) && !NOT_OF_THE_COPY.contains(&name) {
+        let is_tested = !call.is_for_memory_or_threads() && !NOT_TESTED.contains(&name);
+        if counts && !prepared.needs(name) && is_tested {
             by_name.entry(name).or_default().push((index, call));
         }
     }
     let mut points = Vec::new();
     for (name, calls) in by_name {
-        let shared = prepared.strategy.two_threads && MOVING.contains(&name);
         let last = calls.len() - 1;
         for (i, (index, call)) in calls.into_iter().enumerate() {
             if i < 2 || i == last {
@@ -118,7 +85,7 @@ fn points(prepared: &Prepared, calls: &[Call]) -> Vec<Point> {
                     number: call.number,
                     among: i,
                     is_last: i == last,
-                    certain: !shared,
+                    certain: !(prepared.strategy.two_threads && call.is_shared_by_threads()),
                     is_last_sync: name == "fsync" && i == last,
                     index,
                 });

@@ -165,7 +165,8 @@ enum Made {
 
 const OLD: &str = "old";
 
-/// Makes a copy, over a file with an old content if `replaces`. Returns the moments of the call, and whether the copy was made.
+/// Makes a copy, over a file with an old content if `replaces`. Returns the moments of the call, and whether the copy
+/// was made.
 /// Fails if the call leaves anything but a copy or the old content.
 fn copy(dir: &Path, method: &Method, replaces: bool) -> Result<(Call, bool), String> {
     let (src, dst) = (dir.join("src"), dir.join("dst"));

@@ -15,39 +15,6 @@ use super::states::{State, read};
 use super::writer::{Kind, Writer};
 use super::{Figures, Layout, make_source};
 
-/// Calls for memory and threads, at which the copy is in the same state as at the call before.
-const NOT_OF_THE_COPY: [&str; 19] = [
-    "mmap",
-    "munmap",
-    "mprotect",
-    "mremap",
-    "madvise",
-    "brk",
-    "futex",
-    "sched_yield",
-    "sched_getaffinity",
-    "rt_sigprocmask",
-    "rt_sigaction",
-    "rt_sigreturn",
-    "sigaltstack",
-    "set_robust_list",
-    "rseq",
-    "gettid",
-    "prctl",
-    "clone3",
-    "exit",
-];
-
-/// The calls that two threads share: each makes an unknown part of them.
-const SHARED: [&str; 6] = [
-    "lseek",
-    "ioctl",
-    "pread64",
-    "pwrite64",
-    "fadvise64",
-    "sync_file_range",
-];
-
 pub fn test(fs: &FileSystem) {
     let dir = fs.dir();
     let supported = |kind: &Kind| kind.is_supported(dir.path());
@@ -86,11 +53,12 @@ fn points(prepared: &Prepared, calls: &[Call]) -> Vec<String> {
     let mut points = Vec::new();
     for call in calls {
         let name = call.name.as_str();
-        let is_shared = prepared.strategy.two_threads && SHARED.contains(&name);
+        let is_shared = prepared.strategy.two_threads && call.is_shared_by_threads();
         let counts = call.thread == calls[0].thread
             && !is_shared
             && !prepared.needs(name)
-            && !NOT_OF_THE_COPY.contains(&name)
+            && !call.is_for_memory_or_threads()
+            && name != "clone3"
             // The standard library's debug check of a descriptor before it closes it.
             && !call.line.contains("F_GETFD");
         if counts {

@@ -206,6 +206,38 @@ fn injected(injections: &[&str]) -> String {
     names.collect::<Vec<_>>().join(",")
 }
 
+/// Calls for memory and threads, which are no part of a copy.
+const FOR_MEMORY_AND_THREADS: [&str; 18] = [
+    "mmap",
+    "munmap",
+    "mprotect",
+    "mremap",
+    "madvise",
+    "brk",
+    "futex",
+    "sched_yield",
+    "sched_getaffinity",
+    "rt_sigprocmask",
+    "rt_sigaction",
+    "rt_sigreturn",
+    "sigaltstack",
+    "set_robust_list",
+    "rseq",
+    "gettid",
+    "prctl",
+    "exit",
+];
+
+/// The calls that two threads of a copy share: each makes an unknown part of them.
+const SHARED_BY_THREADS: [&str; 6] = [
+    "lseek",
+    "ioctl",
+    "pread64",
+    "pwrite64",
+    "fadvise64",
+    "sync_file_range",
+];
+
 /// A system call of a copy.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -219,6 +251,16 @@ pub struct Call {
 }
 
 impl Call {
+    /// Whether it is for memory or threads, and no part of the copy.
+    pub fn is_for_memory_or_threads(&self) -> bool {
+        FOR_MEMORY_AND_THREADS.contains(&self.name.as_str())
+    }
+
+    /// Whether two threads of a copy share calls of this name.
+    pub fn is_shared_by_threads(&self) -> bool {
+        SHARED_BY_THREADS.contains(&self.name.as_str())
+    }
+
     /// Returns its result if that is a number of bytes, else 0.
     pub fn bytes(&self) -> u64 {
         let result = self.line.rsplit("= ").next();
