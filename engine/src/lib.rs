@@ -30,7 +30,8 @@
 //! - **Consistent.** A clone is an atomic snapshot. If bytes are copied and the source changes meanwhile,
 //!   the call fails. Not detected are writes through a mapping that was dirty before (on tmpfs:
 //!   accessed); `O_DIRECT` writes within the file's size that were in progress; and, without multigrain
-//!   timestamps (Linux 6.13), changes within one tick of the file system's clock. See [`lease_source`](CopyOptions::lease_source).
+//!   timestamps (Linux 6.13), changes within one tick of the file system's clock. See
+//!   [`lease_source`](CopyOptions::lease_source).
 //! - **Sparse.** Holes are preserved. Preallocated blocks that were never written become holes.
 //! - **Permissions.** The copy has at most the source's permission bits, without set-user-ID,
 //!   set-group-ID and sticky. Owner, access control lists and extended attributes are not copied; times are, with

@@ -121,7 +121,8 @@ impl Drop for Attributes {
     }
 }
 
-/// btrfs before Linux 6.18 does not make a file without a name durable. A name in such a directory could not be removed again, so the file is synchronised a second time.
+/// btrfs before Linux 6.18 does not make a file without a name durable. A staging name in such a directory could not
+/// be removed again, so the file is synchronised a second time.
 fn on_an_old_btrfs_a_copy_in_an_append_only_directory_is_synchronised_twice(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (dir.path().join("src"), dir.path().join("only/dst"));

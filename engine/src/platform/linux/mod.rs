@@ -134,8 +134,8 @@ fn open_unnamed(directory: &Directory, mode: OFlags) -> io::Result<Option<File>>
     match open(directory, ".".as_ref(), flags, STAGED_MODE) {
         Ok(fd) => Ok(Some(fd.into())),
         // open(2): EOPNOTSUPP from a file system without O_TMPFILE, EISDIR from a kernel that does not
-        // know the flag. EINVAL and ENOSYS: FUSE, seccomp. EPERM: seccomp; a directory that is immutable returns it for
-        // a file with a name, too.
+        // know the flag. EINVAL and ENOSYS: FUSE, seccomp. EPERM: seccomp; an immutable directory returns it
+        // for a file with a name, too.
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS | Errno::PERM) => {
             Ok(None)
         }
