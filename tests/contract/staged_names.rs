@@ -18,6 +18,7 @@ fast_copy_test_support::tests![
     a_copy_is_staged_under_a_name_without_o_tmpfile where HardLinks and OpenFilesMove,
     a_staged_file_that_cannot_be_created_is_an_error,
     a_killed_copy_leaves_one_staging_name where Permissions,
+    a_file_created_during_a_copy_under_a_name_is_not_replaced,
     a_staged_file_that_another_process_replaced_or_removed_is_not_published where OpenFilesMove,
     a_temporary_link_that_another_process_replaced_or_removed_is_not_published where UnnamedFiles,
     the_file_of_another_process_is_not_removed_after_an_error where OpenFilesMove,
@@ -78,6 +79,22 @@ fn a_killed_copy_leaves_one_staging_name(fs: &FileSystem) {
     stopped.kill();
     assert_eq!(names(dir.path()), left);
     assert_eq!(left.len(), 2);
+}
+
+fn a_file_created_during_a_copy_under_a_name_is_not_replaced(fs: &FileSystem) {
+    let dir = fs.dir();
+    let (src, dst) = (dir.path().join("src"), dir.path().join("dst"));
+    four_extents(&src);
+    for function in BOTH {
+        let copy = Copy::new(function, &src, &dst);
+        let injection = without_tmpfile(&copy);
+        let stopped = copy.start_and_stop_at("fsync:when=1", &[&injection]);
+        fs::write(&dst, "another file").unwrap();
+        stopped.go_on().assert_error("AlreadyExists");
+        assert_text(&dst, "another file");
+        assert_eq!(names(dir.path()), ["dst", "src"]);
+        fs::remove_file(&dst).unwrap();
+    }
 }
 
 /// Both attempts fail: with `O_TMPFILE`, by each error after which a name is tried, and with a name.
