@@ -6,6 +6,7 @@
 )]
 
 mod calls;
+mod ends;
 mod gate;
 mod hooks;
 mod inspect;

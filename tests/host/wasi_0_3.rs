@@ -1,4 +1,4 @@
-//! Threads, panics, deadlines and limits in WASI 0.3. Its functions need a store, so a guest calls them.
+//! Threads, panics, deadlines and limits in WASI 0.3. A guest makes the calls.
 
 use std::fs::{self, File};
 use std::panic::{AssertUnwindSafe, catch_unwind};
