@@ -3,6 +3,7 @@
 use std::fs;
 use std::ops::Range;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::Path;
 
 use fast_copy_test_support::features::Feature;
 use fast_copy_test_support::files::{
@@ -166,7 +167,7 @@ fn the_staged_file_has_mode_0600(fs: &FileSystem) {
         // The fourth write is the last call before the permission bits are set.
         let without_kernel = ["ioctl:error=EOPNOTSUPP", "copy_file_range:error=EXDEV"];
         let stopped = copy.start_and_stop_at("pwrite64:when=4", &without_kernel);
-        let staged = staged_file(stopped.pid());
+        let staged = staged_file(stopped.pid(), &src);
         assert_eq!(staged.permissions().mode() & 0o7777, 0o600);
         assert!(matches!(stopped.go_on(), Outcome::Ok(..)));
         assert_eq!(fs::metadata(&dst).unwrap().mode() & 0o7777, 0o777);
@@ -174,11 +175,17 @@ fn the_staged_file_has_mode_0600(fs: &FileSystem) {
 }
 
 /// Returns the metadata of the unnamed file that a process has open.
-fn staged_file(pid: u32) -> fs::Metadata {
+fn staged_file(pid: u32, src: &Path) -> fs::Metadata {
+    let src = fs::metadata(src).unwrap();
+    // A process can inherit other files that were removed.
+    let is_it = |found: &fs::Metadata| {
+        let is_unnamed_file = found.is_file() && found.nlink() == 0;
+        is_unnamed_file && (found.dev(), found.len()) == (src.dev(), src.len())
+    };
     fs::read_dir(format!("/proc/{pid}/fd"))
         .unwrap()
         .filter_map(|fd| fs::metadata(fd.unwrap().path()).ok())
-        .find(|metadata| metadata.is_file() && metadata.nlink() == 0)
+        .find(is_it)
         .expect("the staged file")
 }
 
