@@ -132,7 +132,6 @@ fn a_copy_into_a_removed_directory_fails(fs: &FileSystem) {
         Preopen::writable(held.as_ref(), "gone"),
     ];
     let answer = probe(&dirs, ["from", "src", "gone", "dst", ""]);
-    // On ext4, O_TMPFILE fails there with EPERM, and then a file with a name with ENOENT.
     assert_eq!(
         answer,
         "err ErrorCode::NoEntry Some(Operand::Destination)\n"

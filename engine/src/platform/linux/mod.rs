@@ -133,6 +133,8 @@ fn open_unnamed(directory: &Directory, mode: OFlags) -> io::Result<Option<File>>
     let flags = OFlags::TMPFILE | mode;
     match open(directory, ".".as_ref(), flags, STAGED_MODE) {
         Ok(fd) => Ok(Some(fd.into())),
+        // ext4 returns EPERM in a directory that was removed.
+        Err(Errno::PERM) if status(directory)?.links == 0 => Err(Errno::NOENT.into()),
         // open(2): EOPNOTSUPP from a file system without O_TMPFILE, EISDIR from a kernel that does not
         // know the flag. EINVAL and ENOSYS: FUSE, seccomp. EPERM: seccomp; an immutable directory returns it
         // for a file with a name, too.
