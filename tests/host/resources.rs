@@ -8,16 +8,17 @@ use std::future::Future;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::symlink;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::process::{Command, exit};
 use std::sync::{Arc, mpsc};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use fast_copy_test_support::files::dense_file;
 use fast_copy_test_support::options::Options;
 use fast_copy_test_support::state::State;
+use fast_copy_test_support::waiting::poll_to_end;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use tokio::runtime::Builder;
@@ -69,21 +70,8 @@ fn limit(resource: Resource, most: Option<u64>) -> Option<u64> {
     current
 }
 
-/// Polls a call without a runtime until it ends.
-fn finish<T>(call: impl Future<Output = T>) -> T {
-    let mut call = pin!(call);
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        if let Poll::Ready(result) = call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            return result;
-        }
-        assert!(Instant::now() < deadline, "the call never ends");
-        thread::yield_now();
-    }
-}
-
 fn copy_async(state: &mut State, dst: &str) -> Answer {
-    finish(state.fast_copy_async("src", dst, Options::REPLACE)).unwrap()
+    poll_to_end(state.fast_copy_async("src", dst, Options::REPLACE)).unwrap()
 }
 
 fn copy_sync(state: &mut State, dst: &str) -> Answer {
@@ -155,7 +143,7 @@ fn a_sync_and_an_async_guest_share_a_slot_and_a_saturated_pool() {
         thread::yield_now();
     }
     drop(go);
-    assert!(finish(held).unwrap().is_ok());
+    assert!(poll_to_end(held).unwrap().is_ok());
     assert!(runtime.block_on(synchronous).unwrap().is_ok());
 }
 
@@ -199,7 +187,7 @@ fn calls_run_while_the_entered_runtime_is_shut_down() {
         assert_eq!(answer.unwrap().size, 100_000);
     }
     let dir = state.borrow();
-    let usage = finish(state.view().disk_usage(dir, "src".into()));
+    let usage = poll_to_end(state.view().disk_usage(dir, "src".into()));
     assert_eq!(usage.unwrap().unwrap().size, 100_000);
 }
 
@@ -246,7 +234,7 @@ fn a_job_whose_thread_hangs_ends_at_its_deadline() {
     let again = wasmtime::component::Resource::new_borrow(job.rep());
     let pollable = HostCopyJob::subscribe(&mut state.view(), again).unwrap();
     use wasmtime_wasi::p2::bindings::io::poll::HostPollable;
-    finish(HostPollable::block(&mut state.table, pollable)).unwrap();
+    poll_to_end(HostPollable::block(&mut state.table, pollable)).unwrap();
     let result = state.get(&job).expect("its pollable is ready");
     let error = result.unwrap_err();
     assert_eq!((error.code, slots.free()), (ErrorCode::Timeout, 0));
@@ -292,7 +280,7 @@ fn the_deadline_ends_a_call_that_has_waited_and_hangs() {
             thread::yield_now();
         }
         drop(go);
-        assert!(finish(held).unwrap().is_ok());
+        assert!(poll_to_end(held).unwrap().is_ok());
         let (state, answer) = calling.join().unwrap();
         assert_eq!(answer.unwrap_err().code, ErrorCode::Timeout);
         assert!(seen.try_iter().any(|told| told == "started, 0"));
@@ -328,7 +316,7 @@ fn a_dropped_call_that_waits_leaves_the_queue() {
         thread::yield_now();
     }
     drop(go);
-    assert!(finish(held).unwrap().is_ok());
+    assert!(poll_to_end(held).unwrap().is_ok());
     assert!(!state.path("dst").exists());
 }
 
@@ -423,8 +411,8 @@ fn the_waiting_thread_starts_without_free_descriptors() {
             assert_eq!(ctx.waiting(), 1);
             limit(Resource::Nofile, usual);
             drop(go);
-            assert!(finish(held).unwrap().is_ok());
-            assert!(finish(waiting).unwrap().is_ok());
+            assert!(poll_to_end(held).unwrap().is_ok());
+            assert!(poll_to_end(waiting).unwrap().is_ok());
         },
     );
 }
@@ -441,7 +429,7 @@ fn a_lack_of_threads_is_busy_until_it_ends() {
             assert_busy(&copy_async(&mut state, "dst"));
             assert_busy(&copy_in_job(&mut state, "dst"));
             let dir = state.borrow();
-            let usage = finish(state.view().disk_usage(dir, "src".into())).unwrap();
+            let usage = poll_to_end(state.view().disk_usage(dir, "src".into())).unwrap();
             assert_eq!(usage.unwrap_err(), ErrorCode::Busy);
             // It needs no thread, but for the second worker, without which it goes on.
             let report = copy_sync(&mut state, "dst").unwrap();
@@ -646,12 +634,12 @@ fn a_waker_that_panics_does_not_disturb_other_calls() {
     fs::write(third.path("src"), "text").unwrap();
     let answer = copy_async(&mut third, "dst");
     assert_eq!(answer.unwrap_err().code, ErrorCode::Timeout);
-    let answer = finish(hanging).unwrap();
+    let answer = poll_to_end(hanging).unwrap();
     assert_eq!(answer.unwrap_err().code, ErrorCode::Timeout);
 
     // The slot of the first call goes to the second, which is not polled yet.
     drop(go);
-    assert!(finish(waiting).unwrap().is_ok());
+    assert!(poll_to_end(waiting).unwrap().is_ok());
     let mut fourth = State::new().with(builder.timeout(Some(Duration::from_secs(60))));
     fs::write(fourth.path("src"), "text").unwrap();
     assert!(copy_async(&mut fourth, "dst").is_ok());

@@ -1,17 +1,13 @@
 //! One copy, and what must hold after it.
 
 use std::fs::{self, File};
-use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use fast_copy_test_support::files::{KIB, exists, names, same_content, sparse_file};
 use fast_copy_test_support::function::{ALL, Function};
 use fast_copy_test_support::options::Options;
 use fast_copy_test_support::state::State;
+use fast_copy_test_support::waiting::poll_to_end;
 use fastrand::Rng;
 use wasmtime_fast_copy::p2::bindings::types::{CopyError, CopyReport};
 use wasmtime_fast_copy::{CopyOptions, CopyQuota, CopySlots, FastCopyCtx, FreeSpaceFloor, Limits};
@@ -187,8 +183,8 @@ impl Place {
         match caller {
             Caller::Sync(false) => state.fast_copy(src, dst, options).unwrap(),
             Caller::Sync(true) => state.sparse_copy(src, dst, options).unwrap(),
-            Caller::Async(false) => finish(state.fast_copy_async(src, dst, options)).unwrap(),
-            Caller::Async(true) => finish(state.sparse_copy_async(src, dst, options)).unwrap(),
+            Caller::Async(false) => poll_to_end(state.fast_copy_async(src, dst, options)).unwrap(),
+            Caller::Async(true) => poll_to_end(state.sparse_copy_async(src, dst, options)).unwrap(),
             Caller::Job(sparse) => {
                 let job = match sparse {
                     false => state.start_fast_copy(src, dst, options),
@@ -273,18 +269,5 @@ fn of_kind(error: &wasmtime_fast_copy::CopyError) -> String {
                 .unwrap_or_default()
                 .to_owned()
         }
-    }
-}
-
-/// Polls a call without a runtime until it ends.
-fn finish<T>(call: impl Future<Output = T>) -> T {
-    let mut call = pin!(call);
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        if let Poll::Ready(result) = call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            return result;
-        }
-        assert!(Instant::now() < deadline, "the call never ends");
-        thread::sleep(Duration::from_micros(100));
     }
 }

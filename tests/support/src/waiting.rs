@@ -1,7 +1,9 @@
 //! Waits, with a time limit.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::pin;
 use std::sync::mpsc;
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,5 +29,18 @@ pub fn wait_until(condition: impl Fn() -> bool) {
     while !condition() {
         assert!(Instant::now() < deadline, "it does not hold after a minute");
         thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Polls a call without a runtime until it ends.
+pub fn poll_to_end<T>(call: impl Future<Output = T>) -> T {
+    let mut call = pin!(call);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Poll::Ready(result) = call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return result;
+        }
+        assert!(Instant::now() < deadline, "the call never ends");
+        thread::sleep(Duration::from_micros(100));
     }
 }
