@@ -90,11 +90,10 @@ impl FileSystem {
     /// name (btrfs before Linux 6.18).
     pub fn names_before_sync(&self) -> bool {
         let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
-        let mut numbers = release.split('.').map(|number| number.parse::<u32>());
-        let version = (
-            numbers.next().unwrap().unwrap(),
-            numbers.next().unwrap().unwrap(),
-        );
+        let mut numbers = release
+            .split(|part: char| !part.is_ascii_digit())
+            .map(|number| number.parse::<u32>().unwrap());
+        let version = (numbers.next().unwrap(), numbers.next().unwrap());
         ["btrfs", "overlay"].contains(&self.kind.as_str()) && version < (6, 18)
     }
 
