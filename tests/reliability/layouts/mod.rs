@@ -49,7 +49,7 @@ fn run(from: &FileSystem, to: &'static str) {
         .unwrap_or_else(|| panic!("{to} is not mounted"));
     let seeds = match std::env::var(REPLAY) {
         Ok(seed) => vec![seed.parse().expect("a seed")],
-        Err(_) => (0..scaled(12_500, 150) as u64).collect(),
+        Err(_) => (0..scaled(4_000, 150) as u64).collect(),
     };
     let mut counts = Counts::default();
     let failure = seeds

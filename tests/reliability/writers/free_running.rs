@@ -137,7 +137,7 @@ fn copy_beside(fs: &FileSystem, kinds: &[Kind], method: &Method, figures: &mut F
             );
             scope.spawn(move || writer.run(log, stop, copy_takes));
         }
-        for number in 0..scaled(1000, 12) {
+        for number in 0..scaled(250, 12) {
             let began = Instant::now();
             let made = copy(dir.path(), method, number % 2 == 1);
             copy_takes.store(began.elapsed().as_nanos() as u64, Ordering::Relaxed);
