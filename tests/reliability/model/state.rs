@@ -127,11 +127,18 @@ impl File {
         &mut Arc::make_mut(&mut self.bytes)[range.start as usize..range.end as usize]
     }
 
-    /// Marks the block with the end of a range. btrfs writes it if the end is within the block, even if it was a
-    /// hole (`btrfs_truncate_block` in fs/btrfs/inode.c).
+    /// Marks the block with the end of a range, if the end is within the block. btrfs writes it even if it was a
+    /// hole (`btrfs_truncate_block` in fs/btrfs/inode.c). XFS does so if it has reserved the block for a write to
+    /// shared blocks nearby (`xfs_truncate_page` in fs/xfs/xfs_iomap.c; seen on Linux 6.18).
     fn end(&mut self, at: u64) {
-        if self.kind == Kind::Btrfs && !at.is_multiple_of(BLOCK) {
-            self.written |= blocks::touched(at..at + 1);
+        if at.is_multiple_of(BLOCK) {
+            return;
+        }
+        let block = blocks::touched(at..at + 1);
+        match self.kind {
+            Kind::Btrfs => self.written |= block,
+            Kind::Xfs if self.cloned => self.zeroed |= block,
+            _ => {}
         }
     }
 
