@@ -37,12 +37,13 @@ status=0
 for kind in "$@"; do
   rows=$(mktemp)
   started=$SECONDS
+  commit=$(git describe --always --dirty=+)
   command=$(command_of "$kind")
   if FAST_COPY_LONG=1 FAST_COPY_RESULTS=$rows bash -c "$command"; then
     {
       printf 'date\t%s\n' "$(date +%F)"
       printf 'kernel\t%s\n' "$(uname -r)"
-      printf 'commit\t%s\n' "$(git describe --always --dirty=+)"
+      printf 'commit\t%s\n' "$commit"
       printf 'seconds\t%s\n' $((SECONDS - started))
       printf 'command\t%s\n' "tests/reliability/long.sh $kind"
       cat "$rows"
