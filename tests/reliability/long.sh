@@ -18,8 +18,9 @@ command_of() { # KIND
     crowds | errors | exhaustion | layouts | model | writers)
       echo "cargo test --test reliability -- ::$1::"
       ;;
-    missing-calls) echo tests/reliability/missing_calls.sh ;;
-    kernels) echo tests/reliability/kernels.sh ;;
+    missing-calls-enosys) echo "tests/reliability/missing_calls.sh ENOSYS" ;;
+    missing-calls-eperm) echo "tests/reliability/missing_calls.sh EPERM" ;;
+    kernel-6.1 | kernel-6.12 | kernel-running) echo "tests/reliability/kernels.sh ${1#kernel-}" ;;
     schedules) echo "cargo test --package fast-copy-schedules" ;;
     fuzz) echo fuzz/long.sh ;;
     sanitizers) echo tests/reliability/sanitizers.sh ;;

@@ -1,12 +1,19 @@
 #!/usr/bin/env bash
 # Runs the contract tests without system calls, as on an older kernel or under a seccomp filter. As root.
 #
-#   tests/reliability/missing_calls.sh [-s]
+#   tests/reliability/missing_calls.sh [-s] [ENOSYS|EPERM]...
 #
-# Each call is missing alone, then all are, with ENOSYS and with EPERM. Tests that need a missing call are not
-# applicable: the program finds out what the kernel does. With -s only a few modules run, without any of the calls.
+# Each call is missing alone, then all are, with each error named (default: both). Tests that need a missing call are
+# not applicable: the program finds out what the kernel does. With -s only a few modules run, without any of the calls.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+
+short=
+if [ "${1-}" = -s ]; then
+  short=1
+  shift
+fi
+[ $# -gt 0 ] || set -- ENOSYS EPERM
 
 calls=(openat2 statx renameat2 O_TMPFILE copy_file_range FIEMAP name_to_handle_at)
 all=$(IFS=,; echo "${calls[*]}")
@@ -40,8 +47,8 @@ without() { # CALLS ERROR [FILTER...]
   fi
 }
 
-for error in ENOSYS EPERM; do
-  if [ "${1:-}" = -s ]; then
+for error in "$@"; do
+  if [ -n "$short" ]; then
     # The program takes one filter a run.
     for module in obstacles staged_names fallback; do
       without "$all" "$error" "::$module::"
