@@ -102,6 +102,8 @@ impl<'a> Results<'a> {
             }
             results.rows.push((name, row));
         }
+        // Tests run at the same time, and end in any order.
+        results.rows.sort_by_key(|(name, _)| *name);
         Ok(results)
     }
 
