@@ -205,7 +205,7 @@ mkdir -p "$OUT"
 
 # Prints the tests that ended in this way, sorted.
 ended_with() { # OUTCOME LOG
-  sed -nE "s/^test (.*[^ ]) +\.\.\. $1\$/\1/p" "$2" | sort
+  sed -nE "s/^test +(.*[^ ]) +\.\.\. $1\$/\1/p" "$2" | sort
 }
 
 # Prints a line about the output of a machine. Returns 1 if a test failed or did not end.
