@@ -42,7 +42,7 @@ on_this_kernel() {
 for kernel in "$@"; do
   case $kernel in
     running) on_this_kernel ;;
-    *) tests/vm/file-systems.sh ${in_qemu[@]+"${in_qemu[@]}"} -k "$kernel" "${systems[@]}" || status=1 ;;
+    *) tests/vm/file-systems.sh "${in_qemu[@]}" -k "$kernel" "${systems[@]}" || status=1 ;;
   esac
 done
 exit $status
