@@ -19,7 +19,7 @@ use wasmtime_fast_copy::{CopyErrorKind, CopyMethod, CopyOptions, CopyStep};
 use crate::staged_names::without_tmpfile;
 
 fast_copy_test_support::tests![
-    a_copy_whose_unnamed_file_cannot_be_linked_is_made_under_a_name where UnnamedFiles,
+    a_copy_whose_unnamed_file_cannot_be_linked_is_made_under_a_name where UnnamedFiles and NoReplace,
     a_copy_is_published_without_links_and_without_rename_noreplace,
     on_an_old_btrfs_a_copy_in_an_append_only_directory_is_synchronised_twice where BtrfsFlags and InodeFlags and UnnamedFiles and Statx,
     replacing_fails_before_copying_in_an_append_only_directory where UnnamedFiles and InodeFlags and Statx,

@@ -19,7 +19,7 @@ fast_copy_test_support::tests![
     the_report_says_whether_the_copy_is_durable,
     a_copy_that_is_not_durable_makes_no_sync_call,
     the_file_is_synchronised_before_it_is_named_and_the_directory_after where UnnamedFiles,
-    on_an_old_btrfs_the_file_has_a_name_before_it_is_synchronised where BtrfsFlags and UnnamedFiles,
+    on_an_old_btrfs_the_file_has_a_name_before_it_is_synchronised where BtrfsFlags and UnnamedFiles and NoReplace,
     a_copy_whose_file_fails_to_sync_is_not_published,
     a_directory_that_fails_to_sync_is_an_error_with_the_copy_in_place,
     a_directory_sync_that_fails_with_einval_is_ignored,
