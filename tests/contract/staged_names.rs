@@ -190,13 +190,21 @@ fn a_staged_file_that_another_process_replaced_or_removed_is_not_published(fs: &
     }
 }
 
-/// The first link fails with EEXIST; the second makes the temporary link.
+/// Returns the call that makes the temporary link of a copy that replaces a file.
+pub fn temporary_link(fs: &FileSystem) -> &'static str {
+    match fs.names_before_sync() {
+        true => "linkat:when=1",
+        // The first link fails with EEXIST.
+        false => "linkat:when=2",
+    }
+}
+
 fn a_temporary_link_that_another_process_replaced_or_removed_is_not_published(fs: &FileSystem) {
     let dir = fs.dir();
     let (src, dst) = (text_file(dir.path(), "src", "new"), dir.path().join("dst"));
     for function in BOTH {
         let copy = Copy::new(function, &src, &dst).options(&["replace"]);
-        assert_fails_after_interference(dir.path(), &copy, "linkat:when=2", &[], Some("old"));
+        assert_fails_after_interference(dir.path(), &copy, temporary_link(fs), &[], Some("old"));
     }
 }
 
@@ -253,8 +261,7 @@ fn no_staging_name_is_left_where_the_destination_became_a_link_to_the_copy(fs: &
     let src = text_file(dir.path(), "src", "new");
     let dst = text_file(dir.path(), "dst", "old");
     let copy = Copy::new(Function::Fast, &src, &dst).options(&["replace"]);
-    // The first link fails with EEXIST; the second makes the temporary link.
-    let stopped = copy.start_and_stop_at("linkat:when=2", &[]);
+    let stopped = copy.start_and_stop_at(temporary_link(fs), &[]);
     let all = names(dir.path());
     let temporary = all.iter().find(|name| name.starts_with(STAGING_PREFIX));
     let temporary = dir.path().join(temporary.expect("a temporary link"));

@@ -165,8 +165,10 @@ pub fn replaced_through_a_link(
     most: u64,
     size: u64,
 ) -> Result<(), &'static str> {
+    // The first one fails with EEXIST. It is not made where the file has a temporary link before it is synchronised.
+    let links = count(calls, "linkat(");
     require(&[
-        (count(calls, "linkat(") == 2, "two links tried"),
+        ((1..=2).contains(&links), "one or two links tried"),
         (count(calls, "renameat(") == 1, "one renaming"),
     ])?;
     read_and_written(outcome, calls, most, size)
