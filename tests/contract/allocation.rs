@@ -47,7 +47,7 @@ fn copy_and_check(
     File::open(src).unwrap().sync_all().unwrap();
     let report = copy_dirty_and_check(function, src, dst, data);
     let to_move = allocated(src).min(report.size);
-    let offloads = fs.has_fiemap() && to_move >= 256 * KIB;
+    let offloads = fs.can_offload() && to_move >= 256 * KIB;
     let expected = match function {
         Function::Sparse | Function::SparseTwoThreads => CopyMethod::Copy,
         _ if fs.clones(function) => CopyMethod::Reflink,

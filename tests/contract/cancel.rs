@@ -64,7 +64,7 @@ fn a_cancelled_copy_moves_at_most_one_more_chunk_and_publishes_nothing(fs: &File
         // Checks that this function and this number of threads select the method.
         let report = function.call(&options, &src, &dst).unwrap();
         let offloads =
-            function == Function::FastWithoutClone && workers == ONE_WORKER && fs.has_fiemap();
+            function == Function::FastWithoutClone && workers == ONE_WORKER && fs.can_offload();
         let method = if offloads {
             CopyMethod::Offload
         } else {

@@ -54,7 +54,7 @@ fn clone_prints_the_method_and_verify_compares_the_bytes(fs: &FileSystem) {
         assert_eq!(output.status, 0, "{output:?}");
         let method = if fs.reflinks() {
             "reflink"
-        } else if fs.has_fiemap() {
+        } else if fs.can_offload() {
             "offload"
         } else {
             "copy"

@@ -86,6 +86,11 @@ impl FileSystem {
         self.has(Feature::BlockMap)
     }
 
+    /// Whether a copy can be moved by `copy_file_range`. The engine calls it for known extents only.
+    pub fn can_offload(&self) -> bool {
+        self.has(Feature::BlockMap) && self.has(Feature::CopyFileRange)
+    }
+
     /// Whether a durable copy gets a staging name before it is synchronised, because `fsync` skips files without a
     /// name (btrfs before Linux 6.18).
     pub fn names_before_sync(&self) -> bool {

@@ -1,7 +1,7 @@
 //! The engine's strategies: how it stages a copy and moves its bytes. Options and injected errors force
 //! each of them.
 
-use crate::features::Feature::{self, BlockMap, NoReplace, Reflinks, UnnamedFiles};
+use crate::features::Feature::{self, BlockMap, CopyFileRange, NoReplace, Reflinks, UnnamedFiles};
 use crate::filesystems::FileSystem;
 use crate::function::Function;
 use crate::trace_checks::{self, TraceCheck};
@@ -45,7 +45,7 @@ const PLAIN: Strategy = Strategy {
 
 const OFFLOAD: Strategy = Strategy {
     name: "offload",
-    needs: &[BlockMap],
+    needs: &[BlockMap, CopyFileRange],
     function: Function::FastWithoutClone,
     moves_by: "copy_file_range",
     check: trace_checks::offloaded,
