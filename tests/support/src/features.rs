@@ -151,6 +151,15 @@ const COMMON: [Feature; 28] = [
     Root,
 ];
 
+/// Returns the version of the kernel, as in `6.12`.
+pub fn kernel() -> (u32, u32) {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release
+        .split(|part: char| !part.is_ascii_digit())
+        .map(|number| number.parse::<u32>().unwrap());
+    (numbers.next().unwrap(), numbers.next().unwrap())
+}
+
 /// Returns the features that a file system of [`NAMES`](crate::filesystems::NAMES) has for root. They are known
 /// without a mount, so that tests can be listed.
 pub fn known(name: &str) -> Vec<Feature> {
@@ -161,7 +170,12 @@ pub fn known(name: &str) -> Vec<Feature> {
         "tmpfs" => &[Memory],
         _ => panic!("no file system {name}"),
     };
-    [&COMMON, more].concat()
+    let mut features = [&COMMON, more].concat();
+    // On tmpfs, attributes of users came with Linux 6.6.
+    if name == "tmpfs" && kernel() < (6, 6) {
+        features.retain(|&feature| feature != Attributes);
+    }
+    features
 }
 
 /// Tries what the file system at a directory can do, and what this process can do there.

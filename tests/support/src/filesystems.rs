@@ -94,12 +94,7 @@ impl FileSystem {
     /// Whether a durable copy gets a staging name before it is synchronised, because `fsync` skips files without a
     /// name (btrfs before Linux 6.18).
     pub fn names_before_sync(&self) -> bool {
-        let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
-        let mut numbers = release
-            .split(|part: char| !part.is_ascii_digit())
-            .map(|number| number.parse::<u32>().unwrap());
-        let version = (numbers.next().unwrap(), numbers.next().unwrap());
-        ["btrfs", "overlay"].contains(&self.kind.as_str()) && version < (6, 18)
+        ["btrfs", "overlay"].contains(&self.kind.as_str()) && features::kernel() < (6, 18)
     }
 
     /// Whether a function makes a clone of a source with data. Without a block map extents can't be
