@@ -167,13 +167,20 @@ fn run_at(prepared: &Prepared, point: &Point, injection: &str) -> Outcome {
 }
 
 /// Each call is interrupted three times, and the outcome is the same as without.
+///
+/// Where statx is missing, std looks at the files for the crate reflink-copy by `fstatat`, and does not repeat it. Then
+/// the bytes are copied.
 fn an_interrupted_call_is_repeated(fs: &FileSystem) {
     for prepared in prepared(fs) {
         let (expected, calls) = prepared.calls();
         for point in ends(&prepared, &calls) {
             let injection = format!("{}..{}", point.inject("error=EINTR"), point.number + 2);
             let outcome = run_at(&prepared, &point, &injection);
-            assert_eq!(outcome, expected, "{}: {injection}", prepared.strategy.name);
+            let by_std = prepared.strategy.clones() && point.name == "newfstatat";
+            match by_std && !fs.has(Feature::Statx) {
+                true => assert!(matches!(outcome, Outcome::Ok(..)), "{outcome:?}"),
+                false => assert_eq!(outcome, expected, "{}: {injection}", prepared.strategy.name),
+            }
             prepared.assert_complete(&injection);
         }
     }
