@@ -5,6 +5,7 @@
 #
 # Each call is missing alone, then all are, with each error named (default: both). Tests that need a missing call are
 # not applicable: the program finds out what the kernel does. With -s only a few modules run, without any of the calls.
+# The output of each run is in target/missing-calls.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -24,13 +25,14 @@ program() { # TEST
 }
 launcher=$(program reliability)
 contract=$(program contract)
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+mkdir -p target/missing-calls
 
 status=0
 # Tests that are not applicable are ignored, which CI forbids elsewhere.
 without() { # CALLS ERROR [FILTER...]
-  local missing=$1 error=$2 summary
+  local missing=$1 error=$2 log summary
+  log=$(printf '%s-' "$@")
+  log=target/missing-calls/${log%-}.log
   shift 2
   env -u CI "$launcher" --without "$missing" "$error" "$contract" "$@" >"$log" 2>&1 || {
     status=1
