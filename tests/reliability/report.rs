@@ -102,8 +102,11 @@ impl<'a> Results<'a> {
             }
             results.rows.push((name, row));
         }
-        // Tests run at the same time, and end in any order.
-        results.rows.sort_by_key(|(name, _)| *name);
+        // Tests run at the same time, and end in any order. Items of the contract begin with their number.
+        results.rows.sort_by_key(|(name, _)| {
+            let number = name.split('.').next().and_then(|part| part.parse().ok());
+            (number.unwrap_or(u64::MAX), *name)
+        });
         Ok(results)
     }
 
