@@ -104,7 +104,9 @@ impl<'a> Results<'a> {
         }
         // Tests run at the same time, and end in any order. Items of the contract begin with their number.
         results.rows.sort_by_key(|(name, _)| {
-            let number = name.split('.').next().and_then(|part| part.parse().ok());
+            let number = name
+                .split_once('.')
+                .and_then(|(number, _)| number.parse().ok());
             (number.unwrap_or(u64::MAX), *name)
         });
         Ok(results)
